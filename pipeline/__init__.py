@@ -1,0 +1,7 @@
+"""The stages, one script each: `python -m pipeline.STAGE`, as dvc.yaml runs them."""
+
+import sys
+from pathlib import Path
+
+# An experiment that dvc queues runs in a copy of the tree: it must use that copy's library, not the installed one.
+sys.path.insert(0, str(Path(__file__).parents[1] / "src"))

@@ -1,0 +1,62 @@
+"""Ranks the variants of params.yaml by validation, and gathers their curves and errors into one table each."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load_file
+
+from digitline import data, leaderboard
+from digitline.evaluation import Bin, calibration, confusion
+from digitline.training import Epoch
+from pipeline import stage
+
+PLOTS = Path("reports/plots")
+
+
+def compare(params: stage.Params) -> None:
+    """Writes the leaderboard and the tables behind DVC's plots."""
+    rows = leaderboard.best_first([stage.read_json(Path(f"reports/variants/{name}.json")) for name in params.variants])
+    stage.write_json(stage.LEADERBOARD, rows)
+
+    PLOTS.mkdir(parents=True, exist_ok=True)
+    table("curves", ["variant", "seed", *Epoch._fields], curves(params.variants))
+    labels, classes = data.load(stage.DATASET).test.labels, params.classes
+    logits = {row["variant"]: load_file(f"predictions/{row['variant']}.safetensors")["test"] for row in rows}
+    table("confusion", ["variant", "actual", "predicted", "count"], confusions(logits, labels, classes))
+    table("calibration", ["variant", *Bin._fields], calibrations(logits, labels))
+    print(leaderboard.text(rows, stage.read_json(stage.TIMINGS)))
+
+
+def curves(variants: Iterable[str]) -> Iterable[list[Any]]:
+    """Every variant's learning curves."""
+    for variant in variants:
+        with open(f"reports/curves/{variant}.csv", newline="") as file:
+            yield from ([variant, *line] for line in list(csv.reader(file))[1:])
+
+
+def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]) -> Iterable[list[Any]]:
+    """How often each class was taken for each, on test: the mean over seeds."""
+    for variant, runs in logits.items():
+        mean = np.mean([confusion(run, labels) for run in runs], 0)
+        for actual, name in enumerate(classes):
+            yield from ([variant, name, classes[guess], f"{mean[actual, guess]:g}"] for guess in range(len(classes)))
+
+
+def calibrations(logits: dict[str, np.ndarray], labels: np.ndarray) -> Iterable[list[Any]]:
+    """Accuracy by confidence on test, all seeds' answers together."""
+    for variant, runs in logits.items():
+        for bin in calibration(np.concatenate(runs), np.tile(labels, len(runs))):
+            yield [variant, bin.count, f"{bin.confidence:.6f}", f"{bin.accuracy:.6f}"]
+
+
+def table(name: str, header: list[str], lines: Iterable[list[Any]]) -> None:
+    """Writes one table for plotting."""
+    with (PLOTS / f"{name}.csv").open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *lines])
+
+
+if __name__ == "__main__":
+    stage.run(compare)

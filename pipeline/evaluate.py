@@ -1,0 +1,103 @@
+"""Scores one variant: the logits of every run on validation and test, the measures of them, the mistakes."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from safetensors.numpy import save_file
+
+from digitline import checkpoint, data, figures, leaderboard, models
+from digitline.evaluation import latency, predict
+from digitline.params import choose
+from digitline.processes import cores, side_by_side
+from digitline.training import Epoch
+from pipeline import stage
+
+
+class Run(NamedTuple):
+    seed: int
+    path: Path
+    split: dict[str, Any]
+
+
+class Outcome(NamedTuple):
+    val: np.ndarray  # logits [validation images, classes]
+    test: np.ndarray  # logits [test images, classes]
+
+
+def evaluate(params: stage.Params, variant: str) -> None:
+    """Evaluates every seed of a variant of params.yaml."""
+    from digitline import tracking  # takes a second, which the processes that predict are to be spared
+
+    choose("the variant", variant, params.variants)
+    dataset = data.load(stage.DATASET)
+    _, validation = data.split(dataset.train, **params.split)
+    parts = {"val": validation, "test": dataset.test}
+
+    runs = [Run(seed, stage.model_path(variant, seed), params.split) for seed in params.seeds]
+    outcomes = {run.seed: outcome for run, outcome in side_by_side(one, runs, processes=cores())}
+    logits = {name: np.stack([getattr(outcomes[run.seed], name) for run in runs]) for name in parts}
+    Path("predictions").mkdir(exist_ok=True)
+    save_file(logits, f"predictions/{variant}.safetensors")
+
+    model = checkpoint.load(runs[0].path)
+    row = leaderboard.row(
+        variant,
+        [scores(run, outcomes[run.seed], parts) for run in runs],
+        parameters=models.parameters(model),
+        macs=models.macs(model),
+    )
+    stage.write_json(Path(f"reports/variants/{variant}.json"), row)
+    stage.write_json(Path(f"reports/metrics/{variant}.json"), leaderboard.metrics(row))
+    picture = draw(variant, params.classes, dataset.test, logits["test"])
+    stage.note_timings(variant, latency_ms=round(latency(model), 3))
+    tracking.evaluate(
+        stage.store(params),
+        stage.tracked(params, variant),
+        models={run.seed: run.path for run in runs},
+        curves=curves(variant),
+        metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in row["runs"]},
+        examples=dataset.test.images[:4],
+        figures=[picture],
+    )
+
+
+def one(run: Run) -> Iterator[Outcome]:
+    """Predicts validation and test with one seed's model."""
+    dataset = data.load(stage.DATASET)
+    _, validation = data.split(dataset.train, **run.split)
+    model = checkpoint.load(run.path)
+    yield Outcome(predict(model, validation.images), predict(model, dataset.test.images))
+
+
+def scores(run: Run, outcome: Outcome, parts: dict[str, data.Part]) -> dict[str, Any]:
+    """One run: its seed, its model's identity and every measure."""
+    measures = [leaderboard.measure(name, getattr(outcome, name), part.labels) for name, part in parts.items()]
+    return {"seed": run.seed, "sha256": checkpoint.digest(run.path)} | measures[0] | measures[1]
+
+
+def draw(variant: str, classes: list[str], test: data.Part, logits: np.ndarray) -> Path:
+    """Draws the test images that the first seed got wrong."""
+    predicted = logits[0].argmax(1)
+    (wrong,) = np.nonzero(predicted != test.labels)
+    path = Path(f"reports/misclassified/{variant}.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = np.array(classes)
+    title = f"{variant}: {len(wrong)} of {len(test.labels)} test images misclassified (true → predicted)"
+    figures.misclassified(path, test.images[wrong], names[test.labels[wrong]], names[predicted[wrong]], title)
+    return path
+
+
+def curves(variant: str) -> dict[int, list[Epoch]]:
+    """The epochs of each seed, as train wrote them."""
+    epochs: dict[int, list[Epoch]] = {}
+    with Path(f"reports/curves/{variant}.csv").open(newline="") as file:
+        for seed, number, *measures in list(csv.reader(file))[1:]:
+            epochs.setdefault(int(seed), []).append(Epoch(int(number), *map(float, measures)))
+    return epochs
+
+
+if __name__ == "__main__":
+    stage.run(evaluate, "variant")

@@ -1,0 +1,117 @@
+"""Makes the best model champion if it passes the gate; otherwise the present champion stays as it is."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from digitline import checkpoint, data, leaderboard, selection
+from digitline.errors import InputError
+from digitline.evaluation import accuracy, latency, predict
+from pipeline import stage
+
+MODEL, CARD = "model.safetensors", "model.json"
+
+
+def promote(params: stage.Params) -> None:
+    """Holds the leader's best run against the gate and the champion."""
+    row = stage.read_json(stage.LEADERBOARD)[0]
+    run = leaderboard.best_run(row)
+    path = stage.model_path(row["variant"], run["seed"])
+    if checkpoint.digest(path) != run["sha256"]:
+        raise InputError(f"{path} is not the model that was evaluated, expected SHA-256 {run['sha256']}")
+    champion = present()
+    verdict = judge(params, path, champion)
+    stage.write_json(Path("reports/promotion.json"), record(row, run, champion, verdict))
+    if not verdict.passed:
+        stays = f"the champion stays {title(champion)}" if champion else "there is no champion"
+        sentence = f"{stays}: {row['variant']} did not pass the gate: {'; '.join(verdict.reasons)}"
+        if not champion:
+            raise InputError(sentence)
+        print(sentence)
+        return
+    best = card(params, row, run)
+    if champion != best:
+        replace(path, best)
+    announce(params, best)
+
+
+def judge(params: stage.Params, path: Path, champion: dict[str, Any] | None) -> selection.Verdict:
+    """The gate's verdict; the champion is scored anew, on the same validation images."""
+    _, validation = data.split(data.load(stage.DATASET).train, **params.split)
+
+    def score(model: Path) -> float:
+        return accuracy(predict(checkpoint.load(model), validation.images), validation.labels)
+
+    challenger = selection.Candidate(score(path), latency(checkpoint.load(path)), path.stat().st_size / 1e6)
+    comparable = champion and champion["classes"] == params.classes
+    return selection.gate(challenger, score(stage.CHAMPION / MODEL) if comparable else None, **params.gate)
+
+
+def present() -> dict[str, Any] | None:
+    """The champion's card, if there is one; InputError where its model is not the one that the card names."""
+    if not (stage.CHAMPION / CARD).exists():
+        return None
+    champion: dict[str, Any] = stage.read_json(stage.CHAMPION / CARD)
+    if checkpoint.digest(stage.CHAMPION / MODEL) != champion["sha256"]:
+        raise InputError(f"{stage.CHAMPION / MODEL} is not the model that its card names; dvc checkout brings it back")
+    return champion
+
+
+def card(params: stage.Params, row: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
+    """What there is to know of a champion: nothing of when or how fast, for DVC hashes it."""
+    return {
+        "variant": row["variant"],
+        **run,
+        "classes": params.classes,
+        "parameters": row["parameters"],
+        "macs": row["macs"],
+        "dataset": params.dataset,
+        "dataset_sha256": checkpoint.digest(stage.DATASET),
+    }
+
+
+def record(
+    row: dict[str, Any], run: dict[str, Any], champion: dict[str, Any] | None, verdict: selection.Verdict
+) -> dict[str, Any]:
+    """The verdict as a report."""
+    return {
+        "passed": verdict.passed,
+        "reasons": verdict.reasons,
+        "challenger": {"variant": row["variant"], "seed": run["seed"], "sha256": run["sha256"]},
+        "champion": champion and {key: champion[key] for key in ("variant", "seed", "sha256")},
+    }
+
+
+def replace(path: Path, card: dict[str, Any]) -> None:
+    """Puts model and card in the champion's place: a whole new folder, or the old one untouched."""
+    new, old = stage.CHAMPION.with_suffix(".new"), stage.CHAMPION.with_suffix(".old")
+    for folder in (new, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    new.mkdir(parents=True)
+    shutil.copyfile(path, new / MODEL)
+    stage.write_json(new / CARD, card)
+    if stage.CHAMPION.exists():
+        stage.CHAMPION.rename(old)
+    new.rename(stage.CHAMPION)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def announce(params: stage.Params, card: dict[str, Any]) -> None:
+    """Gives the champion its place in MLflow's registry and in BentoML's store."""
+    from digitline import packing, tracking
+
+    examples = data.load(stage.DATASET).test.images[:4]
+    name = f"{card['variant']}-seed-{card['seed']}"
+    version = tracking.promote(
+        stage.store(params), stage.CHAMPION / MODEL, name=name, examples=examples, description=title(card)
+    )
+    print(f"champion: {title(card)}; MLflow's version {version}, BentoML's {packing.bento(stage.CHAMPION)}")
+
+
+def title(card: dict[str, Any]) -> str:
+    """A champion in one line."""
+    return f"{card['variant']}, seed {card['seed']}, {card['sha256'][:16]}, {card['val_accuracy']:.2%} on validation"
+
+
+if __name__ == "__main__":
+    stage.run(promote)

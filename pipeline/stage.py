@@ -1,0 +1,166 @@
+"""What the stages share: params.yaml, held against the code, and an end in one sentence where a user can mend the cause."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from pydantic import Field, PositiveInt
+from ruamel.yaml import YAML, YAMLError
+
+from digitline import augmentation, checks, data, models, selection, sources, training
+from digitline.errors import InputError
+from digitline.params import check, choose
+
+if TYPE_CHECKING:  # MLflow takes a second to import: the processes that train are spared it
+    from digitline import tracking
+
+DATASET = Path("data/dataset.safetensors")
+LEADERBOARD = Path("reports/leaderboard.json")
+TIMINGS = Path("reports/timings.json")
+CHAMPION = Path("models/champion")
+
+
+class Variant(NamedTuple):
+    model: dict[str, Any]  # keyword arguments of models.build, less classes
+    recipe: dict[str, Any]  # keyword arguments of training.fit, less seed
+
+
+class Params(NamedTuple):
+    dataset: str
+    classes: list[str]
+    source: dict[str, Any]  # keyword arguments of sources.fetch
+    bounds: dict[str, Any]  # keyword arguments of checks.expectations
+    split: dict[str, Any]  # keyword arguments of data.split
+    seeds: list[int]
+    variants: dict[str, Variant]
+    gate: dict[str, Any]  # keyword arguments of selection.gate
+
+
+def run(stage: Callable[..., None], *arguments: str) -> None:
+    """Runs a stage with the command's arguments; what a user can mend ends in one sentence and exit status 1."""
+    parser = argparse.ArgumentParser(description=stage.__doc__)
+    for argument in arguments:
+        parser.add_argument(argument)
+    values = vars(parser.parse_args())
+    try:
+        stage(read(), **values)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next dvc repro goes on from here")
+    except (InputError, OSError) as error:
+        if "DIGITLINE_TRACEBACK" in os.environ:
+            traceback.print_exc()
+        sys.exit(f"error: {error}")
+
+
+def store(params: Params) -> tracking.Store:
+    """The MLflow store of the checkout, or the one that MLFLOW_TRACKING_URI names."""
+    from digitline import tracking
+
+    return tracking.connect(Path(), dataset=params.dataset, code=["params.yaml", "dvc.yaml", "pipeline", "src"])
+
+
+def tracked(params: Params, name: str) -> tracking.Variant:
+    """What MLflow is told of a variant before its results."""
+    from digitline import tracking
+
+    dataset, variant = data.load(DATASET), params.variants[name]
+    training, validation = data.split(dataset.train, **params.split)
+    parts = {"training": training, "validation": validation, "test": dataset.test}
+    of_data = [tracking.Data(context, params.dataset, part, str(DATASET)) for context, part in parts.items()]
+    model = models.build(**variant.model, classes=len(params.classes))
+    counts = {"parameters": models.parameters(model), "macs": models.macs(model)}
+    return tracking.Variant(name, {"model": variant.model, **variant.recipe, **counts}, of_data)
+
+
+def model_path(variant: str, seed: int) -> Path:
+    """Where the model of one run is kept."""
+    return Path(f"models/variants/{variant}/seed-{seed}.safetensors")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON for people, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    new.replace(path)
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON; InputError where it is none."""
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is no JSON ({error}); restore it with git checkout or dvc repro -f") from None
+
+
+def note_timings(variant: str, **figures: Any) -> None:
+    """Keeps what took how long in a file of its own: no two runs take the same, so DVC does not hash it."""
+    timings = read_json(TIMINGS) if TIMINGS.exists() else {}
+    timings[variant] = timings.get(variant, {}) | figures
+    write_json(TIMINGS, timings)
+
+
+def read(path: Path = Path("params.yaml")) -> Params:
+    """Reads and checks all of params.yaml, so that a slip in any section ends the first stage, not the last."""
+    try:
+        tree = YAML(typ="safe").load(path)
+    except YAMLError as error:
+        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+    check(str(path), sections, tree)
+    return sections(**tree)
+
+
+def sections(
+    *,
+    dataset: str,
+    datasets: dict[str, Any],
+    split: dict[str, Any],
+    seeds: Annotated[list[int], Field(min_length=1)],
+    recipe: dict[str, Any],
+    variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)],
+    gate: dict[str, Any],
+) -> Params:
+    """Checks each section against the function that it goes to."""
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"seeds is {seeds}, expected each one once")
+    chosen = choose("dataset", dataset, datasets)
+    entry = check(f"datasets.{dataset}", described, chosen)
+    classes = entry.pop("classes")
+    bounds = check(f"datasets.{dataset}.bounds", checks.expectations, entry.pop("bounds"), classes=classes)
+    return Params(
+        dataset=dataset,
+        classes=classes,
+        source=check(f"datasets.{dataset}", sources.fetch, entry, name=dataset),
+        bounds=bounds,
+        split=check("split", data.split, split),
+        seeds=seeds,
+        variants={name: variant(name, recipe, options) for name, options in variants.items()},
+        gate=check("gate", selection.gate, gate),
+    )
+
+
+def described(*, classes: Annotated[list[str], Field(min_length=2)], files: Any, mirrors: Any, bounds: Any) -> None:
+    """The keys of a data set's entry; the last three are checked against the functions that take them."""
+
+
+def variant(name: str, recipe: dict[str, Any], options: dict[str, Any]) -> Variant:
+    """One variant: its network, and the recipe with its own keys put in."""
+    where = f"variants.{name}"
+    own = dict(options)
+    network = dict(check(where, modelled, {key: own.pop(key) for key in ["model"] if key in own})["model"])
+    kind = choose(f"{where}.model.network", network.pop("network", None), models.NETWORKS)
+    check(f"{where}.model", kind, network, classes=None)
+    merged = check(where, training.fit, {**recipe, **own}, seed=None)
+    check(f"{where}.augmentation", augmentation.affine, merged["augmentation"])
+    return Variant(options["model"], merged)
+
+
+def modelled(*, model: dict[str, Any]) -> None:
+    """The key that a variant has besides its recipe."""

@@ -1,0 +1,34 @@
+#!/bin/sh
+# Fills .venv with what requirements.lock pins, and with the project itself. Safe to interrupt and to run again.
+set -eu
+cd "$(dirname "$0")/.."
+
+choices=${PYTHON:-python3 python3.13 python3.12 python3.11}
+python=
+for choice in $choices; do
+    if "$choice" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; then
+        python=$choice
+        break
+    fi
+done
+if [ -z "$python" ]; then
+    echo "error: none of $choices is a Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python names one" >&2
+    exit 1
+fi
+
+# A .venv cut short while it was made, or moved here from elsewhere, has no pip that works here.
+if [ "$(.venv/bin/python -c 'import pip, sys; print(sys.prefix)' 2>/dev/null)" != "$(pwd -P)/.venv" ]; then
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        echo "error: $python has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2
+        exit 1
+    fi
+    "$python" -m venv --clear .venv
+fi
+
+.venv/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
+.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
+
+# Python reads .pth files at every start: so mlflow, bentoml, dvc and pytest see the settings however they are called.
+cp scripts/quiet.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/digitline_quiet.pth"
+
+PATH=$PWD/.venv/bin:$PATH python scripts/plots_page.py

@@ -1,0 +1,38 @@
+"""A model as one safetensors file: its weights and how to build the network they belong to. No pickle."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from digitline import models
+from digitline.errors import InputError
+
+
+def save(model: nn.Module, path: Path, **network: Any) -> None:
+    """Writes the weights of the network that `models.build(**network)` builds."""
+    weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    # One key: safetensors keeps several in no fixed order, and the file's bytes are the model's identity.
+    save_file(weights, path, metadata={"network": json.dumps(network, sort_keys=True)})
+
+
+def load(path: Path) -> nn.Module:
+    """Builds the network and loads its weights, in evaluation mode; InputError where the file is no such model."""
+    try:
+        with safe_open(path, "pt") as file:
+            network = json.loads(file.metadata()["network"])
+        model = models.build(**network)
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"{path} is not a model of digitline: {error}") from error
+    return model.eval()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file's bytes: a model's identity."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,60 @@
+"""The data set as arrays in memory, and its division into training, validation and test."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from digitline.errors import InputError
+
+Bytes = NDArray[np.uint8]
+
+
+class Part(NamedTuple):
+    images: Bytes  # [N, 28, 28], 0-255
+    labels: Bytes  # [N]
+
+
+class Dataset(NamedTuple):
+    train: Part
+    test: Part
+
+
+def save(dataset: Dataset, path: Path) -> None:
+    """Writes the four arrays as one safetensors file; InputError where it cannot be written."""
+    arrays = {
+        f"{part}_{field}": np.ascontiguousarray(array)
+        for part, fields in dataset._asdict().items()
+        for field, array in fields._asdict().items()
+    }
+    try:
+        save_file(arrays, path)
+    except SafetensorError as error:  # a full disk, for one
+        raise InputError(f"{path} is not written: {error}") from None
+
+
+def load(path: Path) -> Dataset:
+    """Reads what save wrote."""
+    arrays = load_file(path)
+    return Dataset(*(Part(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in Dataset._fields))
+
+
+def split(part: Part, *, validation: PositiveInt, seed: NonNegativeInt) -> tuple[Part, Part]:
+    """Sets `validation` images aside, each class in its proportion; returns (training, validation)."""
+    total = len(part.labels)
+    if validation >= total:
+        raise InputError(f"split.validation is {validation}, expected less than the {total} training images")
+    order = np.random.default_rng(seed).permutation(total)
+    labels = part.labels[order]
+    # The i-th of the n images of a class stands at (i + ½)/n: taking the smallest of these keeps the proportions.
+    rank = np.empty(total)
+    for label in np.unique(labels):
+        (where,) = np.nonzero(labels == label)
+        rank[where] = (np.arange(len(where)) + 0.5) / len(where)
+    by_rank = order[np.argsort(rank, kind="stable")]
+    held, kept = np.sort(by_rank[:validation]), np.sort(by_rank[validation:])
+    return Part(part.images[kept], part.labels[kept]), Part(part.images[held], part.labels[held])

@@ -1,0 +1,81 @@
+"""What a model makes of images: logits, and the measures of them."""
+
+import time
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+from torch import nn
+
+from digitline.models import SIDE
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+
+CHUNK = 500  # images at once
+BINS = 15  # of confidence, after Guo et al. (2017)
+
+
+class Bin(NamedTuple):
+    count: int
+    confidence: float  # mean probability of the predicted class
+    accuracy: float  # fraction of them that are right
+
+
+def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The logits [N, classes] of images [N, 28, 28], in float32; leaves the model in the mode that it was in."""
+    training, place = model.training, next(model.parameters()).device
+    model.eval()
+    with torch.inference_mode():
+        logits = torch.cat([model(chunk.to(place)).float().cpu() for chunk in torch.from_numpy(images).split(CHUNK)])
+    model.train(training)
+    return logits.numpy()
+
+
+def accuracy(logits: Floats, labels: Integers) -> float:
+    """The fraction of images whose greatest logit is the label's."""
+    return float((logits.argmax(1) == labels).mean())
+
+
+def nll(logits: Floats, labels: Integers) -> float:
+    """The mean negative log-likelihood of the labels, in nats."""
+    return float(-log_softmax(logits, 1)[np.arange(len(labels)), labels].mean())
+
+
+def calibration(logits: Floats, labels: Integers) -> list[Bin]:
+    """The images binned by confidence, in equal steps from 0 to 1; empty bins left out."""
+    confidence = np.exp(log_softmax(logits, 1).max(1))
+    right = logits.argmax(1) == labels
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    chosen = [place == number for number in range(BINS) if (place == number).any()]
+    return [Bin(int(c.sum()), float(confidence[c].mean()), float(right[c].mean())) for c in chosen]
+
+
+def ece(logits: Floats, labels: Integers) -> float:
+    """The expected calibration error: mean distance of confidence and accuracy over the bins, by their counts."""
+    return sum(b.count * abs(b.confidence - b.accuracy) for b in calibration(logits, labels)) / len(labels)
+
+
+def confusion(logits: Floats, labels: Integers) -> NDArray[np.int64]:
+    """Counts [actual, predicted]."""
+    classes = logits.shape[1]
+    return np.bincount(labels.astype(int) * classes + logits.argmax(1), minlength=classes**2).reshape(classes, classes)
+
+
+MEASURES = {"accuracy": accuracy, "nll": nll, "ece": ece}
+
+
+def latency(model: nn.Module, *, repeats: int = 200) -> float:
+    """The median time of one image's forward pass on one thread, in milliseconds."""
+    image, seconds, threads = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8), [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    with torch.inference_mode():
+        for _ in range(repeats):
+            began = time.perf_counter()
+            model(image)
+            seconds.append(time.perf_counter() - began)
+    torch.set_num_threads(threads)
+    return 1000 * median(seconds)

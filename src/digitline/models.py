@@ -1,0 +1,123 @@
+"""The networks of the study. Each takes raw pixels [N, 28, 28], 0-255, and returns logits [N, classes]."""
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from digitline.errors import InputError
+
+SIDE = 28  # pixels
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Four = Annotated[list[PositiveInt], Field(min_length=4, max_length=4)]
+Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
+ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
+
+
+def standardise(images: Tensor) -> Tensor:
+    """Brings each image [N, 28, 28] to mean 0 and standard deviation 1, as [N, 1, 28, 28]; a blank one to zeros."""
+    images = images.float().unsqueeze(1)
+    std, mean = torch.std_mean(images, (2, 3), correction=0, keepdim=True)
+    standard: Tensor = (images - mean) / std.clamp_min(1e-3)
+    # Convolutions over channels-last memory are the fast ones, on CPU in bfloat16 and on CUDA alike.
+    return standard.contiguous(memory_format=torch.channels_last)
+
+
+class Plain(nn.Module):
+    """Convolution, pooling, one fully connected layer, softmax: the networks of Nielsen (2015), chapter 6."""
+
+    def __init__(
+        self,
+        *,
+        classes: PositiveInt,
+        filters: list[PositiveInt],
+        kernel: PositiveInt = 5,
+        hidden: PositiveInt = 100,
+        activation: Activation = "sigmoid",
+        dropout: Probability = 0.0,
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels, side = 1, SIDE
+        for width in filters:
+            # Pooling first: the maximum passes through a monotonic activation, at a quarter of the cost.
+            layers += [nn.Conv2d(channels, width, kernel), nn.MaxPool2d(2), ACTIVATIONS[activation]()]
+            channels, side = width, (side - kernel + 1) // 2
+        if side < 1:
+            raise InputError(f"{len(filters)} layers of {kernel}x{kernel} filters leave nothing of {SIDE}x{SIDE} pixels")
+        layers += [nn.Flatten(), nn.Linear(channels * side**2, hidden), ACTIVATIONS[activation]()]
+        layers += [nn.Dropout(dropout), nn.Linear(hidden, classes)]
+        self.layers = nn.Sequential(*layers)
+        initialise(self, activation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(standardise(images))
+        return logits
+
+
+class Modern(nn.Module):
+    """Batch-normalised 3x3 convolutions after a 5x5 one, with a global maximum in place of a hidden layer."""
+
+    def __init__(self, *, classes: PositiveInt, widths: Four, dropout: Probability = 0.0) -> None:
+        super().__init__()
+        a, b, c, d = widths
+        self.layers = nn.Sequential(
+            *block(1, a, kernel=5, pool=True),  # 28 -> 24 -> 12
+            *block(a, b),  # 12 -> 10
+            *block(b, b, pool=True),  # 10 -> 8 -> 4
+            *block(b, c, padding=1),
+            *block(c, d, padding=1),
+            nn.AdaptiveMaxPool2d(1),
+            nn.Flatten(),
+            nn.Dropout(dropout),
+            nn.Linear(d, classes),
+        )
+        initialise(self, "relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(standardise(images))
+        return logits
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}
+
+
+def build(network: str, **options: Any) -> nn.Module:
+    """Builds the network of that name, with weights drawn from torch's global generator."""
+    return NETWORKS[network](**options).to(memory_format=torch.channels_last)
+
+
+def block(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, pool: bool = False) -> list[nn.Module]:
+    """A convolution, pooling where asked, batch normalisation (which makes a bias redundant), ReLU."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False)
+    pooling = [nn.MaxPool2d(2)] if pool else []
+    return [convolution, *pooling, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+def initialise(network: nn.Module, activation: Activation) -> None:
+    """Draws weights after He et al. (2015) before rectifiers, Glorot & Bengio (2010) otherwise; biases are 0."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            if activation in ("relu", "gelu"):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            else:
+                nn.init.xavier_normal_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def parameters(model: nn.Module) -> int:
+    """Counts the trained numbers."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def macs(model: nn.Module) -> int:
+    """Counts the multiply-adds of one image's forward pass, in convolutions and linear layers."""
+    training = model.training
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        model.eval()(torch.zeros(1, SIDE, SIDE))
+    model.train(training)
+    return int(counter.get_total_flops()) // 2

@@ -1,0 +1,109 @@
+"""Training: one network, one seed, one device; the same bits whatever else the machine does."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, NamedTuple
+
+import torch
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+
+from digitline.augmentation import affine
+from digitline.data import Part
+from digitline.errors import InputError
+from digitline.evaluation import accuracy, nll, predict
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Optimizer = Literal["SGD", "AdamW"]
+
+
+class Epoch(NamedTuple):
+    epoch: int  # from 1
+    train_loss: float  # mean over the epoch, label smoothing included
+    val_loss: float  # mean negative log-likelihood
+    val_accuracy: float  # fraction
+
+
+def device() -> torch.device:
+    """CUDA where there is a GPU, the processor otherwise."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_bfloat16() -> bool:
+    """Whether the hardware multiplies bfloat16 natively; where it does not, float32 is faster."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def fit(
+    model: nn.Module,
+    training: Part,
+    validation: Part,
+    *,
+    epochs: PositiveInt,
+    seed: int,
+    batch_size: PositiveInt,
+    optimizer: Optimizer,
+    learning_rate: PositiveFloat,
+    momentum: Share,
+    weight_decay: NonNegativeFloat,
+    warmup: Share,
+    label_smoothing: Share,
+    augmentation: dict[str, Any],
+    bfloat16: bool,
+) -> Iterator[Epoch]:
+    """Trains the model in place, yielding after each epoch; one cycle of the learning rate (Smith, 2018)."""
+    place = device()
+    model.to(place)
+    images, labels = tensors(training, place)
+    steps = len(labels) // batch_size
+    if not steps:
+        raise InputError(f"batch_size is {batch_size}, expected at most the {len(labels)} training images")
+    generator = torch.Generator().manual_seed(seed)
+    descent = descend(model, optimizer, learning_rate, momentum, weight_decay)
+    schedule = OneCycleLR(descent, learning_rate, total_steps=epochs * steps, pct_start=warmup, cycle_momentum=False)
+    for epoch in range(1, epochs + 1):
+        total = torch.zeros((), device=place)
+        model.train()
+        for batch in torch.randperm(len(labels), generator=generator)[: steps * batch_size].view(steps, batch_size):
+            batch = batch.to(place)
+            seen = vary(images[batch], generator, **augmentation)
+            with torch.autocast(place.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
+                outputs = model(seen)
+            loss = functional.cross_entropy(outputs.float(), labels[batch], label_smoothing=label_smoothing)
+            descent.zero_grad()
+            loss.backward()
+            descent.step()
+            schedule.step()
+            total += loss.detach()
+        logits = predict(model, validation.images)
+        measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
+        if not math.isfinite(measures[0]):
+            raise InputError(f"the loss of seed {seed} left the numbers in epoch {epoch}; try a lower learning_rate")
+        yield Epoch(epoch, total.item() / steps, *measures)
+
+
+def tensors(part: Part, place: torch.device) -> tuple[Tensor, Tensor]:
+    """The images and labels as tensors on that device."""
+    return torch.from_numpy(part.images).to(place), torch.from_numpy(part.labels).long().to(place)
+
+
+def descend(
+    model: nn.Module, optimizer: Optimizer, learning_rate: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """The optimiser over the model's parameters; biases and normalisation (one dimension) do not decay."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if optimizer == "SGD":
+        return torch.optim.SGD(groups, learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+    return torch.optim.AdamW(groups, learning_rate, betas=(momentum, 0.99), fused=True)
+
+
+def vary(images: Tensor, generator: torch.Generator, **limits: Any) -> Tensor:
+    """Augments the images where any limit is above zero."""
+    return affine(images, generator, **limits) if any(limits.values()) else images

@@ -1,0 +1,81 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from digitline import models
+from digitline.evaluation import accuracy, calibration, confusion, ece, latency, nll, predict
+from digitline.leaderboard import best_first, best_run, metrics, row, text
+from digitline.statistics import summary
+
+# Two classes; the probabilities of class 0 are 0.9, 0.8, 0.6 and 0.3.
+LOGITS = np.log([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.3, 0.7]]).astype(np.float32)
+LABELS = np.array([0, 1, 0, 1], np.uint8)
+
+
+def test_measures_are_those_computed_by_hand():
+    assert accuracy(LOGITS, LABELS) == 0.75
+    assert nll(LOGITS, LABELS) == pytest.approx(-math.log(0.9 * 0.2 * 0.6 * 0.7) / 4, rel=1e-6)
+    # Each image is alone in its bin: |1 - 0.9| + |0 - 0.8| + |1 - 0.6| + |1 - 0.7|, over 4.
+    assert ece(LOGITS, LABELS) == pytest.approx((0.1 + 0.8 + 0.4 + 0.3) / 4, rel=1e-6)
+    assert confusion(LOGITS, LABELS).tolist() == [[2, 0], [1, 1]]
+
+
+def test_calibration_counts_every_image_once_and_takes_certainty_in():
+    bins = calibration(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([0, 0]))
+    assert [(b.count, b.confidence, b.accuracy) for b in bins] == [(1, 0.5, 1.0), (1, 1.0, 1.0)]
+
+
+def test_prediction_does_not_depend_on_the_batch_and_leaves_the_mode(digits):
+    model = models.build(network="modern", widths=[8, 8, 8, 8], dropout=0.5, classes=10).train()
+    logits = predict(model, digits.test.images)
+    assert model.training
+    assert logits.dtype == np.float32
+    assert np.allclose(logits[:1], predict(model, digits.test.images[:1]), atol=1e-5)
+
+
+def test_latency_is_measured_and_leaves_the_threads():
+    threads = torch.get_num_threads()
+    assert latency(models.build(network="plain", filters=[], classes=10), repeats=3) > 0
+    assert torch.get_num_threads() == threads
+
+
+def test_an_interval_is_students():
+    # Mean 2, sd 1, t(0.975, 2) = 4.30265: half width 4.30265 / sqrt(3).
+    figures = summary([1.0, 2.0, 3.0])
+    assert figures["mean"] == 2
+    assert figures["sd"] == 1
+    assert figures["ci95"] == pytest.approx([2 - 2.48414, 2 + 2.48414], abs=1e-4)
+
+
+def test_one_seed_has_no_interval():
+    assert summary([0.5]) == {"mean": 0.5, "sd": None, "ci95": None}
+
+
+def run(seed, val, test, loss=0.1):
+    measures = {"val_accuracy": val, "val_nll": loss, "val_ece": 0.01}
+    return {"seed": seed, "sha256": str(seed), **measures, "test_accuracy": test, "test_nll": 0.1, "test_ece": 0.02}
+
+
+def board(*variants):
+    return [row(name, runs, parameters=10, macs=20) for name, runs in variants]
+
+
+def test_rank_follows_validation_whatever_test_says():
+    rows = board(("a", [run(1, 0.98, 0.99)]), ("b", [run(1, 0.99, 0.10)]), ("c", [run(1, 0.98, 0.9, loss=0.05)]))
+    assert [r["variant"] for r in best_first(rows)] == ["b", "c", "a"]
+    worse = board(("a", [run(1, 0.98, 0.0)]), ("b", [run(1, 0.99, 0.0)]), ("c", [run(1, 0.98, 1.0, loss=0.05)]))
+    assert [r["variant"] for r in best_first(worse)] == ["b", "c", "a"]
+
+
+def test_the_run_to_serve_is_the_best_on_validation():
+    (only,) = board(("a", [run(1, 0.98, 0.99), run(2, 0.99, 0.1), run(3, 0.99, 0.1, loss=0.01)]))
+    assert best_run(only)["seed"] == 3
+
+
+def test_the_table_shows_means_and_half_intervals():
+    (only,) = board(("a", [run(1, 0.98, 0.97), run(2, 0.99, 0.98), run(3, 1.0, 0.99)]))
+    table = text([only], {"a": {"train_seconds": {"1": 2.0, "2": 4.0}, "latency_ms": 0.5}})
+    assert table.splitlines()[-1] == "| a | 99.00 ± 2.48 | 98.00 ± 2.48 | 10 | 0.00 M | 3 | 0.5 |"
+    assert metrics(only)["test_accuracy"] == pytest.approx(0.98)

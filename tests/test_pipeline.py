@@ -1,0 +1,180 @@
+"""The real line, driven by the real dvc, on a real part of MNIST in a copy of this checkout."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from digitline.data import Dataset, Part
+from digitline.sources import ROLES
+
+pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+SUBSET = {"train": 2000, "test": 500}
+YAML_FILE = YAML()
+
+
+def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    for name in ("MLFLOW_TRACKING_URI", "DIGITLINE_DATA", "PYTHONPATH", "PYTHONWARNINGS"):
+        env.pop(name, None)
+    return subprocess.run(words, cwd=cwd, env=env | environment, capture_output=True, text=True, check=False)
+
+
+def idx(array) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return header + array.tobytes()
+
+
+def edit(clone: Path, change) -> None:
+    tree = YAML_FILE.load(clone / "params.yaml")
+    change(tree)
+    YAML_FILE.dump(tree, clone / "params.yaml")
+
+
+class Line:
+    """A checkout of its own with a small data set and two small variants."""
+
+    def __init__(self, folder: Path, mnist: Dataset) -> None:
+        self.folder = folder
+        self.home = folder.with_suffix(".bentoml")
+        names = command("git", "ls-files", "-co", "--exclude-standard", cwd=HERE).stdout.split("\n")
+        for name in names:
+            if name and not name.startswith(("data/mnist/", "dvc.lock")) and (HERE / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(HERE / name, folder / name)
+        files = self.files(mnist)
+        edit(folder, lambda tree: self.shrink(tree, files))
+        for words in (
+            ["git", "init", "-q"],
+            ["git", "add", "-A"],
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "start"],
+        ):
+            assert command(*words, cwd=folder).returncode == 0
+
+    def files(self, mnist: Dataset) -> dict[str, str]:
+        parts = [Part(part.images[:n], part.labels[:n]) for part, n in zip(mnist, SUBSET.values(), strict=True)]
+        arrays = dict(zip(ROLES, (array for part in parts for array in part), strict=True))
+        (self.folder / "data/few").mkdir(parents=True)
+        for name, array in arrays.items():
+            (self.folder / f"data/few/{name}.gz").write_bytes(gzip.compress(idx(array)))
+        return {name: hashlib.sha256(idx(array)).hexdigest() for name, array in arrays.items()}
+
+    def shrink(self, tree, files) -> None:
+        tree["dataset"] = "few"
+        classes = list(tree["datasets"]["mnist"]["classes"])
+        tree["datasets"]["few"] = {"classes": classes, "files": files, "mirrors": [], "bounds": {"images": SUBSET}}
+        tree["seeds"] = [1, 2]
+        tree["split"]["validation"] = 400
+        tree["variants"] = {name: tree["variants"][name] for name in ("fc", "conv1")}
+        for variant in tree["variants"].values():
+            variant["epochs"] = 2
+        tree["gate"].update(minimum_accuracy=0.1, latency_ms=1000)
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return command(*words, cwd=self.folder, BENTOML_HOME=str(self.home))
+
+    def json(self, name: str):
+        return json.loads((self.folder / name).read_text())
+
+    def ran(self, outcome: subprocess.CompletedProcess[str]) -> list[str]:
+        return [line.split("'")[1] for line in outcome.stdout.splitlines() if line.startswith("Running stage")]
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory, mnist) -> Line:
+    line = Line(tmp_path_factory.mktemp("line") / "clone", mnist)
+    outcome = line.run("dvc", "repro")
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return line
+
+
+def test_the_whole_line_runs_on_another_data_set(line):
+    rows = line.json("reports/leaderboard.json")
+    assert {row["variant"] for row in rows} == {"fc", "conv1"}
+    accuracies = [row["val_accuracy"]["mean"] for row in rows]
+    assert accuracies == sorted(accuracies, reverse=True)
+    assert accuracies[0] > 0.5
+    assert rows[0]["seeds"] == [1, 2]
+    assert line.json("reports/validation.json")["success"]
+
+
+def test_the_champion_is_the_leader_in_all_three_places(line):
+    card, leader = line.json("models/champion/model.json"), line.json("reports/leaderboard.json")[0]
+    assert card["variant"] == leader["variant"]
+    assert card["sha256"] in [run["sha256"] for run in leader["runs"]]
+    assert hashlib.sha256((line.folder / "models/champion/model.safetensors").read_bytes()).hexdigest() == card["sha256"]
+    alias = (
+        "from mlflow import MlflowClient; c = MlflowClient('sqlite:///mlflow.db');"
+        "print(c.get_model_version_by_alias('digitline', 'champion').tags['sha256'])"
+    )
+    assert line.run("python", "-c", alias).stdout.strip() == card["sha256"]
+    assert f"digitline:{card['sha256'][:16]}" in line.run("bentoml", "models", "list").stdout
+
+
+def test_a_second_run_does_nothing(line):
+    lock = (line.folder / "dvc.lock").read_bytes()
+    outcome = line.run("dvc", "repro")
+    assert outcome.returncode == 0
+    assert not line.ran(outcome)
+    assert (line.folder / "dvc.lock").read_bytes() == lock
+
+
+def test_a_fresh_checkout_ends_with_the_same_lock(line, tmp_path_factory, mnist):
+    other = Line(tmp_path_factory.mktemp("other") / "clone", mnist)
+    assert other.run("dvc", "repro").returncode == 0
+    assert (other.folder / "dvc.lock").read_text() == (line.folder / "dvc.lock").read_text()
+
+
+def test_a_failing_gate_keeps_the_champion_and_says_why(line):
+    champion = line.json("models/champion/model.json")
+    edit(line.folder, lambda tree: tree["gate"].update(minimum_accuracy=0.9999))
+    outcome = line.run("dvc", "repro")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "did not pass the gate: validation accuracy" in outcome.stdout
+    assert line.ran(outcome) == ["promote"]
+    assert line.json("models/champion/model.json") == champion
+    edit(line.folder, lambda tree: tree["gate"].update(minimum_accuracy=0.1))
+    assert line.run("dvc", "repro").returncode == 0
+
+
+def test_an_edit_of_one_variant_reruns_only_its_stages(line):
+    edit(line.folder, lambda tree: tree["variants"]["conv1"].update(epochs=3))
+    outcome = line.run("dvc", "repro")
+    assert outcome.returncode == 0, outcome.stderr
+    assert line.ran(outcome) == ["train@conv1", "evaluate@conv1", "compare", "promote"]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda tree: tree["variants"]["conv1"].update(epohcs=3), "variants.conv1.epohcs is not known"),
+        (lambda tree: tree["variants"]["conv1"]["model"].update(activation="rleu"), "activation is 'rleu'"),
+        (lambda tree: tree.update(seeds=[]), "params.yaml.seeds is [], expected at least 1"),
+    ],
+)
+def test_a_slip_in_params_ends_in_one_sentence_and_touches_nothing(line, change, sentence):
+    params, champion = (line.folder / "params.yaml").read_bytes(), line.json("models/champion/model.json")
+    edit(line.folder, change)
+    outcome = line.run("dvc", "repro")
+    (line.folder / "params.yaml").write_bytes(params)
+    assert outcome.returncode != 0
+    assert sentence in outcome.stderr
+    assert "Traceback" not in outcome.stderr
+    assert line.json("models/champion/model.json") == champion
+    assert line.run("dvc", "repro").returncode == 0
+
+
+def test_an_unknown_variant_is_refused_by_name(line):
+    outcome = line.run("python", "-m", "pipeline.train", "conv3")
+    assert outcome.returncode == 1
+    assert outcome.stderr.strip() == "error: the variant is 'conv3'; did you mean 'conv1'?"

@@ -1,0 +1,86 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from digitline.errors import InputError
+from digitline.processes import side_by_side
+
+
+def count(job):
+    for number in range(job):
+        yield number
+
+
+def threads(job):
+    yield torch.get_num_threads()
+
+
+def refuse(job):
+    yield "first"
+    raise InputError(f"job {job} will not do")
+
+
+def die(job):
+    yield "first"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_every_record_of_every_job_arrives_in_its_order():
+    records = list(side_by_side(count, [3, 1, 2], processes=2))
+    assert sorted(records) == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+    assert [record for job, record in records if job == 3] == [0, 1, 2]
+
+
+def test_a_job_has_one_thread():
+    assert list(side_by_side(threads, ["a"], processes=1)) == [("a", 1)]
+
+
+def test_what_a_user_can_mend_arrives_as_it_was_said():
+    with pytest.raises(InputError, match="job a will not do"):
+        list(side_by_side(refuse, ["a"], processes=1))
+
+
+def test_a_job_that_dies_ends_the_line():
+    with pytest.raises(InputError, match="the process of 'a' ended with status"):
+        list(side_by_side(die, ["a"], processes=1))
+
+
+ORPHAN = """
+import os, time
+from digitline.processes import side_by_side
+
+def work(job):
+    yield os.getpid()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    for _, pid in side_by_side(work, [1, 2], processes=2):
+        print(pid, flush=True)
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as file:
+        return file.read().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc"), reason="looks at /proc")
+def test_no_orphan_outlives_a_killed_parent(tmp_path):
+    (tmp_path / "parent.py").write_text(ORPHAN)
+    with subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True) as parent:
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(map(alive, children))
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while any(map(alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, children))

@@ -1,0 +1,220 @@
+"""The frame holds together: settings, workflows, README and picture say what the code does."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vl_convert
+from dvc_render.vega import VegaRenderer
+from ruamel.yaml import YAML
+
+from scripts import dag
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+CODE = [path for folder in ("src", "pipeline", "service", "scripts", "tests") for path in (ROOT / folder).rglob("*.py")]
+README = (ROOT / "README.md").read_text()
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+
+def yaml(path: str) -> Any:
+    return YAML(typ="safe").load(ROOT / path)
+
+
+def command(*words: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        words, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins() -> dict[str, str]:
+    """Versions by name, of pyproject.toml."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pairs = [line.split("==") for line in project["dependencies"] + project["optional-dependencies"]["dev"]]
+    return {canonical(name): version for name, version in pairs}
+
+
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+# Dependencies
+
+
+def test_the_lock_holds_every_dependency_at_its_pin() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    locked = dict(line.split("==") for line in lines if "==" in line)
+    assert {name: locked.get(name) for name in pins()} == pins()
+
+
+def test_the_lock_pins_versions_and_nothing_else() -> None:
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    assert [line for line in lines if not re.fullmatch(r"#.*|[a-z0-9-]+==[0-9a-z.]+", line)] == []
+
+
+def test_what_the_code_imports_is_a_direct_dependency() -> None:
+    imported = set()
+    for path in CODE:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.split(".")[0])
+    providers = packages_distributions()
+    ours = {"digitline", "pipeline", "service", "scripts", "tests"}
+    foreign = imported - ours - sys.stdlib_module_names
+    assert {name for name in foreign if not {canonical(one) for one in providers[name]} & set(pins())} == set()
+
+
+# Set-up
+
+
+@pytest.mark.parametrize("python", ["no-such-python", "false"])
+def test_setup_without_a_fitting_python_says_which_it_needs(python: str) -> None:
+    done = command("sh", "scripts/setup.sh", PYTHON=python)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: none of {python} is a Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python names one\n"
+    )
+
+
+def test_mlflow_bentoml_and_dvc_read_that_telemetry_is_off() -> None:
+    silent = """if True:
+        import site; site.addsitedir("scripts")
+        from bentoml._internal.utils.analytics.usage_stats import do_not_track
+        from dvc.analytics import is_enabled
+        from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
+        print(do_not_track(), is_enabled(), MLFLOW_DISABLE_TELEMETRY.get())"""
+    clean = {name: value for name, value in os.environ.items() if "TRACK" not in name and "TELEMETRY" not in name}
+    clean = {**clean, "PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, "-S", "-c", silent]  # without .venv's own copy of the settings
+    done = subprocess.run(words, cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
+    assert done.stdout == "True False True\n"
+
+
+# Workflows
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"),
+    [("vendor.github-workflows", WORKFLOWS), ("vendor.dependabot", [ROOT / ".github/dependabot.yml"])],
+)
+def test_github_s_schema_accepts_the_file(schema: str, files: list[Path]) -> None:
+    done = command(BIN / "check-jsonschema", "--builtin-schema", schema, *files)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_workflow_runs_pinned_actions_and_make_targets() -> None:
+    for workflow in WORKFLOWS:
+        text = workflow.read_text()
+        assert all(re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line) for line in re.findall(r"uses: .*", text))
+        assert set(re.findall(r"\bmake (?:--silent )?([a-z]+)", text)) <= targets()
+
+
+# The picture
+
+
+def test_the_picture_is_what_dvc_yaml_says() -> None:
+    assert command(sys.executable, "scripts/dag.py", "--check").stderr == ""
+
+
+def test_the_picture_has_a_box_a_stage_however_many_variants() -> None:
+    names = [stage.name for stage in dag.stages(yaml("dvc.yaml"))]
+    drawn = re.findall(r'class="name">(\w+)', (ROOT / "docs/dag.svg").read_text())
+    assert sorted(drawn) == sorted(names) == sorted(yaml("dvc.yaml")["stages"])
+
+
+def test_a_stage_stands_below_what_it_depends_on() -> None:
+    tree = {
+        "stages": {"last": {"deps": ["a/b", "c"]}, "first": {"outs": ["a"]}, "between": {"deps": ["a"], "outs": ["c"]}}
+    }
+    assert [stage.name for stage in dag.stages(tree)] == ["first", "between", "last"]
+
+
+# README
+
+
+def test_readme_s_tree_names_what_is_there_and_every_module() -> None:
+    block = README.split("```text\n")[1].split("```")[0]
+    named, folder = [], ""
+    for line in block.splitlines():
+        name = line.split()[0]
+        folder = name if not line.startswith(" ") and name.endswith("/") else folder
+        named.append(folder + name if line.startswith(" ") else name)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "src/digitline").glob("[!_]*.py")}
+    assert modules <= set(named)
+
+
+def test_readme_and_contributing_name_targets_that_exist() -> None:
+    text = README + (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE))
+    assert {"ui", "serve", "test", "lint"} <= named <= targets()
+
+
+def test_make_help_says_what_every_target_does() -> None:
+    shown = re.findall(r"^make ([a-z]+) +\S", command("make", "help").stdout, re.MULTILINE)
+    assert set(shown) == targets()
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    listed = command("git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").stdout.split("\0")[:-1]
+    assert listed
+    found = []
+    for path in (ROOT / name for name in listed):
+        if path.suffix not in {".gz", ".png"} and path.is_file():
+            found += [
+                (path.name, hit) for hit in re.findall(r"(?<![\w.}])/(?:home|root|work|Users)/\S*", path.read_text())
+            ]
+    assert found == []
+
+
+# Plots
+
+
+def rows(revision: str) -> dict[str, list[dict[str, Any]]]:
+    """What compare writes, for two variants, as DVC hands it to a template."""
+    both = [{"variant": name, "rev": revision} for name in ("fc", "conv1")]
+    spread = {"mean": 0.98, "sd": 0.01, "ci95": [0.97, 0.99]}
+    runs = [{"seed": 1, "val_accuracy": 0.975, "test_accuracy": 0.985}]
+    return {
+        "leaderboard.json": [{**row, "val_accuracy": spread, "test_accuracy": spread, "runs": runs} for row in both],
+        "curves.csv": [
+            {**row, "seed": seed, "epoch": epoch, "train_loss": "0.2", "val_loss": "0.3", "val_accuracy": "0.9"}
+            for row in both
+            for seed in "12"
+            for epoch in "123"
+        ],
+        "confusion.csv": [
+            {**row, "actual": actual, "predicted": guess, "count": "98" if actual == guess else "2"}
+            for row in both
+            for actual in "01"
+            for guess in "01"
+        ],
+        "calibration.csv": [
+            {**row, "confidence": point, "accuracy": point, "count": "10"} for row in both for point in ("0.5", "0.9")
+        ],
+    }
+
+
+@pytest.mark.parametrize("revisions", [["workspace"], ["workspace", "HEAD"]])
+@pytest.mark.parametrize("plot", [entry for entry in yaml("dvc.yaml")["plots"] if isinstance(entry, dict)])
+def test_a_plot_draws_every_variant_and_every_revision(plot: dict[str, Any], revisions: list[str]) -> None:
+    ((title, options),) = plot.items()
+    ((file, y),) = options["y"].items()
+    data = [row for revision in revisions for row in rows(revision)[Path(file).name]]
+    settings = {**options, "y": y, "title": title, "template_dir": str(ROOT / ".dvc/plots")}
+    picture = vl_convert.vegalite_to_svg(VegaRenderer(data, title, **settings).get_filled_template())
+    for name in [title, "fc", "conv1", *(revisions if len(revisions) > 1 else [])]:
+        assert re.search(rf">[^<]*{re.escape(name)}[^<]*<", picture), name

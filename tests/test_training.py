@@ -1,0 +1,105 @@
+import numpy as np
+import pytest
+import torch
+
+from digitline import data, models
+from digitline.augmentation import affine
+from digitline.errors import InputError
+from digitline.training import fit
+
+RECIPE = {
+    "optimizer": "SGD",
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "batch_size": 32,
+    "warmup": 0.2,
+    "label_smoothing": 0.05,
+    "augmentation": {"rotation": 10.0, "scale": 0.1, "shift": 1.0},
+    "bfloat16": True,
+}
+
+
+def trained(digits, *, seed=1, epochs=2, **changes):
+    torch.manual_seed(seed)
+    model = models.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    training, validation = data.split(digits.train, validation=100, seed=0)
+    return model, list(fit(model, training, validation, seed=seed, epochs=epochs, **{**RECIPE, **changes}))
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_training_learns(digits, optimizer):
+    rate = {"SGD": 0.1, "AdamW": 0.01}[optimizer]
+    _, epochs = trained(digits, epochs=8, optimizer=optimizer, learning_rate=rate)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 9))
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert epochs[-1].val_accuracy > 0.5
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
+    (a, first), (b, second), (c, _) = trained(digits), trained(digits), trained(digits, seed=2)
+    assert first == second
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    assert not all(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True))
+
+
+def test_validation_is_never_trained_on(digits):
+    training, validation = data.split(digits.train, validation=100, seed=0)
+    shuffled = validation._replace(labels=np.roll(validation.labels, 1))
+    models_ = []
+    for held in (validation, shuffled):
+        torch.manual_seed(0)
+        model = models.build(network="plain", filters=[], hidden=8, classes=10)
+        list(fit(model, training, held, seed=0, epochs=1, **RECIPE))
+        models_.append(model)
+    assert all(torch.equal(p, q) for p, q in zip(*(m.parameters() for m in models_), strict=True))
+
+
+def test_a_diverging_run_says_so(digits):
+    with pytest.raises(InputError, match="seed 1 .* try a lower learning_rate"):
+        trained(digits, learning_rate=1e30, bfloat16=False)
+
+
+def test_a_batch_larger_than_the_data_is_refused(digits):
+    with pytest.raises(InputError, match="batch_size is 1000000"):
+        trained(digits, batch_size=1_000_000)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.99])
+def test_any_warmup_makes_a_schedule(digits, warmup):
+    _, epochs = trained(digits, warmup=warmup, epochs=1)
+    assert np.isfinite(epochs[0].train_loss)
+
+
+def test_no_limits_leave_an_image_as_it_is(digits):
+    images = torch.from_numpy(digits.train.images[:4])
+    assert torch.allclose(affine(images, torch.Generator()), images.float(), atol=0.05)
+
+
+def test_a_shift_stays_within_its_limit(digits):
+    images = torch.from_numpy(digits.train.images[:64]).float()
+    moved = affine(images, torch.Generator().manual_seed(0), shift=2.0)
+
+    def centre(batch):
+        columns = batch.sum(1)
+        return (columns * torch.arange(28)).sum(1) / columns.sum(1)
+
+    distance = (centre(moved) - centre(images)).abs()
+    assert distance.max() <= 2.05
+    assert distance.max() > 1.5
+
+
+def test_the_split_is_stratified_whole_and_fixed(digits):
+    training, validation = data.split(digits.train, validation=100, seed=0)
+    again = data.split(digits.train, validation=100, seed=0)[1]
+    assert np.array_equal(validation.images, again.images)
+    assert len(training.labels) + len(validation.labels) == len(digits.train.labels)
+    together = np.concatenate([training.images, validation.images]).reshape(-1, 784)
+    assert sorted(map(bytes, together)) == sorted(map(bytes, digits.train.images.reshape(-1, 784)))
+    expected = np.bincount(digits.train.labels) * 100 / len(digits.train.labels)
+    assert np.abs(np.bincount(validation.labels) - expected).max() < 1
+
+
+def test_a_validation_set_larger_than_the_data_is_refused(digits):
+    with pytest.raises(InputError, match=r"split.validation is 70000, expected less than"):
+        data.split(digits.train, validation=70_000, seed=0)
