@@ -4,9 +4,9 @@ SHELL := /bin/sh
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Named by what is installed, made last: an interrupted or outdated installation has no such file.
+# Named by what is installed and where, made last: an interrupted, outdated or moved installation has no such file.
 INSTALLERS := scripts/setup.sh scripts/quiet.pth scripts/plots_page.py
-STAMP := .venv/installed-$(firstword $(shell cat requirements.lock pyproject.toml $(INSTALLERS) | cksum))
+STAMP := .venv/installed-$(firstword $(shell { pwd; cat requirements.lock pyproject.toml $(INSTALLERS); } | cksum))
 
 $(STAMP):
 	@sh scripts/setup.sh
@@ -15,7 +15,7 @@ $(STAMP):
 
 .PHONY: help run setup test lint format ui serve plots difference verify lock
 help:  ## what there is
-	@sed -n 's/^\([a-z]*\):.*  ## /make \1\t/p' Makefile | expand -t 14
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
@@ -24,6 +24,7 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
 
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
+	@echo "Installed. The tools without make: source .venv/bin/activate"
 
 test: $(STAMP)  ## the tests
 	@pytest
@@ -43,7 +44,7 @@ format: $(STAMP)  ## code and the DAG's picture, brought in order
 	@python scripts/dag.py
 
 ui: $(STAMP)  ## MLflow on port 5000
-	@mlflow ui
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
 
 serve: $(STAMP)  ## the champion on port 3000
 	@bentoml serve
@@ -61,4 +62,4 @@ lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes n
 	@pip-compile --quiet $(ARGS) --extra dev --allow-unsafe --strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	@{ echo '# By make lock. Without +cpu and the like: each machine takes the build of torch that its index offers.'; \
-		sed -e '/^#/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock
+		sed -e '/^#/d' -e '/^$$/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock

@@ -9,7 +9,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from digitline import data, leaderboard
-from digitline.evaluation import Bin, calibration, confusion
+from digitline.evaluation import calibration, confusion
 from digitline.training import Epoch
 from pipeline import stage
 
@@ -26,14 +26,14 @@ def compare(params: stage.Params) -> None:
     labels, classes = data.load(stage.DATASET).test.labels, params.classes
     logits = {row["variant"]: load_file(f"predictions/{row['variant']}.safetensors")["test"] for row in rows}
     table("confusion", ["variant", "actual", "predicted", "count"], confusions(logits, labels, classes))
-    table("calibration", ["variant", *Bin._fields], calibrations(logits, labels))
+    table("calibration", ["variant", "count", "confidence", "accuracy"], calibrations(logits, labels))
     print(leaderboard.text(rows, stage.read_json(stage.TIMINGS)))
 
 
 def curves(variants: Iterable[str]) -> Iterable[list[Any]]:
     """Every variant's learning curves."""
     for variant in variants:
-        with open(f"reports/curves/{variant}.csv", newline="") as file:
+        with Path(f"reports/curves/{variant}.csv").open(newline="") as file:
             yield from ([variant, *line] for line in list(csv.reader(file))[1:])
 
 
@@ -48,8 +48,8 @@ def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[
 def calibrations(logits: dict[str, np.ndarray], labels: np.ndarray) -> Iterable[list[Any]]:
     """Accuracy by confidence on test, all seeds' answers together."""
     for variant, runs in logits.items():
-        for bin in calibration(np.concatenate(runs), np.tile(labels, len(runs))):
-            yield [variant, bin.count, f"{bin.confidence:.6f}", f"{bin.accuracy:.6f}"]
+        for count, confidence, accuracy in calibration(np.concatenate(runs), np.tile(labels, len(runs))):
+            yield [variant, count, f"{confidence:.6f}", f"{accuracy:.6f}"]
 
 
 def table(name: str, header: list[str], lines: Iterable[list[Any]]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from digitline import checkpoint, data, figures, leaderboard, models
 from digitline.evaluation import latency, predict
@@ -40,7 +40,7 @@ def evaluate(params: stage.Params, variant: str) -> None:
     outcomes = {run.seed: outcome for run, outcome in side_by_side(one, runs, processes=cores())}
     logits = {name: np.stack([getattr(outcomes[run.seed], name) for run in runs]) for name in parts}
     Path("predictions").mkdir(exist_ok=True)
-    save_file(logits, f"predictions/{variant}.safetensors")
+    Path(f"predictions/{variant}.safetensors").write_bytes(save(logits))
 
     model = checkpoint.load(runs[0].path)
     row = leaderboard.row(

@@ -1,4 +1,4 @@
-"""What the stages share: params.yaml, held against the code, and an end in one sentence where a user can mend the cause."""
+"""What the stages share: params.yaml, held against the code, and an end in one sentence where a user can mend it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from pydantic import Field, PositiveInt
-from ruamel.yaml import YAML, YAMLError
+import torch
+from pydantic import Field
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from digitline import augmentation, checks, data, models, selection, sources, training
 from digitline.errors import InputError
@@ -49,6 +51,7 @@ def run(stage: Callable[..., None], *arguments: str) -> None:
     for argument in arguments:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
+    torch.set_num_threads(1)  # in the processes that train, too: a result depends on no number of cores
     try:
         stage(read(), **values)
     except KeyboardInterrupt:

@@ -10,10 +10,16 @@ section() {
     printf '\n### %s\n\n' "$1"
     shift
     table=$("$@")
-    printf '%s\n' "${table:-No difference.}"
+    # Where nothing differs dvc prints at most the two head lines of the table.
+    if [ "$(printf '%s\n' "$table" | wc -l)" -gt 2 ]; then
+        printf '%s\n' "$table"
+    else
+        echo "No difference."
+    fi
 }
 
 printf '## Against %s\n' "$(git rev-parse --short "$base")"
 section Parameters dvc params diff --md "$base"
 section Metrics dvc metrics diff --md "$base"
-section "Stages and outputs in dvc.lock" git diff --stat "$base" -- dvc.lock
+printf '\n### dvc.lock\n\n'
+git diff --quiet "$base" -- dvc.lock && echo "No difference." || echo "Other inputs or outputs than in that commit."

@@ -16,14 +16,17 @@ if [ -z "$python" ]; then
     exit 1
 fi
 
-# A .venv cut short while it was made, or moved here from elsewhere, has no pip that works here.
-if [ "$(.venv/bin/python -c 'import pip, sys; print(sys.prefix)' 2>/dev/null)" != "$(pwd -P)/.venv" ]; then
+# In a .venv that was cut short while it was made, or that was moved or copied here, pip does not answer from here.
+case $(.venv/bin/pip --version 2>/dev/null || true) in
+*" $(pwd -P)/.venv/"*) ;;
+*)
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         echo "error: $python has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2
         exit 1
     fi
     "$python" -m venv --clear .venv
-fi
+    ;;
+esac
 
 .venv/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
 .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .

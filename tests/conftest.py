@@ -1,20 +1,26 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from digitline import sources
 from digitline.data import Dataset, Part
 from pipeline import stage
+
+torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
 
 
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     """All of MNIST, from the bundled copy."""
     params = stage.read()
-    return sources.fetch([Path("data/mnist")], len(params.classes), lambda line: None, name=params.dataset, **params.source)
+    return sources.fetch(
+        [Path("data/mnist")], len(params.classes), lambda line: None, name=params.dataset, **params.source
+    )
 
 
 @pytest.fixture(scope="session")
 def digits(mnist: Dataset) -> Dataset:
     """A few hundred real digits."""
-    return Dataset(*(Part(part.images[:count], part.labels[:count]) for part, count in zip(mnist, (1000, 200))))
+    sizes = zip(mnist, (1000, 200), strict=True)
+    return Dataset(*(Part(part.images[:size].copy(), part.labels[:size].copy()) for part, size in sizes))

@@ -24,7 +24,7 @@ def test_measures_are_those_computed_by_hand():
 
 def test_calibration_counts_every_image_once_and_takes_certainty_in():
     bins = calibration(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([0, 0]))
-    assert [(b.count, b.confidence, b.accuracy) for b in bins] == [(1, 0.5, 1.0), (1, 1.0, 1.0)]
+    assert [(b.images, b.confidence, b.accuracy) for b in bins] == [(1, 0.5, 1.0), (1, 1.0, 1.0)]
 
 
 def test_prediction_does_not_depend_on_the_batch_and_leaves_the_mode(digits):

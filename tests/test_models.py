@@ -63,7 +63,7 @@ def test_a_saved_model_comes_back_whole(study, digits, tmp_path):
 def test_a_file_that_is_no_model_is_refused_by_name(content, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(InputError, match="model.safetensors is not a model"):
+    with pytest.raises(InputError, match=r"model\.safetensors is not a model"):
         checkpoint.load(path)
 
 

@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +13,7 @@ from digitline.processes import side_by_side
 
 
 def count(job):
-    for number in range(job):
-        yield number
+    yield from range(job)
 
 
 def threads(job):
@@ -46,7 +46,7 @@ def test_what_a_user_can_mend_arrives_as_it_was_said():
 
 
 def test_a_job_that_dies_ends_the_line():
-    with pytest.raises(InputError, match="the process of 'a' ended with status"):
+    with pytest.raises(InputError, match="a process ended with status"):
         list(side_by_side(die, ["a"], processes=1))
 
 
@@ -69,11 +69,10 @@ def alive(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    with open(f"/proc/{pid}/stat") as file:
-        return file.read().rpartition(")")[2].split()[0] != "Z"
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
-@pytest.mark.skipif(not os.path.exists("/proc"), reason="looks at /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
 def test_no_orphan_outlives_a_killed_parent(tmp_path):
     (tmp_path / "parent.py").write_text(ORPHAN)
     with subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True) as parent:

@@ -56,7 +56,7 @@ def test_validation_is_never_trained_on(digits):
 
 
 def test_a_diverging_run_says_so(digits):
-    with pytest.raises(InputError, match="seed 1 .* try a lower learning_rate"):
+    with pytest.raises(InputError, match=r"seed 1 .* try a lower learning_rate"):
         trained(digits, learning_rate=1e30, bfloat16=False)
 
 

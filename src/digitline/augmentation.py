@@ -17,7 +17,7 @@ def affine(
     shear: NonNegativeFloat = 0.0,
     shift: NonNegativeFloat = 0.0,
 ) -> Tensor:
-    """Turns images [N, H, W] by up to ±rotation degrees, resizes by ±scale, slants by ±shear, moves by ±shift pixels."""
+    """Turns images [N, H, W] by ±rotation degrees, resizes by ±scale, slants by ±shear, moves by ±shift pixels."""
     count, height, width = images.shape
 
     def draw(limit: float) -> Tensor:

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialise
 
 from digitline.errors import InputError
 
@@ -25,22 +26,25 @@ class Dataset(NamedTuple):
 
 
 def save(dataset: Dataset, path: Path) -> None:
-    """Writes the four arrays as one safetensors file; InputError where it cannot be written."""
-    arrays = {
-        f"{part}_{field}": np.ascontiguousarray(array)
-        for part, fields in dataset._asdict().items()
-        for field, array in fields._asdict().items()
-    }
-    try:
-        save_file(arrays, path)
-    except SafetensorError as error:  # a full disk, for one
-        raise InputError(f"{path} is not written: {error}") from None
+    """Writes the four arrays as one safetensors file."""
+    path.write_bytes(
+        serialise(
+            {
+                f"{part}_{field}": np.ascontiguousarray(array)
+                for part, fields in dataset._asdict().items()
+                for field, array in fields._asdict().items()
+            }
+        )
+    )
 
 
 def load(path: Path) -> Dataset:
-    """Reads what save wrote."""
-    arrays = load_file(path)
-    return Dataset(*(Part(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in Dataset._fields))
+    """Reads what save wrote; InputError where the file is none of that."""
+    try:
+        arrays = load_file(path)
+        return Dataset(*(Part(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in Dataset._fields))
+    except (SafetensorError, KeyError) as error:
+        raise InputError(f"{path} is no data set that fetch wrote ({error}); dvc checkout brings it back") from None
 
 
 def split(part: Part, *, validation: PositiveInt, seed: NonNegativeInt) -> tuple[Part, Part]:

@@ -20,7 +20,7 @@ BINS = 15  # of confidence, after Guo et al. (2017)
 
 
 class Bin(NamedTuple):
-    count: int
+    images: int  # how many
     confidence: float  # mean probability of the predicted class
     accuracy: float  # fraction of them that are right
 
@@ -30,7 +30,9 @@ def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     training, place = model.training, next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        logits = torch.cat([model(chunk.to(place)).float().cpu() for chunk in torch.from_numpy(images).split(CHUNK)])
+        logits = torch.cat(
+            [model(chunk.to(place)).float().cpu() for chunk in torch.split(torch.from_numpy(images), CHUNK)]
+        )
     model.train(training)
     return logits.numpy()
 
@@ -55,8 +57,8 @@ def calibration(logits: Floats, labels: Integers) -> list[Bin]:
 
 
 def ece(logits: Floats, labels: Integers) -> float:
-    """The expected calibration error: mean distance of confidence and accuracy over the bins, by their counts."""
-    return sum(b.count * abs(b.confidence - b.accuracy) for b in calibration(logits, labels)) / len(labels)
+    """The expected calibration error: mean distance of confidence and accuracy over the bins, by their images."""
+    return sum(b.images * abs(b.confidence - b.accuracy) for b in calibration(logits, labels)) / len(labels)
 
 
 def confusion(logits: Floats, labels: Integers) -> NDArray[np.int64]:

@@ -1,6 +1,5 @@
 """Pictures of results. The same numbers give the same bytes."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ COLUMNS, ROWS = 10, 6
 
 
 def misclassified(
-    path: Path, images: NDArray[np.uint8], actual: Sequence[str], predicted: Sequence[str], title: str
+    path: Path, images: NDArray[np.uint8], actual: NDArray[np.str_], predicted: NDArray[np.str_], title: str
 ) -> None:
     """Draws the first 60 of the images [N, 28, 28], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)

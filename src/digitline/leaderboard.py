@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from digitline.evaluation import MEASURES, Floats, Integers
 from digitline.statistics import summary
 

@@ -1,4 +1,4 @@
-"""Jobs side by side, each in a process of its own on one thread, so that what it computes is the same on any machine."""
+"""Jobs side by side, each in a process of its own on one thread: the number of cores changes no result."""
 
 import os
 import sys
@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 import torch
@@ -26,36 +27,43 @@ def side_by_side(
     work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, processes: int
 ) -> Iterator[tuple[Job, Record]]:
     """Yields each record of each job's work as it comes; whatever ends this ends the processes too."""
-    # A server that has torch imported and forks for each job: seconds less a job than starting afresh.
-    context = get_context("spawn" if sys.platform == "win32" else "forkserver")
-    context.set_forkserver_preload(["torch"])
-    waiting, running = deque(jobs), {}
+    waiting = deque(jobs)
+    running: dict[Connection, tuple[Job, BaseProcess]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < processes:
                 job = waiting.popleft()
-                here, there = context.Pipe(duplex=False)
-                process = context.Process(target=send, args=(there, work, job), daemon=True)
-                process.start()
-                there.close()
+                here, process = start(work, job)
                 running[here] = job, process
-            for here in wait(list(running)):
-                job, process = running[here]
+            ready = wait(running)
+            for here in [connection for connection in running if connection in ready]:
+                job, ended = running[here]
                 try:
                     record = here.recv()
                 except EOFError:
-                    process.join()
-                    if process.exitcode:
-                        raise InputError(f"the process of {job} ended with status {process.exitcode}") from None
+                    ended.join()
+                    if ended.exitcode:
+                        raise InputError(f"a process ended with status {ended.exitcode}: out of memory?") from None
                     del running[here]
                 else:
                     if isinstance(record, Exception):
                         raise record
                     yield job, record
     finally:
-        for _, process in running.values():
-            process.kill()
-            process.join()
+        for _, left in running.values():
+            left.kill()
+            left.join()
+
+
+def start(work: Callable[[Job], Iterable[Record]], job: Job) -> tuple[Connection, BaseProcess]:
+    """Starts a job's process; returns where its records arrive."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["torch"])  # imported once, not in every process
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=send, args=(there, work, job), daemon=True)
+    process.start()
+    there.close()
+    return here, process
 
 
 def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -> None:

@@ -27,13 +27,15 @@ def gate(
     latency_ms: PositiveFloat,
     size_mb: PositiveFloat,
 ) -> Verdict:
-    """Holds the challenger against the floor, the budgets and the champion's validation accuracy, where there is one."""
+    """Holds the challenger against the floor, the budgets and the champion's validation accuracy, if there is one."""
     accuracy = challenger.val_accuracy
     reasons = []
     if accuracy < minimum_accuracy:
         reasons.append(f"validation accuracy {accuracy:.2%} is below gate.minimum_accuracy, {minimum_accuracy:.2%}")
     if champion is not None and accuracy < champion - margin:
-        reasons.append(f"validation accuracy {accuracy:.2%} is more than {margin:.2%} below the champion's {champion:.2%}")
+        reasons.append(
+            f"validation accuracy {accuracy:.2%} is more than {margin:.2%} below the champion's {champion:.2%}"
+        )
     if challenger.latency_ms > latency_ms:
         reasons.append(f"latency {challenger.latency_ms:.2f} ms is above gate.latency_ms, {latency_ms:g} ms")
     if challenger.size_mb > size_mb:

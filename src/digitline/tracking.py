@@ -64,10 +64,12 @@ EXPERIMENT = {  # tags
         "The tag `sha256` is the identity of a run's model."
     ),
 }
+SENTENCE = 600  # characters of a message of MLflow's that are shown
 COLUMNS = [  # of the view `leaderboard`
     *(f"metrics.`{name}`" for name in ("val_accuracy", "test_accuracy", "val_nll", "test_nll", "test_ece")),
     *(f"params.`{name}`" for name in ("parameters", "macs", "epochs")),
 ]
+COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#777777"]  # of variants
 REGISTERED = "digitline"
 REGISTRY = "Digits: 28x28 pixels of 0-255 in, the probability of each class out. `champion` is the version to serve."
 MEASURED_ON = {"val": "validation", "test": "test"}  # by the first word of a metric's name
@@ -111,7 +113,12 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError) as error:
-        raise InputError(f"MLflow failed: {' '.join(str(error).split())[:400]}") from error
+        raise InputError(f"MLflow failed: {' '.join(without_password(str(error)).split())[:SENTENCE]}") from error
+
+
+def without_password(text: str) -> str:
+    """The text with the user and password of its addresses left out."""
+    return re.sub("//[^/@ ]*@", "//", text)
 
 
 @contextmanager
@@ -145,8 +152,7 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
             client = MlflowClient(uri)
             experiment = open_experiment(client, f"digitline-{dataset}", artifacts, exact=not given)
     except InputError as error:
-        without_password = re.sub("//[^/@]*@", "//", uri)
-        raise InputError(f"{without_password} is no MLflow store to use: {error}") from error
+        raise InputError(f"{without_password(uri)} is no MLflow store to use: {error}") from error
     return Store(client, experiment, origin() | revision(folder, code))
 
 
@@ -237,9 +243,10 @@ def begin(runs: Runs, variant: Variant) -> None:
     """Creates the runs, the last seed's first: MLflow lists the newest on top."""
     client, experiment, origin = runs.store
     inputs = [lineage(data) for data in variant.data]
+    common = origin | {"variant": variant.name, "mlflow.runColor": colour(runs.store, variant.name)}
 
-    def create(name: str, params: Mapping[str, Any], tags: Mapping[str, str]) -> str:
-        run = client.create_run(experiment, run_name=name, tags={**origin, "variant": variant.name, **tags})
+    def create(name: str, params: Mapping[str, Any], tags: dict[str, str]) -> str:
+        run = client.create_run(experiment, run_name=name, tags=common | tags)
         runs.ids.append(run.info.run_id)
         client.log_batch(runs.ids[-1], params=[Param(key, str(value)) for key, value in flat(params).items()])
         client.log_inputs(runs.ids[-1], inputs)
@@ -249,6 +256,14 @@ def begin(runs: Runs, variant: Variant) -> None:
     for seed in reversed(runs.curves):
         tags = {"level": "seed", "mlflow.parentRunId": parent}
         runs.children[seed] = create(f"{variant.name} · seed {seed}", {**variant.params, "seed": seed}, tags)
+
+
+def colour(store: Store, variant: str) -> str:
+    """The variant's colour in the charts: the one that it had, else the first that no other has."""
+    taken = {
+        run.data.tags["variant"]: run.data.tags["mlflow.runColor"] for run in search(store, "tags.level = 'variant'")
+    }
+    return taken.get(variant) or next((colour for colour in COLOURS if colour not in taken.values()), COLOURS[-1])
 
 
 @answering()
@@ -302,6 +317,8 @@ def evaluate(
     runs = {run.data.tags["sha256"]: run for run in children}
     inputs = {data.context: lineage(data) for data in variant.data}
     for seed, path in models.items():
+        if digests[seed] not in runs:
+            continue  # deleted in MLflow, and that is for its user to decide
         run = runs[digests[seed]]
         model = logged(store, digests[seed]) or log_model(store, path, f"{variant.name}-seed-{seed}", examples, run)
         if model.model_id not in outputs(run):
@@ -346,8 +363,8 @@ def score(
         for key in metrics
         if key.endswith("_accuracy")
     }
-    shown = {**metrics, **errors}
-    changed = [point(key, value) for key, value in shown.items() if run.data.metrics.get(key) != value]
+    rounded = {key: round(value, 6) for key, value in {**metrics, **errors}.items()}
+    changed = [point(key, value) for key, value in rounded.items() if run.data.metrics.get(key) != value]
     store.client.log_batch(run.info.run_id, changed)
     store.client.log_inputs(run.info.run_id, list(inputs.values()))
 
@@ -397,15 +414,29 @@ def promote(store: Store, path: Path, *, name: str, examples: Bytes, description
     client, digest = store.client, checkpoint.digest(path)
     with unless_there():
         client.create_registered_model(REGISTERED, description=REGISTRY)
-    found = client.search_model_versions(f"name = '{REGISTERED}' and tags.sha256 = '{digest}'")
+    found = list(client.search_model_versions(f"name = '{REGISTERED}' and tags.sha256 = '{digest}'"))
     if not found:
         model = logged(store, digest) or log_model(store, path, name, examples)
-        # By its place, not as models:/ID: that is looked for in MLflow's default store, whichever this one is.
-        made = client.create_model_version(REGISTERED, model.artifact_location, model.source_run_id, {"sha256": digest})
-    number = str(found[0].version if found else made.version)
+        with as_default(store):
+            arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": digest}
+            found = [client.create_model_version(*arguments, model_id=model.model_id)]
+        versions = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
+        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
+    number = str(found[0].version)
     client.update_model_version(REGISTERED, number, description)
     client.set_registered_model_alias(REGISTERED, "champion", number)
     return number
+
+
+@contextmanager
+def as_default(store: Store) -> Iterator[None]:
+    """Makes this MLflow's default store for a while: there a registry in a database looks for a model's id."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    os.environ["MLFLOW_TRACKING_URI"] = store.client.tracking_uri
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_TRACKING_URI"] = given
 
 
 def find(store: Store, content: str) -> Run | None:

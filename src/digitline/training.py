@@ -34,7 +34,7 @@ def device() -> torch.device:
 def has_bfloat16() -> bool:
     """Whether the hardware multiplies bfloat16 natively; where it does not, float32 is faster."""
     if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
 
 
@@ -68,14 +68,14 @@ def fit(
     for epoch in range(1, epochs + 1):
         total = torch.zeros((), device=place)
         model.train()
-        for batch in torch.randperm(len(labels), generator=generator)[: steps * batch_size].view(steps, batch_size):
-            batch = batch.to(place)
-            seen = vary(images[batch], generator, **augmentation)
+        order = torch.randperm(len(labels), generator=generator)[: steps * batch_size].to(place)
+        for batch in order.view(steps, batch_size):
+            seen = vary(images.index_select(0, batch), generator, **augmentation)
             with torch.autocast(place.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
                 outputs = model(seen)
             loss = functional.cross_entropy(outputs.float(), labels[batch], label_smoothing=label_smoothing)
             descent.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             descent.step()
             schedule.step()
             total += loss.detach()

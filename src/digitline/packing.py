@@ -1,0 +1,62 @@
+"""The champion in BentoML's model store: the same two files, under the content's name."""
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import bentoml
+from bentoml.exceptions import BentoMLException, NotFound
+
+from digitline import checkpoint
+from digitline.errors import InputError
+
+MODEL, CARD = "model.safetensors", "model.json"
+
+
+def bento(champion: Path) -> str:
+    """Stores the champion unless it is there already; returns its tag, digitline:<16 digits of its SHA-256>."""
+    card, name = verified(champion), tag(champion)
+    if not holds(name, card):
+        with contextlib.suppress(NotFound):
+            bentoml.models.delete(name)  # an older card, or what an interruption left
+        labels = {"sha256": card["sha256"], "variant": str(card["variant"])}
+        with bentoml.models.create(name, labels=labels, metadata=card) as stored:
+            for file in (MODEL, CARD):
+                shutil.copyfile(champion / file, stored.path_of(file))
+    return name
+
+
+def tag(champion: Path) -> str:
+    """The champion's name in the store."""
+    return f"digitline:{read_card(champion)['sha256'][:16]}"
+
+
+def verified(champion: Path) -> dict[str, Any]:
+    """The champion's card; InputError where its model is not the one that the card names."""
+    card = read_card(champion)
+    if checkpoint.digest(champion / MODEL) != card["sha256"]:
+        raise InputError(f"{champion / MODEL} is not the model that its card names, expected SHA-256 {card['sha256']}")
+    return card
+
+
+def read_card(champion: Path) -> dict[str, Any]:
+    """What is known of the champion; InputError where there is none, or no whole card."""
+    path = champion / CARD
+    if not path.exists():
+        raise InputError(f"there is no champion in {champion}; dvc repro makes one")
+    try:
+        card: dict[str, Any] = json.loads(path.read_text())
+        card["sha256"][:16], card["classes"][0], card["variant"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise InputError(f"{path} is no champion's card, expected JSON with sha256, classes and variant") from None
+    return card
+
+
+def holds(name: str, card: dict[str, Any]) -> bool:
+    """Whether the store has this very model with this very card."""
+    try:
+        return verified(Path(bentoml.models.get(name).path)) == card
+    except (BentoMLException, InputError, OSError):
+        return False
