@@ -1,6 +1,5 @@
 """Ranks the variants of params.yaml by validation, and gathers their curves and errors into one table each."""
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,20 +20,19 @@ def compare(params: stage.Params) -> None:
     rows = leaderboard.best_first([stage.read_json(Path(f"reports/variants/{name}.json")) for name in params.variants])
     stage.write_json(stage.LEADERBOARD, rows)
 
-    PLOTS.mkdir(parents=True, exist_ok=True)
-    table("curves", ["variant", "seed", *Epoch._fields], curves(params.variants))
-    labels, classes = data.load(stage.DATASET).test.labels, params.classes
+    stage.write_csv(PLOTS / "curves.csv", [["variant", "seed", *Epoch._fields], *curves(params.variants)])
+    labels = data.load(stage.DATASET).test.labels
     logits = {row["variant"]: load_file(f"predictions/{row['variant']}.safetensors")["test"] for row in rows}
-    table("confusion", ["variant", "actual", "predicted", "count"], confusions(logits, labels, classes))
-    table("calibration", ["variant", "count", "confidence", "accuracy"], calibrations(logits, labels))
-    print(leaderboard.text(rows, stage.read_json(stage.TIMINGS)))
+    lines = confusions(logits, labels, params.classes)
+    stage.write_csv(PLOTS / "confusion.csv", [["variant", "actual", "predicted", "count"], *lines])
+    lines = calibrations(logits, labels)
+    stage.write_csv(PLOTS / "calibration.csv", [["variant", "count", "confidence", "accuracy"], *lines])
 
 
 def curves(variants: Iterable[str]) -> Iterable[list[Any]]:
     """Every variant's learning curves."""
     for variant in variants:
-        with Path(f"reports/curves/{variant}.csv").open(newline="") as file:
-            yield from ([variant, *line] for line in list(csv.reader(file))[1:])
+        yield from ([variant, *line] for line in stage.read_csv(stage.curves_path(variant)))
 
 
 def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]) -> Iterable[list[Any]]:
@@ -50,12 +48,6 @@ def calibrations(logits: dict[str, np.ndarray], labels: np.ndarray) -> Iterable[
     for variant, runs in logits.items():
         for count, confidence, accuracy in calibration(np.concatenate(runs), np.tile(labels, len(runs))):
             yield [variant, count, f"{confidence:.6f}", f"{accuracy:.6f}"]
-
-
-def table(name: str, header: list[str], lines: Iterable[list[Any]]) -> None:
-    """Writes one table for plotting."""
-    with (PLOTS / f"{name}.csv").open("w", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *lines])
 
 
 if __name__ == "__main__":

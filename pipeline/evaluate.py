@@ -1,6 +1,5 @@
 """Scores one variant: the logits of every run on validation and test, the measures of them, the mistakes."""
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import save
 
-from digitline import checkpoint, data, figures, leaderboard, models
+from digitline import checkpoint, data, figures, files, leaderboard, models
 from digitline.evaluation import latency, predict
 from digitline.params import choose
 from digitline.processes import cores, side_by_side
@@ -39,8 +38,7 @@ def evaluate(params: stage.Params, variant: str) -> None:
     runs = [Run(seed, stage.model_path(variant, seed), params.split) for seed in params.seeds]
     outcomes = {run.seed: outcome for run, outcome in side_by_side(one, runs, processes=cores())}
     logits = {name: np.stack([getattr(outcomes[run.seed], name) for run in runs]) for name in parts}
-    Path("predictions").mkdir(exist_ok=True)
-    Path(f"predictions/{variant}.safetensors").write_bytes(save(logits))
+    files.write(Path(f"predictions/{variant}.safetensors"), save(logits))
 
     model = checkpoint.load(runs[0].path)
     row = leaderboard.row(
@@ -83,19 +81,18 @@ def draw(variant: str, classes: list[str], test: data.Part, logits: np.ndarray) 
     predicted = logits[0].argmax(1)
     (wrong,) = np.nonzero(predicted != test.labels)
     path = Path(f"reports/misclassified/{variant}.png")
-    path.parent.mkdir(parents=True, exist_ok=True)
     names = np.array(classes)
     title = f"{variant}: {len(wrong)} of {len(test.labels)} test images misclassified (true → predicted)"
-    figures.misclassified(path, test.images[wrong], names[test.labels[wrong]], names[predicted[wrong]], title)
+    page = figures.misclassified(test.images[wrong], names[test.labels[wrong]], names[predicted[wrong]], title)
+    files.write(path, page)
     return path
 
 
 def curves(variant: str) -> dict[int, list[Epoch]]:
     """The epochs of each seed, as train wrote them."""
     epochs: dict[int, list[Epoch]] = {}
-    with Path(f"reports/curves/{variant}.csv").open(newline="") as file:
-        for seed, number, *measures in list(csv.reader(file))[1:]:
-            epochs.setdefault(int(seed), []).append(Epoch(int(number), *map(float, measures)))
+    for seed, number, *measures in stage.read_csv(stage.curves_path(variant)):
+        epochs.setdefault(int(seed), []).append(Epoch(int(number), *map(float, measures)))
     return epochs
 
 

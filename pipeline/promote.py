@@ -4,12 +4,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from digitline import checkpoint, data, leaderboard, selection
+from digitline import checkpoint, data, files, leaderboard, packing, selection, tracking
 from digitline.errors import InputError
 from digitline.evaluation import accuracy, latency, predict
 from pipeline import stage
 
-MODEL, CARD = "model.safetensors", "model.json"
+NEW, OLD = stage.CHAMPION.with_suffix(".new"), stage.CHAMPION.with_suffix(".old")
 
 
 def promote(params: stage.Params) -> None:
@@ -44,17 +44,14 @@ def judge(params: stage.Params, path: Path, champion: dict[str, Any] | None) -> 
 
     challenger = selection.Candidate(score(path), latency(checkpoint.load(path)), path.stat().st_size / 1e6)
     comparable = champion and champion["classes"] == params.classes
-    return selection.gate(challenger, score(stage.CHAMPION / MODEL) if comparable else None, **params.gate)
+    return selection.gate(challenger, score(stage.CHAMPION / packing.MODEL) if comparable else None, **params.gate)
 
 
 def present() -> dict[str, Any] | None:
     """The champion's card, if there is one; InputError where its model is not the one that the card names."""
-    if not (stage.CHAMPION / CARD).exists():
-        return None
-    champion: dict[str, Any] = stage.read_json(stage.CHAMPION / CARD)
-    if checkpoint.digest(stage.CHAMPION / MODEL) != champion["sha256"]:
-        raise InputError(f"{stage.CHAMPION / MODEL} is not the model that its card names; dvc checkout brings it back")
-    return champion
+    if OLD.exists():  # a promotion was cut short
+        shutil.rmtree(OLD) if stage.CHAMPION.exists() else OLD.rename(stage.CHAMPION)
+    return packing.verified(stage.CHAMPION) if stage.CHAMPION.exists() else None
 
 
 def card(params: stage.Params, row: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
@@ -84,26 +81,21 @@ def record(
 
 def replace(path: Path, card: dict[str, Any]) -> None:
     """Puts model and card in the champion's place: a whole new folder, or the old one untouched."""
-    new, old = stage.CHAMPION.with_suffix(".new"), stage.CHAMPION.with_suffix(".old")
-    for folder in (new, old):
-        shutil.rmtree(folder, ignore_errors=True)
-    new.mkdir(parents=True)
-    shutil.copyfile(path, new / MODEL)
-    stage.write_json(new / CARD, card)
+    shutil.rmtree(NEW, ignore_errors=True)
+    files.write(NEW / packing.MODEL, path.read_bytes())
+    stage.write_json(NEW / packing.CARD, card)
     if stage.CHAMPION.exists():
-        stage.CHAMPION.rename(old)
-    new.rename(stage.CHAMPION)
-    shutil.rmtree(old, ignore_errors=True)
+        stage.CHAMPION.rename(OLD)
+    NEW.rename(stage.CHAMPION)
+    shutil.rmtree(OLD)
 
 
 def announce(params: stage.Params, card: dict[str, Any]) -> None:
     """Gives the champion its place in MLflow's registry and in BentoML's store."""
-    from digitline import packing, tracking
-
     examples = data.load(stage.DATASET).test.images[:4]
     name = f"{card['variant']}-seed-{card['seed']}"
     version = tracking.promote(
-        stage.store(params), stage.CHAMPION / MODEL, name=name, examples=examples, description=title(card)
+        stage.store(params), stage.CHAMPION / packing.MODEL, name=name, examples=examples, description=title(card)
     )
     print(f"champion: {title(card)}; MLflow's version {version}, BentoML's {packing.bento(stage.CHAMPION)}")
 

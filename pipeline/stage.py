@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -16,7 +18,7 @@ from pydantic import Field
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from digitline import augmentation, checks, data, models, selection, sources, training
+from digitline import augmentation, checks, data, files, models, selection, sources, training
 from digitline.errors import InputError
 from digitline.params import check, choose
 
@@ -88,11 +90,26 @@ def model_path(variant: str, seed: int) -> Path:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON for people, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    new.replace(path)
+    """Writes JSON for people."""
+    files.write(path, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())
+
+
+def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
+    """Writes a table for plotting; the first line names the columns."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    files.write(path, text.getvalue().encode())
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    """The lines of such a table, below the names."""
+    with path.open(newline="") as file:
+        return list(csv.reader(file))[1:]
+
+
+def curves_path(variant: str) -> Path:
+    """Where the epochs of a variant's runs are kept."""
+    return Path(f"reports/curves/{variant}.csv")
 
 
 def read_json(path: Path) -> Any:

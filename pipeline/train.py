@@ -1,6 +1,5 @@
 """Trains one variant: a run a seed, each on one thread, side by side on all cores."""
 
-import csv
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +35,6 @@ def train(params: stage.Params, variant: str) -> None:
     model, recipe = choose("the variant", variant, params.variants)
     network = {**model, "classes": len(params.classes)}
     runs = [Run(seed, network, recipe, params.split, stage.model_path(variant, seed)) for seed in params.seeds]
-    runs[0].path.parent.mkdir(parents=True, exist_ok=True)
     curves: list[tuple[int, Epoch]] = []
     seconds: dict[int, float] = {}
     progress = tqdm(total=len(runs) * recipe["epochs"], desc=variant, unit="epoch", mininterval=1)
@@ -50,7 +48,8 @@ def train(params: stage.Params, variant: str) -> None:
             tracking.record(tracked, run.seed, epoch)
             progress.set_postfix_str(f"seed {run.seed}: {epoch.val_accuracy:.2%} of validation", refresh=False)
             progress.update()
-    write_curves(Path(f"reports/curves/{variant}.csv"), sorted(curves))
+    lines = [[seed, epoch.epoch, *(f"{value:.6f}" for value in epoch[1:])] for seed, epoch in sorted(curves)]
+    stage.write_csv(stage.curves_path(variant), [["seed", *Epoch._fields], *lines])
     stage.note_timings(variant, train_seconds={seed: round(seconds[seed], 1) for seed in params.seeds})
 
 
@@ -64,15 +63,6 @@ def one(run: Run) -> Iterator[Record | None]:
         yield Record(epoch, time.perf_counter() - began)
     checkpoint.save(model, run.path, **run.model)
     yield None
-
-
-def write_curves(path: Path, curves: list[tuple[int, Epoch]]) -> None:
-    """Writes a line per seed and epoch."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["seed", *Epoch._fields])
-        writer.writerows([seed, epoch.epoch, *(f"{value:.6f}" for value in epoch[1:])] for seed, epoch in curves)
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -5,7 +7,7 @@ from torch import nn
 from digitline import checkpoint, models
 from digitline.errors import InputError
 
-STUDY = {
+STUDY: dict[str, tuple[dict[str, Any], int, int]] = {
     "fc": ({"network": "plain", "filters": []}, 784 * 100 + 100 + 100 * 10 + 10, 784 * 100 + 100 * 10),
     "conv1": (
         {"network": "plain", "filters": [20]},
@@ -74,8 +76,8 @@ def test_brightness_and_contrast_do_not_matter_and_a_blank_image_is_no_trouble(d
 
 
 def test_dropout_acts_in_training_only():
-    network = {"network": "plain", "filters": [], "classes": 10, "dropout": 0.5}
-    model, images = models.build(**network), torch.rand(4, 28, 28) * 255
+    model = models.build(network="plain", filters=[], classes=10, dropout=0.5)
+    images = torch.rand(4, 28, 28) * 255
     assert not torch.equal(model(images), model(images))
     model.eval()
     assert torch.equal(model(images), model(images))

@@ -32,7 +32,7 @@ def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 
 def idx(array) -> bytes:
     header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return header + array.tobytes()
+    return header + bytes(array.tobytes())
 
 
 def edit(clone: Path, change) -> None:

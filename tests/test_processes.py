@@ -76,6 +76,7 @@ def alive(pid):
 def test_no_orphan_outlives_a_killed_parent(tmp_path):
     (tmp_path / "parent.py").write_text(ORPHAN)
     with subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
         children = [int(parent.stdout.readline()) for _ in range(2)]
         assert all(map(alive, children))
         parent.kill()

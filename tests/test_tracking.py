@@ -386,6 +386,15 @@ def test_a_server_that_does_not_answer_is_one_sentence(folder: Path, monkeypatch
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("uri", ["mysql+nodriver://127.0.0.1/x", "./mlruns", "nonsense://x"])
+def test_a_store_of_a_kind_that_cannot_be_used_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(InputError, match=r"is no MLflow store to use: MLflow failed: \w"):
+        tracking.connect(folder, dataset="mnist")
+
+
 def test_a_file_that_is_no_database_is_refused_by_name(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "mlflow.db").write_bytes(b"no database" * 1000)
     with pytest.raises(InputError, match=r"mlflow\.db is no MLflow store to use: .*not a database"):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from digitline.augmentation import affine
 from digitline.errors import InputError
 from digitline.training import fit
 
-RECIPE = {
+RECIPE: dict[str, Any] = {
     "optimizer": "SGD",
     "learning_rate": 0.1,
     "momentum": 0.9,

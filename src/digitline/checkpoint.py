@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import nn
 
-from digitline import models
+from digitline import files, models
 from digitline.errors import InputError
 
 
@@ -18,7 +18,7 @@ def save(model: nn.Module, path: Path, **network: Any) -> None:
     """Writes the weights of the network that `models.build(**network)` builds."""
     weights = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
     # One key: safetensors keeps several in no fixed order, and the file's bytes are the model's identity.
-    path.write_bytes(serialise(weights, metadata={"network": json.dumps(network, sort_keys=True)}))
+    files.write(path, serialise(weights, metadata={"network": json.dumps(network, sort_keys=True)}))
 
 
 def load(path: Path) -> nn.Module:

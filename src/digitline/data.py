@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as serialise
 
+from digitline import files
 from digitline.errors import InputError
 
 Bytes = NDArray[np.uint8]
@@ -27,15 +28,12 @@ class Dataset(NamedTuple):
 
 def save(dataset: Dataset, path: Path) -> None:
     """Writes the four arrays as one safetensors file."""
-    path.write_bytes(
-        serialise(
-            {
-                f"{part}_{field}": np.ascontiguousarray(array)
-                for part, fields in dataset._asdict().items()
-                for field, array in fields._asdict().items()
-            }
-        )
-    )
+    arrays = {
+        f"{part}_{field}": np.ascontiguousarray(array)
+        for part, fields in dataset._asdict().items()
+        for field, array in fields._asdict().items()
+    }
+    files.write(path, serialise(arrays))
 
 
 def load(path: Path) -> Dataset:

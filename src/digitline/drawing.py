@@ -79,8 +79,8 @@ def flatten(picture: Image.Image) -> Image.Image:
     clear = picture.has_transparency_data
     factor = max(1, max(picture.size) // WORKING)
     upright = picture.convert("RGBA" if clear else "RGB").reduce(factor)
-    if turn := TURNS.get(orientation):
-        upright = upright.transpose(turn)
+    if orientation in TURNS:
+        upright = upright.transpose(TURNS[orientation])
     if not clear:
         return upright
     white = Image.new("RGBA", upright.size, "white")
@@ -96,9 +96,9 @@ def ink(picture: Image.Image) -> Floats:
     if distance.max() < MIN_CONTRAST:
         return np.zeros_like(distance)
     row, column = np.unravel_index(distance.argmax(), distance.shape)
-    likeness = np.tensordot(planes[:, row, column], planes, 1)
+    likeness = np.einsum("c,chw->hw", planes[:, row, column], planes)
     colour = planes[:, likeness > likeness.max() / 2].mean(1)
-    strength: Floats = np.tensordot(colour, planes, 1)
+    strength: Floats = np.einsum("c,chw->hw", colour, planes)
     strength /= strength.max()
     strength[strength < FLOOR] = 0
     return strength
@@ -126,7 +126,7 @@ def crop(strength: Floats) -> Image.Image:
     """The smallest box that holds the digit; "L"."""
     rows, columns = (np.flatnonzero((strength > EDGE).any(axis)) for axis in (1, 0))
     box = strength[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Image.fromarray(np.uint8(box * 255))
+    return Image.fromarray(np.uint8(np.rint(box * 255)))
 
 
 def pen(digit: Image.Image) -> Image.Image:
@@ -165,5 +165,5 @@ def centre(digit: Image.Image) -> Bytes:
         mean = (mass * np.arange(size)).sum() / mass.sum()
         start.append(min(max(round(CENTRE - mean), 0), SIDE - size))
     top, left = start
-    placed[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels * (255 / pixels.max())
+    placed[top : top + pixels.shape[0], left : left + pixels.shape[1]] = np.rint(pixels * (255 / pixels.max()))
     return placed

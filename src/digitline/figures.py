@@ -1,6 +1,6 @@
 """Pictures of results. The same numbers give the same bytes."""
 
-from pathlib import Path
+import io
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,9 +10,9 @@ COLUMNS, ROWS = 10, 6
 
 
 def misclassified(
-    path: Path, images: NDArray[np.uint8], actual: NDArray[np.str_], predicted: NDArray[np.str_], title: str
-) -> None:
-    """Draws the first 60 of the images [N, 28, 28], each with its true and its predicted class."""
+    images: NDArray[np.uint8], actual: NDArray[np.str_], predicted: NDArray[np.str_], title: str
+) -> bytes:
+    """A PNG of the first 60 of the images [N, 28, 28], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)
     figure.suptitle(title, fontsize=11)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
@@ -22,4 +22,6 @@ def misclassified(
             axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=8)
     figure.tight_layout()
     # Without the library's version among them, the bytes change only when the picture does.
-    figure.savefig(path, metadata={"Software": None})
+    page = io.BytesIO()
+    figure.savefig(page, metadata={"Software": None})
+    return page.getvalue()

@@ -58,7 +58,9 @@ def side_by_side(
 def start(work: Callable[[Job], Iterable[Record]], job: Job) -> tuple[Connection, BaseProcess]:
     """Starts a job's process; returns where its records arrive."""
     context = get_context("forkserver")
-    context.set_forkserver_preload(["torch"])  # imported once, not in every process
+    # What the script imports is imported once, not in every process.
+    script = sys.modules["__main__"].__spec__
+    context.set_forkserver_preload([script.name if script else "torch"])
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=send, args=(there, work, job), daemon=True)
     process.start()

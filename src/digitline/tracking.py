@@ -109,10 +109,10 @@ class Runs(NamedTuple):
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turns a failure of MLflow, its server or its database into one sentence."""
+    """Turns a failure of MLflow, its server or its database, or the lack of that one's driver, into one sentence."""
     try:
         yield
-    except (MlflowException, SQLAlchemyError) as error:
+    except (MlflowException, SQLAlchemyError, ImportError) as error:
         raise InputError(f"MLflow failed: {' '.join(without_password(str(error)).split())[:SENTENCE]}") from error
 
 

@@ -1,0 +1,495 @@
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy.special import softmax
+from starlette.testclient import TestClient
+from starlette.types import Message
+
+from digitline import checkpoint, drawing, models, packing
+from digitline.data import Dataset
+from digitline.errors import InputError
+from digitline.evaluation import predict
+from service import api, schema
+from service.champion import Champion
+
+ROOT = Path(__file__).parents[1]
+STORE = "from pathlib import Path; from digitline import packing; print(packing.bento(Path('models/champion')))"
+CLASSES = [f"class {digit}" for digit in range(10)]
+
+
+class Clone(NamedTuple):
+    """A folder with the service and a champion, and BentoML's store for it alone."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def python(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+
+def new_clone(folder: Path, *, seed: int = 0) -> Clone:
+    shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    new_champion(folder / "models/champion", seed=seed)
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "PYTHONPATH": str(ROOT / "src"),
+        # Whether the service itself keeps BentoML from reporting; with this BentoML logs what it would send.
+        "BENTOML_DO_NOT_TRACK": "False",
+        "__BENTOML_DEBUG_USAGE": "True",
+    }
+    return Clone(folder, environment)
+
+
+def new_champion(folder: Path, *, seed: int) -> None:
+    """An untrained network will do: what is asked is whether the answers are the model's."""
+    folder.mkdir(parents=True)
+    torch.manual_seed(seed)
+    network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": [4], "hidden": 20, "activation": "relu"}
+    checkpoint.save(models.build(**network), folder / "model.safetensors", **network)
+    sha256 = checkpoint.digest(folder / "model.safetensors")
+    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "classes": CLASSES, "val_accuracy": 0.5}
+    (folder / "model.json").write_text(json.dumps(card))
+
+
+@pytest.fixture(scope="module")
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("champion") / "champion"
+    new_champion(folder, seed=0)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(champion: Path) -> TestClient:
+    api.app.state.champion = Champion(champion)
+    return TestClient(api.app, raise_server_exceptions=False)
+
+
+def picture(digit: Any, form: str = "PNG", size: int = 400) -> bytes:
+    sheet = Image.new("L", (size, size), 255)
+    ink = Image.fromarray(255 - digit).resize((size // 2, size // 2), Image.Resampling.BICUBIC)
+    sheet.paste(ink, (size // 8, size // 3))
+    file = BytesIO()
+    sheet.save(file, form)
+    return file.getvalue()
+
+
+def error(answer: httpx.Response) -> str:
+    """The sentence of a refusal, which has the one form."""
+    assert list(answer.json()) == ["error"]
+    sentence = answer.json()["error"]
+    assert isinstance(sentence, str)
+    assert "\n" not in sentence
+    return sentence
+
+
+# Answers
+
+
+def test_answers_equal_the_evaluation_on_all_test_images(client: TestClient, champion: Path, mnist: Dataset) -> None:
+    images = mnist.test.images.copy()  # torch warns of read-only ones
+    answers = []
+    for start in range(0, len(images), schema.MAX_IMAGES):
+        answer = client.post("/predict", json={"images": images[start : start + schema.MAX_IMAGES].tolist()})
+        answers += schema.Predictions.model_validate(answer.json()).predictions
+    logits = predict(checkpoint.load(champion / "model.safetensors"), images)
+    assert [answer.digit for answer in answers] == [CLASSES[index] for index in logits.argmax(1)]
+    probabilities = np.array([answer.probabilities for answer in answers])
+    np.testing.assert_allclose(probabilities, softmax(logits.astype(float), 1), atol=1e-6)
+
+
+def test_an_answer_names_the_model_by_its_content(client: TestClient, champion: Path, digits: Dataset) -> None:
+    card = json.loads((champion / "model.json").read_text())
+    image = digits.test.images[:1]
+    for answer in [
+        client.post("/predict", json={"images": image.tolist()}),
+        client.post("/classify", files={"image": picture(image[0])}),
+    ]:
+        assert answer.json()["model"] == card["sha256"] == checkpoint.digest(champion / "model.safetensors")
+        assert answer.json()["classes"] == CLASSES
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+def test_a_picture_is_answered_as_the_image_that_it_is_prepared_to(
+    client: TestClient, digits: Dataset, form: str
+) -> None:
+    data = picture(digits.test.images[0], form)
+    image = drawing.prepare(drawing.open_picture(data)).tolist()
+    [expected] = client.post("/predict", json={"images": [image]}).json()["predictions"]
+    for answer in [
+        client.post("/classify", files={"image": ("digit", data)}),
+        client.post("/classify", content=data, headers={"Content-Type": f"image/{form.lower()}"}),
+        client.post("/classify", content=data, headers={"Content-Type": "application/octet-stream"}),
+    ]:
+        found = schema.Classification.model_validate(answer.json())
+        assert found.image == image
+        assert found.digit == expected["digit"]
+        assert found.probabilities == expected["probabilities"]
+
+
+# Refusals
+
+BLANK = [[0] * 28] * 28
+
+
+def with_pixel(value: object) -> list[list[object]]:
+    return [*BLANK[1:], [*BLANK[0][1:], value]]
+
+
+@pytest.mark.parametrize(
+    ("images", "sentence"),
+    [
+        ([], "images is a list of 0, expected a list of 1 to 256 images"),
+        ([BLANK] * 257, "images is a list of 257, expected a list of 1 to 256 images"),
+        (BLANK, "images[0][0] is 0, expected a list of 28 numbers"),
+        ([[0] * 784], "images[0][0] is 0, expected a list of 28 numbers"),
+        ([[[0] * 56] * 14], "images[0][0] is a list of 56, expected a list of 28 numbers"),
+        ([BLANK, BLANK[1:]], "images[1] is a list of 27, expected a list of 28 rows"),
+        ([[*BLANK[1:], [0] * 27]], "images[0][27] is a list of 27, expected a list of 28 numbers"),
+        ([with_pixel(256)], "images[0][27][27] is 256, expected a number from 0 to 255"),
+        ([with_pixel(-0.5)], "images[0][27][27] is -0.5, expected a number from 0 to 255"),
+        ([with_pixel("7")], "images[0][27][27] is '7', expected a number from 0 to 255"),
+        ([with_pixel(None)], "images[0][27][27] is None, expected a number from 0 to 255"),
+        ([with_pixel(True)], "images[0][27][27] is True, expected a number from 0 to 255"),
+        ([with_pixel(float("nan"))], "images[0][27][27] is nan, expected a number from 0 to 255"),
+        ([with_pixel(float("inf"))], "images[0][27][27] is inf, expected a number from 0 to 255"),
+        ("http://example.com", "images is 'http://example.com', expected a list of 1 to 256 images"),
+        ({"0": BLANK}, "images is an object, expected a list of 1 to 256 images"),
+    ],
+)
+def test_images_of_another_form_are_refused_by_place(client: TestClient, images: object, sentence: str) -> None:
+    body = json.dumps({"images": images})
+    answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert error(answer) == sentence
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("", "the body is not JSON"),
+        ('{"images":', "the body is not JSON"),
+        ("[" * 100_000, "the body is not JSON"),
+        (b"\xff", "the body is not JSON"),
+        ("[]", 'the body is a list of 0, expected {"images": [...]}'),
+        ("null", 'the body is None, expected {"images": [...]}'),
+        ("{}", "images is missing, expected a list of 1 to 256 images"),
+        (json.dumps({"images": [BLANK], "model": "x"}), "model is not known, expected images alone"),
+    ],
+)
+def test_a_body_that_holds_no_images_is_refused(client: TestClient, body: str | bytes, sentence: str) -> None:
+    answer = client.post("/predict", content=body, headers={"Content-Type": "application/json; charset=utf-8"})
+    assert answer.status_code == 400
+    assert error(answer).startswith(sentence)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"http://example.com/digit.png"])
+def test_what_is_no_picture_is_refused(client: TestClient, data: bytes) -> None:
+    for answer in [
+        client.post("/classify", files={"image": data}),
+        client.post("/classify", content=data, headers={"Content-Type": "image/png"}),
+    ]:
+        assert answer.status_code == 400
+        assert "expected a PNG or JPEG" in error(answer)
+
+
+def test_half_a_picture_is_refused(client: TestClient, digits: Dataset) -> None:
+    data = picture(digits.test.images[0], "JPEG")
+    answer = client.post("/classify", files={"image": data[: len(data) // 2]})
+    assert answer.status_code == 400
+    assert "damaged" in error(answer)
+
+
+def test_a_blank_picture_gets_no_digit(client: TestClient, digits: Dataset) -> None:
+    answer = client.post("/classify", files={"image": picture(np.zeros_like(digits.test.images[0]))})
+    assert answer.status_code == 400
+    assert "blank" in error(answer)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"files": {"file": b"x"}},
+        {"files": [("image", b"x"), ("image", b"y")]},
+        {"files": {"image": b"x"}, "data": {"more": "y"}},
+        {"files": {"image": (None, "http://example.com/digit.png")}},
+        {"content": b"--x", "headers": {"Content-Type": "multipart/form-data"}},
+        {"content": b"x" * 99, "headers": {"Content-Type": "multipart/form-data; boundary=y"}},
+        {"content": b"--y\r\n\r\n" * 9, "headers": {"Content-Type": "multipart/form-data; boundary=y; charset=z"}},
+    ],
+    ids=["field", "two", "more", "text", "no boundary", "no part", "no names"],
+)
+def test_a_form_without_just_the_one_file_is_refused(client: TestClient, form: dict[str, Any]) -> None:
+    answer = client.post("/classify", **form)
+    assert answer.status_code == 400
+    assert error(answer)
+
+
+@pytest.mark.parametrize("route", ["/predict", "/classify"])
+@pytest.mark.parametrize("media", [None, "text/plain", "application/x-www-form-urlencoded", "image/gif"])
+def test_another_content_type_is_refused(client: TestClient, route: str, media: str | None) -> None:
+    answer = client.post(route, content=b"x", headers={"Content-Type": media} if media else {})
+    assert answer.status_code == 415
+    assert error(answer).startswith(f"the Content-Type is {media or 'missing'}, expected ")
+
+
+def test_another_method_is_refused(client: TestClient) -> None:
+    answer = client.get("/predict")
+    assert answer.status_code == 405
+    assert answer.headers["Allow"] == "POST"
+    assert error(answer)
+
+
+def test_a_body_that_does_not_arrive_is_given_up(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "BODY_SECONDS", 0.05)
+    sent: list[Message] = []
+
+    async def wait() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/classify", "query_string": b""}
+    asyncio.run(api.app({**scope, "headers": [(b"content-type", b"image/png")]}, wait, send))
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"]) == {"error": "the body took too long, expected all of it within 0.05 seconds"}
+
+
+def test_a_fault_of_the_service_has_the_same_form(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.app.state.champion, "classes", [])
+    answer = client.post("/predict", json={"images": [BLANK]})
+    assert answer.status_code == 500
+    assert error(answer) == "a fault of the service; its log has more"
+
+
+# OpenAPI
+
+
+def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
+    document = client.get("/docs.json").json()
+    for path in ("/predict", "/classify"):
+        assert set(document["paths"][path]["post"]["responses"]) == {"200", "400", "408", "413", "415", "500"}
+    text = json.dumps(document)
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named == set(document["components"]["schemas"])
+
+
+def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
+    assert "//" not in client.get("/").text
+
+
+# The real server
+
+
+class Server(NamedTuple):
+    clone: Clone
+    process: subprocess.Popen[str]
+    url: str
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def started(clone: Clone, *words: str) -> Server:
+    port = free_port()
+    with (clone.folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", *words, "--port", str(port)],
+            cwd=clone.folder,
+            env=clone.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        time.sleep(0.1)
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return Server(clone, process, url)
+        except httpx.TransportError:
+            if process.poll() is not None:
+                break
+    process.kill()
+    pytest.fail((clone.folder / "log").read_text())
+
+
+def stopped(server: Server) -> int:
+    server.process.send_signal(signal.SIGTERM)
+    return server.process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serves one clone's champion, while another clone has stored a newer one."""
+    clone, other = (new_clone(tmp_path_factory.mktemp(name), seed=seed) for seed, name in enumerate(["clone", "other"]))
+    clone.python("-c", STORE)
+    other._replace(environment=clone.environment).python("-c", STORE)
+    server = started(clone)
+    yield server
+    if server.process.poll() is None:
+        stopped(server)
+
+
+def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: Dataset) -> None:
+    sha256 = checkpoint.digest(server.clone.folder / "models/champion/model.safetensors")
+    predicted = httpx.post(f"{server.url}/predict", json={"images": digits.test.images[:3].tolist()})
+    classified = httpx.post(f"{server.url}/classify", files={"image": picture(digits.test.images[0])})
+    assert predicted.status_code == classified.status_code == 200
+    assert len(predicted.json()["predictions"]) == 3
+    assert predicted.json()["model"] == classified.json()["model"] == sha256
+
+
+def test_the_server_is_live_and_counts(server: Server) -> None:
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+    httpx.post(f"{server.url}/predict", json={"images": []})
+    metrics = httpx.get(f"{server.url}/metrics").text
+    assert 'bentoml_service_request_total{endpoint="/predict",http_response_code="400"' in metrics
+
+
+def test_the_server_describes_itself_in_our_words(server: Server) -> None:
+    assert httpx.get(f"{server.url}/docs.json").json() == schema.openapi()
+    page = httpx.get(server.url).text
+    assert "googletagmanager" not in page
+    for file in ("swagger-ui.css", "swagger-ui-bundle.js"):
+        assert f'"static_content/{file}"' in page
+        assert httpx.get(f"{server.url}/static_content/{file}").status_code == 200
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(
+    ("route", "media", "limit"),
+    [("/predict", "application/json", api.JSON_BYTES), ("/classify", "image/png", drawing.MAX_BYTES)],
+)
+def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str, limit: int, declared: bool) -> None:
+    block = bytes(2**20)
+    content = block * (limit // len(block) + 1) if declared else (block for _ in range(limit // len(block) + 1))
+    answer = httpx.post(f"{server.url}{route}", content=content, headers={"Content-Type": media}, timeout=30)
+    assert answer.status_code == 413
+    assert error(answer) == f"the body is too large, expected at most {limit} bytes"
+
+
+def test_a_form_over_the_limit_is_refused(server: Server) -> None:
+    files = {"image": bytes(drawing.MAX_BYTES + 2 * api.FORM_BYTES)}
+    assert httpx.post(f"{server.url}/classify", files=files, timeout=30).status_code == 413
+
+
+def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(1)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/digit.png"
+        for options in [
+            {"files": {"image": (None, url)}},
+            {"files": {"image": url.encode()}},
+            {"data": {"image": url}},
+            {"json": {"image": url}},
+            {"content": url, "headers": {"Content-Type": "image/png"}},
+            {"content": url, "headers": {"Content-Type": "application/vnd.bentoml+pickle"}},
+        ]:
+            assert httpx.post(f"{server.url}/classify", **options).status_code in (400, 415)
+        assert httpx.post(f"{server.url}/predict", json={"images": url}).status_code == 400
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_sigterm_ends_the_server_and_nothing_was_reported(server: Server) -> None:
+    assert stopped(server) == 0
+    log = (server.clone.folder / "log").read_text()
+    assert "Service digitline initialized" in log
+    assert "Tracking Payload" not in log
+    assert "Traceback" not in log
+
+
+def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dataset) -> None:
+    folder = server.clone.folder
+    carried = checkpoint.digest(folder / "models/champion/model.safetensors")
+    shutil.copytree(ROOT / "src/digitline", folder / "src/digitline")
+    built = server.clone.python("-m", "bentoml", "build", "--output", "tag")
+    assert built.returncode == 0, built.stdout + built.stderr
+    shutil.rmtree(folder / "models/champion")
+    new_champion(folder / "models/champion", seed=2)
+    tag = built.stdout.splitlines()[-1].removeprefix("__tag__:")
+    bento = started(server.clone, tag)
+    answer = httpx.post(f"{bento.url}/predict", json={"images": digits.test.images[:1].tolist()})
+    stopped(bento)
+    assert answer.json()["model"] == carried
+
+
+# The model store
+
+
+def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_mended(tmp_path: Path) -> None:
+    clone = new_clone(tmp_path / "clone")
+    card = json.loads((clone.folder / "models/champion/model.json").read_text())
+    done = clone.python("-c", STORE)
+    assert done.stdout == f"digitline:{card['sha256'][:16]}\n", done.stderr
+    [stored] = (clone.folder / "bentoml/models/digitline").glob("*/")
+    assert sorted(file.name for file in stored.iterdir()) == ["model.json", "model.safetensors", "model.yaml"]
+    assert f"sha256: {card['sha256']}" in (stored / "model.yaml").read_text()
+    made = (stored / "model.yaml").read_bytes()
+
+    assert clone.python("-c", STORE).returncode == 0
+    assert (stored / "model.yaml").read_bytes() == made  # it holds the time
+
+    (stored / "model.safetensors").write_bytes(b"what an interruption left")
+    assert clone.python("-c", STORE).returncode == 0
+    assert checkpoint.digest(stored / "model.safetensors") == card["sha256"]
+
+    (stored / "model.yaml").unlink()
+    assert clone.python("-c", STORE).returncode == 0
+    assert (stored / "model.yaml").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": 5, "classes": ["0"], "variant": "fc"}'])
+def test_a_card_that_is_none_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(InputError, match=r"model\.json is no champion's card, expected JSON with sha256"):
+        packing.read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("model.json", None, "there is no champion in {champion}; dvc repro makes one"),
+        ("model.safetensors", "x", "{champion}/model.safetensors is not the model that its card names, expected SHA"),
+    ],
+)
+def test_without_a_whole_champion_serving_ends_in_one_sentence(
+    tmp_path: Path, file: str, content: str | None, sentence: str
+) -> None:
+    clone = new_clone(tmp_path / "clone")
+    path = clone.folder / "models/champion" / file
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    ended = clone.python("-m", "bentoml", "serve", "--port", str(free_port()))
+    assert ended.returncode == 1
+    assert sentence.format(champion=path.parent) in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "Tracking Payload" not in ended.stdout + ended.stderr
