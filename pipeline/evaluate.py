@@ -36,7 +36,9 @@ def evaluate(params: stage.Params, variant: str) -> None:
     parts = {"val": validation, "test": dataset.test}
 
     runs = [Run(seed, stage.model_path(variant, seed), params.split) for seed in params.seeds]
-    outcomes = {run.seed: outcome for run, outcome in side_by_side(one, runs, processes=cores())}
+    outcomes = {
+        run.seed: outcome for run, outcome in side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"])
+    }
     logits = {name: np.stack([getattr(outcomes[run.seed], name) for run in runs]) for name in parts}
     files.write(Path(f"predictions/{variant}.safetensors"), save(logits))
 

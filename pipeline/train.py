@@ -39,7 +39,7 @@ def train(params: stage.Params, variant: str) -> None:
     seconds: dict[int, float] = {}
     progress = tqdm(total=len(runs) * recipe["epochs"], desc=variant, unit="epoch", mininterval=1)
     with progress, tracking.train(stage.store(params), stage.tracked(params, variant), seeds=params.seeds) as tracked:
-        for run, record in side_by_side(one, runs, processes=cores()):
+        for run, record in side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"]):
             if record is None:
                 tracking.trained(tracked, run.seed, run.path)
                 continue

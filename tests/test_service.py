@@ -149,7 +149,7 @@ def test_a_picture_is_answered_as_the_image_that_it_is_prepared_to(
 
 # Refusals
 
-BLANK = [[0] * 28] * 28
+BLANK: list[list[object]] = [[0] * 28] * 28
 
 
 def with_pixel(value: object) -> list[list[object]]:
@@ -404,14 +404,15 @@ def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.settimeout(1)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/digit.png"
-        for options in [
+        forms: list[dict[str, Any]] = [
             {"files": {"image": (None, url)}},
             {"files": {"image": url.encode()}},
             {"data": {"image": url}},
             {"json": {"image": url}},
             {"content": url, "headers": {"Content-Type": "image/png"}},
             {"content": url, "headers": {"Content-Type": "application/vnd.bentoml+pickle"}},
-        ]:
+        ]
+        for options in forms:
             assert httpx.post(f"{server.url}/classify", **options).status_code in (400, 415)
         assert httpx.post(f"{server.url}/predict", json={"images": url}).status_code == 400
         with pytest.raises(TimeoutError):

@@ -24,16 +24,19 @@ def cores() -> int:
 
 
 def side_by_side(
-    work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, processes: int
+    work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, processes: int, imports: Sequence[str] = ("torch",)
 ) -> Iterator[tuple[Job, Record]]:
-    """Yields each record of each job's work as it comes; whatever ends this ends the processes too."""
+    """Yields each record of each job's work as it comes; whatever ends this ends the processes too.
+
+    What `imports` names is imported once, not in every process.
+    """
     waiting = deque(jobs)
     running: dict[Connection, tuple[Job, BaseProcess]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < processes:
                 job = waiting.popleft()
-                here, process = start(work, job)
+                here, process = start(work, job, imports)
                 running[here] = job, process
             ready = wait(running)
             for here in [connection for connection in running if connection in ready]:
@@ -55,12 +58,10 @@ def side_by_side(
             left.join()
 
 
-def start(work: Callable[[Job], Iterable[Record]], job: Job) -> tuple[Connection, BaseProcess]:
+def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str]) -> tuple[Connection, BaseProcess]:
     """Starts a job's process; returns where its records arrive."""
     context = get_context("forkserver")
-    # What the script imports is imported once, not in every process.
-    script = sys.modules["__main__"].__spec__
-    context.set_forkserver_preload([script.name if script else "torch"])
+    context.set_forkserver_preload(list(imports))
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=send, args=(there, work, job), daemon=True)
     process.start()
