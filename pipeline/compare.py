@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from digitline import data, leaderboard
-from digitline.evaluation import calibration, confusion
+from digitline.evaluation import joint_calibration, mean_confusion
 from digitline.training import Epoch
 from pipeline import stage
 
@@ -38,7 +38,7 @@ def curves(variants: Iterable[str]) -> Iterable[list[Any]]:
 def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]) -> Iterable[list[Any]]:
     """How often each class was taken for each, on test: the mean over seeds."""
     for variant, runs in logits.items():
-        mean = np.mean([confusion(run, labels) for run in runs], 0)
+        mean = mean_confusion(runs, labels)
         for actual, name in enumerate(classes):
             yield from ([variant, name, classes[guess], f"{mean[actual, guess]:g}"] for guess in range(len(classes)))
 
@@ -46,7 +46,7 @@ def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[
 def calibrations(logits: dict[str, np.ndarray], labels: np.ndarray) -> Iterable[list[Any]]:
     """Accuracy by confidence on test, all seeds' answers together."""
     for variant, runs in logits.items():
-        for count, confidence, accuracy in calibration(np.concatenate(runs), np.tile(labels, len(runs))):
+        for count, confidence, accuracy in joint_calibration(runs, labels):
             yield [variant, count, f"{confidence:.6f}", f"{accuracy:.6f}"]
 
 

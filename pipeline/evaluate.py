@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from digitline import checkpoint, data, figures, files, leaderboard, models
-from digitline.evaluation import latency, predict
+from digitline.evaluation import joint_calibration, latency, mean_confusion, predict
 from digitline.params import choose
 from digitline.processes import cores, side_by_side
 from digitline.training import Epoch
@@ -28,17 +28,17 @@ class Outcome(NamedTuple):
 
 def evaluate(params: stage.Params, variant: str) -> None:
     """Evaluates every seed of a variant of params.yaml."""
-    from digitline import tracking  # takes a second, which the processes that predict are to be spared
-
     choose("the variant", variant, params.variants)
     dataset = data.load(stage.DATASET)
     _, validation = data.split(dataset.train, **params.split)
     parts = {"val": validation, "test": dataset.test}
 
     runs = [Run(seed, stage.model_path(variant, seed), params.split) for seed in params.seeds]
-    outcomes = {
-        run.seed: outcome for run, outcome in side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"])
-    }
+    records = side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"])
+
+    from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
+
+    outcomes = {run.seed: outcome for run, outcome in records}
     logits = {name: np.stack([getattr(outcomes[run.seed], name) for run in runs]) for name in parts}
     files.write(Path(f"predictions/{variant}.safetensors"), save(logits))
 
@@ -51,7 +51,7 @@ def evaluate(params: stage.Params, variant: str) -> None:
     )
     stage.write_json(Path(f"reports/variants/{variant}.json"), row)
     stage.write_json(Path(f"reports/metrics/{variant}.json"), leaderboard.metrics(row))
-    picture = draw(variant, params.classes, dataset.test, logits["test"])
+    pages = draw(variant, params.classes, dataset.test, logits["test"])
     stage.note_timings(variant, latency_ms=round(latency(model), 3))
     tracking.evaluate(
         stage.store(params),
@@ -60,7 +60,7 @@ def evaluate(params: stage.Params, variant: str) -> None:
         curves=curves(variant),
         metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in row["runs"]},
         examples=dataset.test.images[:4],
-        figures=[picture],
+        figures=pages,
     )
 
 
@@ -78,16 +78,25 @@ def scores(run: Run, outcome: Outcome, parts: dict[str, data.Part]) -> dict[str,
     return {"seed": run.seed, "sha256": checkpoint.digest(run.path)} | measures[0] | measures[1]
 
 
-def draw(variant: str, classes: list[str], test: data.Part, logits: np.ndarray) -> Path:
-    """Draws the test images that the first seed got wrong."""
-    predicted = logits[0].argmax(1)
+def draw(variant: str, classes: list[str], test: data.Part, runs: np.ndarray) -> list[Path]:
+    """Draws what went wrong on test: the first seed's mistakes, all seeds' confusions and calibration."""
+    predicted, names = runs[0].argmax(1), np.array(classes)
     (wrong,) = np.nonzero(predicted != test.labels)
-    path = Path(f"reports/misclassified/{variant}.png")
-    names = np.array(classes)
     title = f"{variant}: {len(wrong)} of {len(test.labels)} test images misclassified (true → predicted)"
-    page = figures.misclassified(test.images[wrong], names[test.labels[wrong]], names[predicted[wrong]], title)
-    files.write(path, page)
-    return path
+    pages = {
+        "misclassified": figures.misclassified(
+            test.images[wrong], names[test.labels[wrong]], names[predicted[wrong]], title
+        ),
+        "confusion": figures.confusion(
+            mean_confusion(runs, test.labels), classes, f"{variant}: test images, mean of {len(runs)} seeds"
+        ),
+        "calibration": figures.calibration(
+            joint_calibration(runs, test.labels), f"{variant}: test images, {len(runs)} seeds"
+        ),
+    }
+    for name, page in pages.items():
+        files.write(Path(f"reports/{name}/{variant}.png"), page)
+    return [Path(f"reports/{name}/{variant}.png") for name in pages]
 
 
 def curves(variant: str) -> dict[int, list[Epoch]]:

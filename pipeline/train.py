@@ -30,16 +30,18 @@ class Record(NamedTuple):
 
 def train(params: stage.Params, variant: str) -> None:
     """Trains every seed of a variant of params.yaml."""
-    from digitline import tracking  # takes a second, which the processes that train are to be spared
-
     model, recipe = choose("the variant", variant, params.variants)
     network = {**model, "classes": len(params.classes)}
     runs = [Run(seed, network, recipe, params.split, stage.model_path(variant, seed)) for seed in params.seeds]
+    records = side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"])
+
+    from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
+
     curves: list[tuple[int, Epoch]] = []
     seconds: dict[int, float] = {}
     progress = tqdm(total=len(runs) * recipe["epochs"], desc=variant, unit="epoch", mininterval=1)
     with progress, tracking.train(stage.store(params), stage.tracked(params, variant), seeds=params.seeds) as tracked:
-        for run, record in side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"]):
+        for run, record in records:
             if record is None:
                 tracking.trained(tracked, run.seed, run.path)
                 continue

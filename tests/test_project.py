@@ -15,6 +15,7 @@ import vl_convert
 from dvc_render.vega import VegaRenderer
 from ruamel.yaml import YAML
 
+from pipeline import leaderboard
 from scripts import dag
 
 ROOT = Path(__file__).parents[1]
@@ -143,6 +144,10 @@ def test_a_stage_stands_below_what_it_depends_on() -> None:
 
 
 # README
+
+
+def test_readme_s_results_are_the_leaderboard() -> None:
+    assert leaderboard.table() == README.partition(leaderboard.START)[2].partition(leaderboard.END)[0].strip()
 
 
 def test_readme_s_tree_names_what_is_there_and_every_module() -> None:

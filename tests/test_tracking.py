@@ -187,7 +187,9 @@ def test_evaluating_again_updates_the_same_runs_and_models(store: Store, study: 
     assert parent.data.metrics["test_error_percent"] == 20
     assert len(tracking.outputs(child)) == 1
     assert len(store.client.search_logged_models([store.experiment])) == 2
-    assert [file.path for file in store.client.list_artifacts(parent.info.run_id, "figures")] == ["figures/README.md"]
+    assert [file.path for file in store.client.list_artifacts(parent.info.run_id, "figures/mnist")] == [
+        "figures/mnist/README.md"
+    ]
     assert "| mean | 0.5000 | 0.8000 | 0.5000 |" in parent.data.tags["mlflow.note.content"]
 
 

@@ -67,6 +67,17 @@ def confusion(logits: Floats, labels: Integers) -> NDArray[np.int64]:
     return np.bincount(labels.astype(int) * classes + logits.argmax(1), minlength=classes**2).reshape(classes, classes)
 
 
+def mean_confusion(runs: Floats, labels: Integers) -> NDArray[np.float64]:
+    """The counts [actual, predicted] of a run of logits [runs, N, classes], on average."""
+    counts: NDArray[np.float64] = np.mean([confusion(run, labels) for run in runs], 0)
+    return counts
+
+
+def joint_calibration(runs: Floats, labels: Integers) -> list[Bin]:
+    """The bins of all answers of logits [runs, N, classes] together."""
+    return calibration(np.concatenate(runs), np.tile(labels, len(runs)))
+
+
 MEASURES = {"accuracy": accuracy, "nll": nll, "ece": ece}
 
 

@@ -1,18 +1,22 @@
-"""Pictures of results. The same numbers give the same bytes."""
+"""Pictures of results, as PNG. The same numbers give the same bytes."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from digitline.evaluation import Bin
+
 COLUMNS, ROWS = 10, 6
+BLUE = "#0072b2"
 
 
 def misclassified(
     images: NDArray[np.uint8], actual: NDArray[np.str_], predicted: NDArray[np.str_], title: str
 ) -> bytes:
-    """A PNG of the first 60 of the images [N, 28, 28], each with its true and its predicted class."""
+    """The first 60 of the images [N, 28, 28], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)
     figure.suptitle(title, fontsize=11)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
@@ -20,8 +24,41 @@ def misclassified(
         if place < len(images):
             axes.imshow(images[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
             axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=8)
+    return png(figure)
+
+
+def confusion(counts: NDArray[np.floating], classes: Sequence[str], title: str) -> bytes:
+    """Mean counts [actual, predicted] of a run; coloured by the mistakes, beside which the right answers are many."""
+    figure = Figure(figsize=(6.5, 6.2), dpi=120)
+    axes = figure.subplots()
+    mistakes = np.where(np.eye(len(classes), dtype=bool), np.nan, counts)
+    axes.imshow(mistakes, cmap="Oranges", vmin=0)
+    for (actual, predicted), count in np.ndenumerate(counts):
+        if count:
+            axes.text(predicted, actual, f"{count:g}", ha="center", va="center", fontsize=7)
+    axes.set_xticks(range(len(classes)), classes)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set(xlabel="predicted", ylabel="actual", title=title)
+    return png(figure)
+
+
+def calibration(bins: Sequence[Bin], title: str) -> bytes:
+    """Accuracy by confidence; a calibrated model stands on the diagonal. A point's area follows its images."""
+    figure = Figure(figsize=(6, 6), dpi=120)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    total = sum(b.images for b in bins)
+    axes.scatter(
+        [b.confidence for b in bins], [b.accuracy for b in bins], [15 + 300 * b.images / total for b in bins], BLUE
+    )
+    axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    return png(figure)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure's bytes."""
     figure.tight_layout()
-    # Without the library's version among them, the bytes change only when the picture does.
     page = io.BytesIO()
+    # Without the library's version among them, the bytes change only when the picture does.
     figure.savefig(page, metadata={"Software": None})
     return page.getvalue()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -26,36 +26,37 @@ def cores() -> int:
 def side_by_side(
     work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, processes: int, imports: Sequence[str] = ("torch",)
 ) -> Iterator[tuple[Job, Record]]:
-    """Yields each record of each job's work as it comes; whatever ends this ends the processes too.
+    """Starts at once, and yields each record of each job's work as it comes; what ends this ends the processes too.
 
     What `imports` names is imported once, not in every process.
     """
     waiting = deque(jobs)
     running: dict[Connection, tuple[Job, BaseProcess]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                job = waiting.popleft()
-                here, process = start(work, job, imports)
-                running[here] = job, process
-            ready = wait(running)
-            for here in [connection for connection in running if connection in ready]:
-                job, ended = running[here]
-                try:
-                    record = here.recv()
-                except EOFError:
-                    ended.join()
-                    if ended.exitcode:
-                        raise InputError(f"a process ended with status {ended.exitcode}: out of memory?") from None
-                    del running[here]
-                else:
-                    if isinstance(record, Exception):
-                        raise record
-                    yield job, record
-    finally:
-        for _, left in running.values():
-            left.kill()
-            left.join()
+
+    def fill() -> None:
+        while waiting and len(running) < processes:
+            job = waiting.popleft()
+            here, process = start(work, job, imports)
+            running[here] = job, process
+
+    def records() -> Iterator[tuple[Job, Record]]:
+        try:
+            while running:
+                ready = wait(running)
+                for here in [connection for connection in running if connection in ready]:
+                    job, process = running[here]
+                    if record := receive(here, process):
+                        yield job, record[0]
+                    else:
+                        del running[here]
+                        fill()
+        finally:
+            for _, left in running.values():
+                left.kill()
+                left.join()
+
+    fill()
+    return records()
 
 
 def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str]) -> tuple[Connection, BaseProcess]:
@@ -67,6 +68,20 @@ def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[s
     process.start()
     there.close()
     return here, process
+
+
+def receive(here: Connection, process: BaseProcess) -> list[Any]:
+    """The next record, or none at the end of the work; raises what the work raised."""
+    try:
+        record = here.recv()
+    except EOFError:
+        process.join()
+        if process.exitcode:
+            raise InputError(f"a process ended with status {process.exitcode}: out of memory?") from None
+        return []
+    if isinstance(record, Exception):
+        raise record
+    return [record]
 
 
 def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -> None:

@@ -326,7 +326,7 @@ def evaluate(
         score(store, run, metrics[seed], inputs, model.model_id)
     score(store, parent, means(metrics.values()), inputs)
     for figure in figures:
-        store.client.log_artifact(parent.info.run_id, str(figure), "figures")
+        store.client.log_artifact(parent.info.run_id, str(figure), f"figures/{figure.parent.name}")
     store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
 
 
