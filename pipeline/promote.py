@@ -87,7 +87,7 @@ def replace(path: Path, card: dict[str, Any]) -> None:
     if stage.CHAMPION.exists():
         stage.CHAMPION.rename(OLD)
     NEW.rename(stage.CHAMPION)
-    shutil.rmtree(OLD)
+    shutil.rmtree(OLD, ignore_errors=True)
 
 
 def announce(params: stage.Params, card: dict[str, Any]) -> None:

@@ -161,7 +161,7 @@ def test_an_edit_of_one_variant_reruns_only_its_stages(line):
     [
         (lambda tree: tree["variants"]["conv1"].update(epohcs=3), "variants.conv1.epohcs is not known"),
         (lambda tree: tree["variants"]["conv1"]["model"].update(activation="rleu"), "activation is 'rleu'"),
-        (lambda tree: tree["seeds"].clear(), "params.yaml.seeds is [], expected at least 1"),
+        (lambda tree: tree["split"].update(validation=0), "split.validation is 0, expected greater than 0"),
     ],
 )
 def test_a_slip_in_params_ends_in_one_sentence_and_touches_nothing(line, change, sentence):

@@ -24,6 +24,7 @@ def misclassified(
         if place < len(images):
             axes.imshow(images[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
             axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=8)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.9, hspace=0.3)
     return png(figure)
 
 
@@ -39,6 +40,7 @@ def confusion(counts: NDArray[np.floating], classes: Sequence[str], title: str) 
     axes.set_xticks(range(len(classes)), classes)
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="predicted", ylabel="actual", title=title)
+    figure.tight_layout()
     return png(figure)
 
 
@@ -52,12 +54,12 @@ def calibration(bins: Sequence[Bin], title: str) -> bytes:
         [b.confidence for b in bins], [b.accuracy for b in bins], [15 + 300 * b.images / total for b in bins], BLUE
     )
     axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    figure.tight_layout()
     return png(figure)
 
 
 def png(figure: Figure) -> bytes:
     """The figure's bytes."""
-    figure.tight_layout()
     page = io.BytesIO()
     # Without the library's version among them, the bytes change only when the picture does.
     figure.savefig(page, metadata={"Software": None})
