@@ -1,4 +1,4 @@
-"""Ranks the variants of params.yaml by validation, and gathers their curves and errors into one table each."""
+"""Ranks the rows by validation, tells them apart on test, and gathers their curves and errors into one table each."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from digitline import data, leaderboard
+from digitline import data, figures, files, leaderboard, statistics
 from digitline.evaluation import joint_calibration, mean_confusion
+from digitline.statistics import LEVEL
 from digitline.training import Epoch
 from pipeline import stage
 
@@ -16,17 +17,28 @@ PLOTS = Path("reports/plots")
 
 
 def compare(params: stage.Params) -> None:
-    """Writes the leaderboard and the tables behind DVC's plots."""
-    rows = leaderboard.best_first([stage.read_json(Path(f"reports/variants/{name}.json")) for name in params.variants])
-    stage.write_json(stage.LEADERBOARD, rows)
-
-    stage.write_csv(PLOTS / "curves.csv", [["variant", "seed", *Epoch._fields], *curves(params.variants)])
+    """Writes the leaderboard, its comparisons and the tables behind DVC's plots."""
+    names = [*params.variants, *params.votes]
+    rows = leaderboard.best_first([stage.read_json(Path(f"reports/variants/{name}.json")) for name in names])
     labels = data.load(stage.DATASET).test.labels
     logits = {row["variant"]: load_file(f"predictions/{row['variant']}.safetensors")["test"] for row in rows}
+
+    pairs = statistics.compare({name: runs.argmax(2) == labels for name, runs in logits.items()})
+    apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.p_holm < LEVEL}
+    letters, front = statistics.groups(list(logits), apart), leaderboard.front(rows)
+    board = [row | {"group": letters[row["variant"]], "front": row["variant"] in front} for row in rows]
+    stage.write_json(stage.LEADERBOARD, board)
+    stage.write_json(Path("reports/comparisons.json"), [pair._asdict() for pair in pairs])
+    files.write(Path("reports/front.png"), figures.front(board))
+
+    stage.write_csv(PLOTS / "curves.csv", [["variant", "seed", *Epoch._fields[:-1]], *curves(params.variants)])
     lines = confusions(logits, labels, params.classes)
     stage.write_csv(PLOTS / "confusion.csv", [["variant", "actual", "predicted", "count"], *lines])
     lines = calibrations(logits, labels)
     stage.write_csv(PLOTS / "calibration.csv", [["variant", "count", "confidence", "accuracy"], *lines])
+    lines = [[name, *line] for name in logits for line in stage.read_csv(stage.robustness_path(name))]
+    stage.write_csv(PLOTS / "robustness.csv", [["variant", "family", "level", "accuracy"], *lines])
+    files.write(Path("reports/robustness.png"), figures.robustness(lines))
 
 
 def curves(variants: Iterable[str]) -> Iterable[list[Any]]:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from safetensors.numpy import save
 
-from digitline import checkpoint, data, figures, files, leaderboard, models
+from digitline import checkpoint, data, figures, files, leaderboard, models, robustness
 from digitline.evaluation import joint_calibration, latency, mean_confusion, predict
 from digitline.params import choose
-from digitline.processes import cores, side_by_side
+from digitline.processes import side_by_side
 from digitline.training import Epoch
 from pipeline import stage
 
@@ -19,63 +19,75 @@ class Run(NamedTuple):
     seed: int
     path: Path
     split: dict[str, Any]
+    robustness: dict[str, Any]
 
 
 class Outcome(NamedTuple):
     val: np.ndarray  # logits [validation images, classes]
     test: np.ndarray  # logits [test images, classes]
+    robustness: list[tuple[str, float, float]]  # family, level, accuracy
 
 
-def evaluate(params: stage.Params, variant: str) -> None:
-    """Evaluates every seed of a variant of params.yaml."""
-    choose("the variant", variant, params.variants)
-    dataset = data.load(stage.DATASET)
-    _, validation = data.split(dataset.train, **params.split)
-    parts = {"val": validation, "test": dataset.test}
+def evaluate(params: stage.Params, name: str) -> None:
+    """Evaluates every seed of a variant of params.yaml, or the vote of them as one model."""
+    choose("the variant", name, dict.fromkeys([*params.variants, *params.votes]))
+    members = params.seeds if name in params.votes else []
+    paths = {seed: stage.model_path(name.removesuffix(stage.VOTE), seed) for seed in params.seeds}
+    if members:
+        checkpoint.vote(list(paths.values()), stage.vote_path(name))
+        paths = {0: stage.vote_path(name)}
 
-    runs = [Run(seed, stage.model_path(variant, seed), params.split) for seed in params.seeds]
-    records = side_by_side(one, runs, processes=cores(), imports=["pipeline.stage"])
+    runs = [Run(seed, path, params.split, params.robustness) for seed, path in paths.items()]
+    records = side_by_side(one, runs, imports=["pipeline.stage"])
 
     from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
 
     outcomes = {run.seed: outcome for run, outcome in records}
-    logits = {name: np.stack([getattr(outcomes[run.seed], name) for run in runs]) for name in parts}
-    files.write(Path(f"predictions/{variant}.safetensors"), save(logits))
+    logits = {part: np.stack([getattr(outcomes[seed], part) for seed in paths]) for part in ("val", "test")}
+    files.write(Path(f"predictions/{name}.safetensors"), save(logits))
 
+    dataset = data.load(stage.DATASET)
+    labels = data.split(dataset.train, **params.split)[1].labels
     model = checkpoint.load(runs[0].path)
+    scores: list[dict[str, Any]] = [
+        {"seed": seed, "sha256": checkpoint.digest(path)}
+        | ({"members": list(members)} if members else {})
+        | leaderboard.measures(outcomes[seed].val, labels, outcomes[seed].test, dataset.test.labels)
+        for seed, path in paths.items()
+    ]
     row = leaderboard.row(
-        variant,
-        [scores(run, outcomes[run.seed], parts) for run in runs],
+        name,
+        scores,
+        images=len(dataset.test.labels),
         parameters=models.parameters(model),
         macs=models.macs(model),
+        bytes=runs[0].path.stat().st_size,
     )
-    stage.write_json(Path(f"reports/variants/{variant}.json"), row)
-    stage.write_json(Path(f"reports/metrics/{variant}.json"), leaderboard.metrics(row))
-    pages = draw(variant, params.classes, dataset.test, logits["test"])
-    stage.note_timings(variant, latency_ms=round(latency(model), 3))
+    stage.write_json(Path(f"reports/variants/{name}.json"), row)
+    stage.write_json(Path(f"reports/metrics/{name}.json"), leaderboard.metrics(row))
+    robust = robustness.means([outcomes[seed].robustness for seed in paths])
+    stage.write_csv(stage.robustness_path(name), [["family", "level", "accuracy"], *robust])
+    pages = draw(name, params.classes, dataset.test, logits["test"])
+    stage.note_timings(name, latency_ms=round(latency(model), 3))
     tracking.evaluate(
         stage.store(params),
-        stage.tracked(params, variant),
-        models={run.seed: run.path for run in runs},
-        curves=curves(variant),
-        metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in row["runs"]},
+        stage.tracked(params, name, members),
+        models=paths,
+        curves={0: []} if members else curves(name),
+        metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in scores},
+        robustness=robust,
         examples=dataset.test.images[:4],
         figures=pages,
     )
 
 
 def one(run: Run) -> Iterator[Outcome]:
-    """Predicts validation and test with one seed's model."""
+    """Predicts validation and test with one model, then test images changed."""
     dataset = data.load(stage.DATASET)
     _, validation = data.split(dataset.train, **run.split)
     model = checkpoint.load(run.path)
-    yield Outcome(predict(model, validation.images), predict(model, dataset.test.images))
-
-
-def scores(run: Run, outcome: Outcome, parts: dict[str, data.Part]) -> dict[str, Any]:
-    """One run: its seed, its model's identity and every measure."""
-    measures = [leaderboard.measure(name, getattr(outcome, name), part.labels) for name, part in parts.items()]
-    return {"seed": run.seed, "sha256": checkpoint.digest(run.path)} | measures[0] | measures[1]
+    robust = robustness.accuracies(model, dataset.test, **run.robustness)
+    yield Outcome(predict(model, validation.images), predict(model, dataset.test.images), robust)
 
 
 def draw(variant: str, classes: list[str], test: data.Part, runs: np.ndarray) -> list[Path]:
@@ -103,9 +115,10 @@ def curves(variant: str) -> dict[int, list[Epoch]]:
     """The epochs of each seed, as train wrote them."""
     epochs: dict[int, list[Epoch]] = {}
     for seed, number, *measures in stage.read_csv(stage.curves_path(variant)):
-        epochs.setdefault(int(seed), []).append(Epoch(int(number), *map(float, measures)))
+        train_loss, val_loss, val_accuracy = map(float, measures)
+        epochs.setdefault(int(seed), []).append(Epoch(int(number), train_loss, val_loss, val_accuracy, seconds=0))
     return epochs
 
 
 if __name__ == "__main__":
-    stage.run(evaluate, "variant")
+    stage.run(evaluate, "name")

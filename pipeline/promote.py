@@ -16,7 +16,7 @@ def promote(params: stage.Params) -> None:
     """Holds the leader's best run against the gate and the champion."""
     row = stage.read_json(stage.LEADERBOARD)[0]
     run = leaderboard.best_run(row)
-    path = stage.model_path(row["variant"], run["seed"])
+    path = stage.vote_path(row["variant"]) if "members" in run else stage.model_path(row["variant"], run["seed"])
     if checkpoint.digest(path) != run["sha256"]:
         raise InputError(f"{path} is not the model that was evaluated, expected SHA-256 {run['sha256']}")
     champion = present()
@@ -102,7 +102,8 @@ def announce(params: stage.Params, card: dict[str, Any]) -> None:
 
 def title(card: dict[str, Any]) -> str:
     """A champion in one line."""
-    return f"{card['variant']}, seed {card['seed']}, {card['sha256'][:16]}, {card['val_accuracy']:.2%} on validation"
+    seeds = f"seeds {', '.join(map(str, card['members']))}" if "members" in card else f"seed {card['seed']}"
+    return f"{card['variant']}, {seeds}, {card['sha256'][:16]}, {card['val_accuracy']:.2%} on validation"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -19,8 +19,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from digitline import augmentation, checks, data, files, models, selection, sources, training
+from digitline import robustness as robust
 from digitline.errors import InputError
 from digitline.params import check, choose
+from digitline.processes import end_with_dvc
 
 if TYPE_CHECKING:  # MLflow takes a second to import: the processes that train are spared it
     from digitline import tracking
@@ -29,6 +31,7 @@ DATASET = Path("data/dataset.safetensors")
 LEADERBOARD = Path("reports/leaderboard.json")
 TIMINGS = Path("reports/timings.json")
 CHAMPION = Path("models/champion")
+VOTE = "_vote"  # after a variant's name
 
 
 class Variant(NamedTuple):
@@ -44,6 +47,8 @@ class Params(NamedTuple):
     split: dict[str, Any]  # keyword arguments of data.split
     seeds: list[int]
     variants: dict[str, Variant]
+    votes: list[str]  # names of rows, each after the variant whose seeds vote
+    robustness: dict[str, Any]  # keyword arguments of robustness.accuracies
     gate: dict[str, Any]  # keyword arguments of selection.gate
 
 
@@ -54,6 +59,7 @@ def run(stage: Callable[..., None], *arguments: str) -> None:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
     torch.set_num_threads(1)  # in the processes that train, too: a result depends on no number of cores
+    end_with_dvc()
     try:
         stage(read(), **values)
     except KeyboardInterrupt:
@@ -71,17 +77,29 @@ def store(params: Params) -> tracking.Store:
     return tracking.connect(Path(), dataset=params.dataset, code=["params.yaml", "dvc.yaml", "pipeline", "src"])
 
 
-def tracked(params: Params, name: str) -> tracking.Variant:
-    """What MLflow is told of a variant before its results."""
+def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.Variant:
+    """What MLflow is told of a variant, or of the vote of its members, before its results."""
     from digitline import tracking
 
-    dataset, variant = data.load(DATASET), params.variants[name]
+    dataset, variant = data.load(DATASET), params.variants[name.removesuffix(VOTE) if members else name]
     training, validation = data.split(dataset.train, **params.split)
     parts = {"training": training, "validation": validation, "test": dataset.test}
     of_data = [tracking.Data(context, params.dataset, part, str(DATASET)) for context, part in parts.items()]
     model = models.build(**variant.model, classes=len(params.classes))
     counts = {"parameters": models.parameters(model), "macs": models.macs(model)}
-    return tracking.Variant(name, {"model": variant.model, **variant.recipe, **counts}, of_data)
+    cost = {key: count * (len(members) or 1) for key, count in counts.items()}
+    votes = {"members": list(members)} if members else {}
+    return tracking.Variant(name, {"model": variant.model, **variant.recipe, **cost, **votes}, of_data)
+
+
+def vote_path(name: str) -> Path:
+    """Where the model that votes is kept."""
+    return Path(f"models/votes/{name}.safetensors")
+
+
+def robustness_path(name: str) -> Path:
+    """Where a row's accuracies on changed images are kept."""
+    return Path(f"reports/robustness/{name}.csv")
 
 
 def model_path(variant: str, seed: int) -> Path:
@@ -145,6 +163,8 @@ def sections(
     seeds: Annotated[list[int], Field(min_length=1)],
     recipe: dict[str, Any],
     variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)],
+    votes: list[str],
+    robustness: dict[str, Any],
     gate: dict[str, Any],
 ) -> Params:
     """Checks each section against the function that it goes to."""
@@ -154,6 +174,7 @@ def sections(
     entry = check(f"datasets.{dataset}", described, chosen)
     classes = entry.pop("classes")
     bounds = check(f"datasets.{dataset}.bounds", checks.expectations, entry.pop("bounds"), classes=classes)
+    trained = {name: variant(name, recipe, options) for name, options in variants.items()}
     return Params(
         dataset=dataset,
         classes=classes,
@@ -161,7 +182,9 @@ def sections(
         bounds=bounds,
         split=check("split", data.split, split),
         seeds=seeds,
-        variants={name: variant(name, recipe, options) for name, options in variants.items()},
+        variants=trained,
+        votes=[vote(place, name, trained) for place, name in enumerate(votes)],
+        robustness=check("robustness", robust.accuracies, robustness),
         gate=check("gate", selection.gate, gate),
     )
 
@@ -178,8 +201,16 @@ def variant(name: str, recipe: dict[str, Any], options: dict[str, Any]) -> Varia
     kind = choose(f"{where}.model.network", network.pop("network", None), models.NETWORKS)
     check(f"{where}.model", kind, network, classes=None)
     merged = check(where, training.fit, {**recipe, **own}, seed=None)
-    check(f"{where}.augmentation", augmentation.affine, merged["augmentation"])
+    check(f"{where}.augmentation", augmentation.warp, merged["augmentation"])
     return Variant(options["model"], merged)
+
+
+def vote(place: int, name: str, variants: dict[str, Variant]) -> str:
+    """The name of the row in which a variant's seeds vote."""
+    choose(f"votes.{place}", name, variants)
+    if name + VOTE in variants:
+        raise InputError(f"variants.{name}{VOTE} has the name of a row of votes, expected another")
+    return name + VOTE
 
 
 def modelled(*, model: dict[str, Any]) -> None:

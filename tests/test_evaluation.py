@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from digitline import models
-from digitline.evaluation import accuracy, calibration, confusion, ece, latency, nll, predict
-from digitline.leaderboard import best_first, best_run, metrics, row, text
+from digitline.evaluation import accuracy, calibration, confusion, ece, latency, nll, predict, temperature
+from digitline.leaderboard import best_first, best_run, front, measures, metrics, row, text
 from digitline.statistics import summary
 
 # Two classes; the probabilities of class 0 are 0.9, 0.8, 0.6 and 0.3.
@@ -54,12 +54,13 @@ def test_one_seed_has_no_interval():
 
 
 def run(seed, val, test, loss=0.1):
-    measures = {"val_accuracy": val, "val_nll": loss, "val_ece": 0.01}
+    measures = {"val_accuracy": val, "val_nll": loss, "val_ece": 0.01, "temperature": 0.8}
+    measures |= {"test_nll_scaled": 0.05, "test_ece_scaled": 0.01}
     return {"seed": seed, "sha256": str(seed), **measures, "test_accuracy": test, "test_nll": 0.1, "test_ece": 0.02}
 
 
 def board(*variants):
-    return [row(name, runs, parameters=10, macs=20) for name, runs in variants]
+    return [row(name, runs, images=10_000, parameters=10, macs=20) for name, runs in variants]
 
 
 def test_rank_follows_validation_whatever_test_says():
@@ -76,6 +77,43 @@ def test_the_run_to_serve_is_the_best_on_validation():
 
 def test_the_table_shows_means_and_half_intervals():
     (only,) = board(("a", [run(1, 0.98, 0.97), run(2, 0.99, 0.98), run(3, 1.0, 0.99)]))
-    table = text([only], {"a": {"train_seconds": {"1": 2.0, "2": 4.0}, "latency_ms": 0.5}})
-    assert table.splitlines()[-1] == "| a | 99.00 ± 2.48 | 98.00 ± 2.48 | 10 | 0.00 M | 3 | 0.5 |"
+    table = text([{**only, "group": "a"}], {"a": {"train_seconds": {"1": 2.0, "2": 4.0}, "latency_ms": 0.5}})
+    assert table.splitlines()[-1] == "| a | 99.00 ± 2.48 | 98.00 ± 2.48 | 97.71 to 98.26 | a | 10 | 0.00 M | 3 | 0.5 |"
     assert metrics(only)["test_accuracy"] == pytest.approx(0.98)
+
+
+def test_the_front_holds_what_nothing_beats_for_as_little():
+    rows = [
+        {"variant": name, "macs": macs, "val_accuracy": {"mean": accuracy}}
+        for name, macs, accuracy in [("a", 1, 0.98), ("b", 2, 0.99), ("c", 3, 0.985), ("d", 2, 0.97), ("e", 4, 0.99)]
+    ]
+    assert front(rows) == {"a", "b"}
+
+
+def test_the_temperature_is_the_one_that_fits():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(20_000, 10)) * 2
+    labels = np.array([generator.choice(10, p=p) for p in np.exp(logits) / np.exp(logits).sum(1, keepdims=True)])
+    assert temperature(logits * 3, labels) == pytest.approx(3, rel=0.03)
+    found = measures(logits * 3, labels, logits * 3, labels)
+    assert found["test_nll_scaled"] < found["test_nll"]
+    assert found["test_ece_scaled"] < 0.01 < found["test_ece"]
+    assert found["test_accuracy"] == found["val_accuracy"]
+
+
+def test_no_test_label_reaches_the_rank(digits):
+    generator = np.random.default_rng(0)
+    labels, permuted = digits.test.labels, generator.permutation(digits.test.labels)
+    logits = {
+        name: generator.normal(size=(200, 10)) + skill * np.eye(10)[labels]
+        for name, skill in {"a": 1, "b": 3, "c": 2}.items()
+    }
+
+    def board_of(test_labels):
+        rows = [
+            row(name, [{"seed": 1, **measures(given, labels, given, test_labels)}], images=200)
+            for name, given in logits.items()
+        ]
+        return [each["variant"] for each in best_first(rows)]
+
+    assert board_of(labels) == board_of(permuted) == ["b", "c", "a"]

@@ -86,3 +86,21 @@ def test_dropout_acts_in_training_only():
 def test_more_layers_than_pixels_are_refused():
     with pytest.raises(InputError, match="3 layers of 5x5 filters leave nothing"):
         models.build(network="plain", filters=[4, 4, 4], classes=10)
+
+
+def test_a_vote_is_the_mean_of_its_members_probabilities(digits, tmp_path):
+    paths = []
+    for seed in (1, 2, 3):
+        torch.manual_seed(seed)
+        network: dict[str, Any] = {"network": "plain", "filters": [], "hidden": 8, "classes": 10}
+        paths.append(tmp_path / f"{seed}.safetensors")
+        checkpoint.save(models.build(**network), paths[-1], **network)
+    checkpoint.vote(paths, tmp_path / "vote.safetensors")
+    images = torch.from_numpy(digits.test.images[:16])
+    vote = checkpoint.load(tmp_path / "vote.safetensors")
+    with torch.inference_mode():
+        expected = torch.stack([checkpoint.load(path)(images).softmax(1) for path in paths]).mean(0)
+        assert torch.allclose(vote(images).exp(), expected, atol=1e-6)
+    one = checkpoint.load(paths[0])
+    assert models.parameters(vote) == 3 * models.parameters(one)
+    assert models.macs(vote) == 3 * models.macs(one)

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 from ruamel.yaml import YAML
 
@@ -78,6 +80,8 @@ class Line:
         tree["variants"] = {name: tree["variants"][name] for name in ("fc", "conv1")}
         for variant in tree["variants"].values():
             variant["epochs"] = 2
+        tree["votes"] = ["conv1"]
+        tree["robustness"]["images"] = 50
         tree["gate"].update(minimum_accuracy=0.1, latency_ms=1000)
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
@@ -100,7 +104,7 @@ def line(tmp_path_factory, mnist) -> Line:
 
 def test_the_whole_line_runs_on_another_data_set(line):
     rows = line.json("reports/leaderboard.json")
-    assert {row["variant"] for row in rows} == {"fc", "conv1"}
+    assert {row["variant"] for row in rows} == {"fc", "conv1", "conv1_vote"}
     accuracies = [row["val_accuracy"]["mean"] for row in rows]
     assert accuracies == sorted(accuracies, reverse=True)
     assert accuracies[0] > 0.5
@@ -153,7 +157,38 @@ def test_an_edit_of_one_variant_reruns_only_its_stages(line):
     edit(line.folder, lambda tree: tree["variants"]["conv1"].update(epochs=3))
     outcome = line.run("dvc", "repro")
     assert outcome.returncode == 0, outcome.stderr
-    assert line.ran(outcome) == ["train@conv1", "evaluate@conv1", "compare", "promote"]
+    assert line.ran(outcome) == ["train@conv1", "evaluate@conv1", "vote@conv1", "compare", "promote"]
+
+
+def left(line) -> list[int]:
+    """The processes that work in the checkout."""
+    running = (
+        p.info for p in psutil.process_iter(["pid", "cwd", "status"]) if p.info["status"] != psutil.STATUS_ZOMBIE
+    )
+    return [process["pid"] for process in running if process["cwd"] == str(line.folder)]
+
+
+def test_after_a_kill_nothing_is_left_running_and_training_goes_on_to_the_same_bits(line):
+    edit(line.folder, lambda tree: tree["variants"]["conv1"].update(epochs=8))
+    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}", "BENTOML_HOME": str(line.home)}
+    kept = line.folder / "models/unfinished/conv1"
+    with subprocess.Popen(["dvc", "repro"], cwd=line.folder, env=env, stdout=subprocess.DEVNULL) as dvc:
+        deadline = time.monotonic() + 120
+        while len(list(kept.glob("*.safetensors"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        dvc.kill()
+    while left(line) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left(line)
+    stood = {path.name for path in kept.iterdir()}
+    assert len([name for name in stood if name.endswith(".safetensors")]) == 2
+    outcome = line.run("dvc", "repro")
+    assert outcome.returncode == 0, outcome.stderr
+    assert not kept.exists()
+    lock, curves = (line.folder / "dvc.lock").read_bytes(), (line.folder / "reports/curves/conv1.csv").read_bytes()
+    assert line.run("dvc", "repro", "-f", "-s", "train@conv1").returncode == 0
+    assert (line.folder / "dvc.lock").read_bytes() == lock
+    assert (line.folder / "reports/curves/conv1.csv").read_bytes() == curves
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
+from digitline import processes
 from digitline.errors import InputError
 from digitline.processes import side_by_side
+
+
+@pytest.mark.parametrize(
+    ("jobs", "processors", "together"), [(1, 2, 1), (2, 2, 2), (3, 2, 3), (4, 2, 4), (5, 2, 3), (3, 1, 2), (3, 16, 3)]
+)
+def test_jobs_run_in_rounds_of_equal_size(jobs, processors, together, monkeypatch):
+    monkeypatch.setattr(processes, "cores", lambda: processors)
+    assert processes.at_once(jobs) == together
 
 
 def count(job):
@@ -31,23 +40,23 @@ def die(job):
 
 
 def test_every_record_of_every_job_arrives_in_its_order():
-    records = list(side_by_side(count, [3, 1, 2], processes=2))
+    records = list(side_by_side(count, [3, 1, 2]))
     assert sorted(records) == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
     assert [record for job, record in records if job == 3] == [0, 1, 2]
 
 
 def test_a_job_has_one_thread():
-    assert list(side_by_side(threads, ["a"], processes=1)) == [("a", 1)]
+    assert list(side_by_side(threads, ["a"])) == [("a", 1)]
 
 
 def test_what_a_user_can_mend_arrives_as_it_was_said():
     with pytest.raises(InputError, match="job a will not do"):
-        list(side_by_side(refuse, ["a"], processes=1))
+        list(side_by_side(refuse, ["a"]))
 
 
 def test_a_job_that_dies_ends_the_line():
     with pytest.raises(InputError, match="a process ended with status"):
-        list(side_by_side(die, ["a"], processes=1))
+        list(side_by_side(die, ["a"]))
 
 
 ORPHAN = """
@@ -59,7 +68,7 @@ def work(job):
     time.sleep(60)
 
 if __name__ == "__main__":
-    for _, pid in side_by_side(work, [1, 2], processes=2):
+    for _, pid in side_by_side(work, [1, 2]):
         print(pid, flush=True)
 """
 

@@ -207,6 +207,12 @@ def rows(revision: str) -> dict[str, list[dict[str, Any]]]:
             for actual in "01"
             for guess in "01"
         ],
+        "robustness.csv": [
+            {**row, "family": family, "level": level, "accuracy": "0.9"}
+            for row in both
+            for family in ("noise", "blur")
+            for level in ("0", "1")
+        ],
         "calibration.csv": [
             {**row, "confidence": point, "accuracy": point, "count": "10"} for row in both for point in ("0.5", "0.9")
         ],

@@ -1,3 +1,4 @@
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 
 from digitline import data, models
-from digitline.augmentation import affine
+from digitline.augmentation import warp
 from digitline.errors import InputError
 from digitline.training import fit
 
@@ -40,9 +41,32 @@ def test_training_learns(digits, optimizer):
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
     (a, first), (b, second), (c, _) = trained(digits), trained(digits), trained(digits, seed=2)
-    assert first == second
+    assert [epoch[:-1] for epoch in first] == [epoch[:-1] for epoch in second]
     assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
     assert not all(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_a_training_cut_short_goes_on_to_the_same_bits(digits, tmp_path, optimizer):
+    whole, epochs = trained(digits, epochs=3, optimizer=optimizer)
+    torch.manual_seed(1)
+    model = models.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    parts = data.split(digits.train, validation=100, seed=0)
+    recipe = {**RECIPE, "optimizer": optimizer, "epochs": 3, "seed": 1, "keep": tmp_path / "state"}
+    list(islice(fit(model, *parts, **recipe), 2))
+    torch.manual_seed(99)  # as a new process would begin
+    again = models.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    resumed = list(fit(again, *parts, **recipe))
+    assert [epoch[:-1] for epoch in resumed] == [epoch[:-1] for epoch in epochs]
+    assert resumed[-1].seconds > resumed[0].seconds > 0
+    assert all(torch.equal(p, q) for p, q in zip(whole.parameters(), again.parameters(), strict=True))
+    assert [epoch.epoch for epoch in fit(again, *parts, **recipe)] == [1, 2, 3]
+
+
+def test_a_state_that_is_no_state_begins_anew(digits, tmp_path):
+    (tmp_path / "state").write_bytes(b"cut short")
+    _, epochs = trained(digits, keep=tmp_path / "state")
+    assert len(epochs) == 2
 
 
 def test_validation_is_never_trained_on(digits):
@@ -75,12 +99,12 @@ def test_any_warmup_makes_a_schedule(digits, warmup):
 
 def test_no_limits_leave_an_image_as_it_is(digits):
     images = torch.from_numpy(digits.train.images[:4])
-    assert torch.allclose(affine(images, torch.Generator()), images.float(), atol=0.05)
+    assert torch.allclose(warp(images, torch.Generator()), images.float(), atol=0.05)
 
 
 def test_a_shift_stays_within_its_limit(digits):
     images = torch.from_numpy(digits.train.images[:64]).float()
-    moved = affine(images, torch.Generator().manual_seed(0), shift=2.0)
+    moved = warp(images, torch.Generator().manual_seed(0), shift=2.0)
 
     def centre(batch):
         columns = batch.sum(1)

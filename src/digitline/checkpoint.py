@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,31 @@ def save(model: nn.Module, path: Path, **network: Any) -> None:
 
 def load(path: Path) -> nn.Module:
     """Builds the network and loads its weights, in evaluation mode; InputError where the file is no such model."""
+    network = described(path)
     try:
-        with safe_open(path, "pt") as file:
-            network = json.loads(file.metadata()["network"])
         model = models.build(**network)
         model.load_state_dict(load_file(path))
     except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(f"{path} is not a model of digitline: {error}") from error
     return model.eval()
+
+
+def described(path: Path) -> dict[str, Any]:
+    """The arguments of `models.build` for the network of this file; InputError where the file is no such model."""
+    try:
+        with safe_open(path, "pt") as file:
+            network: dict[str, Any] = json.loads(file.metadata()["network"])
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a model of digitline: {error}") from error
+    return network
+
+
+def vote(members: Sequence[Path], path: Path) -> None:
+    """Writes several models as one that takes the mean of their probabilities."""
+    model = models.Vote(members=[described(member) for member in members])
+    for network, member in zip(model.members, members, strict=True):
+        network.load_state_dict(load_file(member))
+    save(model, path, network="vote", members=[described(member) for member in members])
 
 
 def digest(path: Path) -> str:

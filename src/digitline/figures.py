@@ -1,7 +1,8 @@
 """Pictures of results, as PNG. The same numbers give the same bytes."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from digitline.evaluation import Bin
 
 COLUMNS, ROWS = 10, 6
-BLUE = "#0072b2"
+BLUE, GREY = "#0072b2", "0.6"
+COLOURS = [BLUE, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#777777"]  # Okabe & Ito (2008)
 
 
 def misclassified(
@@ -48,12 +50,57 @@ def calibration(bins: Sequence[Bin], title: str) -> bytes:
     """Accuracy by confidence; a calibrated model stands on the diagonal. A point's area follows its images."""
     figure = Figure(figsize=(6, 6), dpi=120)
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.6", linewidth=1)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     total = sum(b.images for b in bins)
     axes.scatter(
         [b.confidence for b in bins], [b.accuracy for b in bins], [15 + 300 * b.images / total for b in bins], BLUE
     )
     axes.set(xlabel="confidence", ylabel="accuracy", title=title, xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal")
+    figure.tight_layout()
+    return png(figure)
+
+
+def front(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """Validation error by multiply-adds, both logarithmic, of a leaderboard's rows; a line joins the Pareto front."""
+    figure = Figure(figsize=(7.5, 5), dpi=120)
+    axes = figure.subplots()
+    points = {row["variant"]: (row["macs"], 100 - 100 * row["val_accuracy"]["mean"]) for row in rows}
+    best = sorted(points[row["variant"]] for row in rows if row["front"])
+    axes.step(*zip(*best, strict=True), where="post", color=GREY, linewidth=1, zorder=1)
+    for row in rows:
+        macs, error = points[row["variant"]]
+        axes.scatter(macs, error, 30, BLUE if row["front"] else GREY, zorder=2)
+        axes.annotate(row["variant"], (macs, error), (5, 4), textcoords="offset points", fontsize=8)
+    axes.set(xscale="log", yscale="log", xlabel="multiply-adds an image", ylabel="error on validation, %")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("{x:g}")
+    axes.margins(0.15)
+    axes.set_title("What accuracy costs: no variant is better for as little as those on the line", fontsize=10)
+    figure.tight_layout()
+    return png(figure)
+
+
+def robustness(lines: Sequence[Sequence[Any]]) -> bytes:
+    """Accuracy by level, a panel a family, a line a variant, of lines (variant, family, level, accuracy)."""
+    names, families = (list(dict.fromkeys(line[place] for line in lines)) for place in (0, 1))
+    rows = -(-len(families) // 4)
+    figure = Figure(figsize=(13, 2.6 * rows + 0.8), dpi=110)
+    panels = figure.subplots(rows, 4, sharey=True, squeeze=False).flat
+    for axes, family in zip(panels, [*families, *[None] * (4 * rows - len(families))], strict=True):
+        for place, name in enumerate(names):
+            points = [(float(x), 100 * float(y)) for variant, of, x, y in lines if (variant, of) == (name, family)]
+            style = "--" if place >= len(COLOURS) else "-"
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True), style, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.3
+                )
+        axes.set_axis_on() if family else axes.set_axis_off()
+        axes.set_title(family or "", fontsize=9)
+        axes.tick_params(labelsize=7)
+        axes.grid(color="0.92")
+    figure.supylabel("accuracy, %", fontsize=9)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower right", ncols=2, fontsize=8, frameon=False)
     figure.tight_layout()
     return png(figure)
 

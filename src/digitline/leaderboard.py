@@ -3,44 +3,59 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from digitline.evaluation import MEASURES, Floats, Integers
-from digitline.statistics import summary
+from digitline.evaluation import MEASURES, Floats, Integers, temperature
+from digitline.statistics import summary, wilson
 
 Row = dict[str, Any]
 
-SPLITS = ("val", "test")
-MEASURED = [f"{split}_{name}" for split in SPLITS for name in MEASURES]
+MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in MEASURES]
+MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled"]
 
 
-def row(
-    variant: str,
-    runs: Sequence[Mapping[str, Any]],
-    *,
-    parameters: int,
-    macs: int,
-) -> Row:
+def row(variant: str, runs: Sequence[Mapping[str, Any]], *, images: int, **cost: int) -> Row:
     """One variant: its cost, the mean of each measure over its runs, and the runs themselves."""
 
     def over_runs(measure: str) -> dict[str, Any]:
         return summary([run[measure] for run in runs])
 
+    test = over_runs("test_accuracy")
     return {
         "variant": variant,
-        "parameters": parameters,
-        "macs": macs,
-        "seeds": [run["seed"] for run in runs],
+        **cost,
+        "seeds": [seed for run in runs for seed in run.get("members", [run["seed"]])],
         "val_accuracy": over_runs("val_accuracy"),
-        "test_accuracy": over_runs("test_accuracy"),
+        "test_accuracy": {**test, "images95": wilson(test["mean"], images)},
         "val_nll": over_runs("val_nll")["mean"],
         "test_nll": over_runs("test_nll")["mean"],
         "ece": over_runs("test_ece")["mean"],
+        "temperature": over_runs("temperature")["mean"],
+        "test_nll_scaled": over_runs("test_nll_scaled")["mean"],
+        "ece_scaled": over_runs("test_ece_scaled")["mean"],
         "runs": list(runs),
     }
 
 
-def measure(split: str, logits: Floats, labels: Integers) -> dict[str, float]:
-    """Every measure of one run's logits [N, classes], named after the split."""
-    return {f"{split}_{name}": function(logits, labels) for name, function in MEASURES.items()}
+def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integers) -> dict[str, float]:
+    """Every measure of one run's logits [N, classes]; `scaled` is after the temperature that fits validation best."""
+    sets = {"val": (val, val_labels), "test": (test, test_labels)}
+    found = {f"{split}_{name}": f(*of) for split, of in sets.items() for name, f in MEASURES.items()}
+    heat = temperature(val, val_labels)
+    scaled = {f"test_{name}_scaled": MEASURES[name](test / heat, test_labels) for name in ("nll", "ece")}
+    return found | {"temperature": heat} | scaled
+
+
+def front(rows: Sequence[Row]) -> set[str]:
+    """The variants that no other beats on validation with as few multiply-adds."""
+
+    def beaten(row: Row) -> bool:
+        return any(
+            other["macs"] <= row["macs"]
+            and other["val_accuracy"]["mean"] >= row["val_accuracy"]["mean"]
+            and (other["macs"], -other["val_accuracy"]["mean"]) != (row["macs"], -row["val_accuracy"]["mean"])
+            for other in rows
+        )
+
+    return {row["variant"] for row in rows if not beaten(row)}
 
 
 def best_first(rows: Sequence[Row]) -> list[Row]:
@@ -61,17 +76,20 @@ def metrics(row: Row) -> dict[str, Any]:
 
 
 def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
-    """The leaderboard as a Markdown table; means over seeds, ± half of Student's 95% interval."""
-    lines = ["| variant | validation % | test % | parameters | multiply-adds | training s | latency ms |"]
-    lines += ["|---|---|---|---|---|---|---|"]
+    """The leaderboard as a Markdown table; ± is half of Student's 95% interval over seeds."""
+    titles = ["variant", "validation %", "test %", "over images", "group"]
+    titles += ["parameters", "multiply-adds", "training s", "latency ms"]
+    lines = [titles, ["---"] * len(titles)]
     for row in rows:
         timing = timings.get(row["variant"], {})
         seconds = list(timing.get("train_seconds", {}).values())
+        low, high = row["test_accuracy"]["images95"]
         cells = [row["variant"], percent(row["val_accuracy"]), percent(row["test_accuracy"])]
+        cells += [f"{100 * low:.2f} to {100 * high:.2f}", row["group"]]
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"]
         cells += [f"{sum(seconds) / len(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def percent(accuracy: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The networks of the study. Each takes raw pixels [N, 28, 28], 0-255, and returns logits [N, classes]."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import torch
@@ -89,12 +90,27 @@ class Modern(nn.Module):
         return logits
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}
+class Vote(nn.Module):
+    """Trained networks as one: the logarithm of their mean probabilities."""
+
+    def __init__(self, *, members: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(build(**member) for member in members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = torch.stack(
+            [member(images).float().log_softmax(1) for member in self.members]
+        )  # [members, N, classes]
+        mean: Tensor = logits.logsumexp(0) - math.log(len(self.members))
+        return mean
+
+
+NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}  # that a variant may name
 
 
 def build(network: str, **options: Any) -> nn.Module:
     """Builds the network of that name, with weights drawn from torch's global generator."""
-    model = NETWORKS[network](**options)
+    model: nn.Module = {**NETWORKS, "vote": Vote}[network](**options)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)
     return model
 

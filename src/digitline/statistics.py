@@ -1,11 +1,32 @@
-"""How sure a figure is."""
+"""How sure a figure is: over seeds, over images, and between two variants on the same images."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from itertools import combinations
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
-from scipy.stats import t
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, norm, t
+
+Name = TypeVar("Name", bound=Hashable)
+
+LEVEL = 0.05  # of significance; intervals are of 95%
+RESAMPLES = 4000
+
+
+class Pair(NamedTuple):
+    """Two variants on the same images: positive differences are for the first."""
+
+    first: str
+    second: str
+    difference: float  # of accuracy, fractions
+    ci95: tuple[float, float]  # of the difference, by resampling images and runs
+    better: int  # images that more runs of the first got right
+    worse: int  # images that more runs of the second got right
+    p: float  # exact, two-sided, before correction
+    p_holm: float  # corrected for the number of pairs
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
@@ -14,5 +35,76 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     if count < 2:
         return {"mean": mean, "sd": None, "ci95": None}
     sd = stdev(values)
-    half = float(t.ppf(0.975, count - 1)) * sd / math.sqrt(count)
+    half = float(t.ppf(1 - LEVEL / 2, count - 1)) * sd / math.sqrt(count)
     return {"mean": mean, "sd": sd, "ci95": [mean - half, mean + half]}
+
+
+def wilson(accuracy: float, images: int) -> list[float]:
+    """The 95% interval of an accuracy over images, for one run or the mean of several (Wilson, 1927)."""
+    z = float(norm.ppf(1 - LEVEL / 2))
+    middle = accuracy + z**2 / (2 * images)
+    half = z * math.sqrt(accuracy * (1 - accuracy) / images + (z / (2 * images)) ** 2)
+    return [(middle + sign * half) / (1 + z**2 / images) for sign in (-1, 1)]
+
+
+def mcnemar(better: int, worse: int) -> float:
+    """The two-sided exact p of two classifiers being equally often right, from the images that set them apart."""
+    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """The p-values corrected for their number, in their order (Holm, 1979)."""
+    corrected, highest = [0.0] * len(values), 0.0
+    for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
+        highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
+        corrected[place] = highest
+    return corrected
+
+
+def resampled(right: Mapping[str, NDArray[np.bool_]], *, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+    """Each variant's accuracy in resamples of images and runs, from its right answers [runs, N].
+
+    The images of a resample are the same for all variants: differences between them are paired.
+    """
+    generator = np.random.default_rng(seed)
+    images = next(iter(right.values())).shape[1]
+    counts = generator.multinomial(images, np.full(images, 1 / images), size=RESAMPLES).astype(np.float32)
+    accuracies = {}
+    for name, answers in right.items():
+        runs = len(answers)
+        weights = generator.multinomial(runs, np.full(runs, 1 / runs), size=RESAMPLES)
+        accuracies[name] = (weights * (counts @ answers.T.astype(np.float32))).sum(1) / (runs * images)
+    return accuracies
+
+
+def compare(right: Mapping[str, NDArray[np.bool_]]) -> list[Pair]:
+    """Every pair of variants, from their right answers [runs, N] to the same images, in the order given.
+
+    The exact test is McNemar's (1947); where variants have several runs, an image speaks for the one of which more
+    runs, in proportion, got it right.
+    """
+    samples, shares = resampled(right), {name: answers.mean(0) for name, answers in right.items()}
+    pairs = []
+    for first, second in combinations(right, 2):
+        gap = shares[first] - shares[second]
+        better, worse = int((gap > 0).sum()), int((gap < 0).sum())
+        low, high = np.quantile(samples[first] - samples[second], [LEVEL / 2, 1 - LEVEL / 2])
+        interval, p = (float(low), float(high)), mcnemar(better, worse)
+        pairs.append(Pair(first, second, float(gap.mean()), interval, better, worse, p, p))
+    corrected = holm([pair.p for pair in pairs])
+    return [pair._replace(p_holm=p) for pair, p in zip(pairs, corrected, strict=True)]
+
+
+def groups(names: Sequence[Name], apart: set[frozenset[Name]]) -> dict[Name, str]:
+    """Letters by name: two names share one just where they cannot be told apart (Piepho, 2004)."""
+    columns: list[set[Name]] = [set(names)]
+    for a, b in map(tuple, apart):
+        split = [part for c in columns for part in ([c - {a}, c - {b}] if {a, b} <= c else [c])]
+        columns = [c for i, c in enumerate(split) if not any(c < d or (c == d and i > j) for j, d in enumerate(split))]
+    columns.sort(key=lambda c: sorted(names.index(name) for name in c))
+    return {name: "".join(letter(i) for i, c in enumerate(columns) if name in c) for name in names}
+
+
+def letter(place: int) -> str:
+    """a, b, … z, then a1, b1, …"""
+    return chr(ord("a") + place % 26) + (str(place // 26) if place >= 26 else "")

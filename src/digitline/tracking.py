@@ -60,7 +60,8 @@ EXPERIMENT = {  # tags
     "mlflow.experimentKind": "custom_model_development",  # else the page asks for it
     "mlflow.note.content": (
         "A run a variant of params.yaml, with the means over its seeds; below it a run a seed.\n\n"
-        "`val_` and `test_` are measured on the finished models, `epoch/` while they trained. "
+        "`val_` and `test_` are measured on the finished models, `epoch/` while they trained, `robustness/` on test "
+        "images changed by degrees: a step is a hundredth of the level. "
         "The tag `sha256` is the identity of a run's model."
     ),
 }
@@ -303,6 +304,7 @@ def evaluate(
     models: Mapping[int, Path],
     curves: Mapping[int, Sequence[Epoch]],
     metrics: Mapping[int, Mapping[str, float]],
+    robustness: Sequence[tuple[str, float, float]] = (),
     examples: Bytes,
     figures: Sequence[Path] = (),
 ) -> None:
@@ -325,6 +327,7 @@ def evaluate(
             store.client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
         score(store, run, metrics[seed], inputs, model.model_id)
     score(store, parent, means(metrics.values()), inputs)
+    carry(store, parent, robustness)
     for figure in figures:
         store.client.log_artifact(parent.info.run_id, str(figure), f"figures/{figure.parent.name}")
     store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
@@ -367,6 +370,14 @@ def score(
     changed = [point(key, value) for key, value in rounded.items() if run.data.metrics.get(key) != value]
     store.client.log_batch(run.info.run_id, changed)
     store.client.log_inputs(run.info.run_id, list(inputs.values()))
+
+
+def carry(store: Store, run: Run, robustness: Sequence[tuple[str, float, float]]) -> None:
+    """Logs accuracies by (family, level) as curves, unless they are there; MLflow's steps are hundredths of a level."""
+    now = int(time.time() * 1000)
+    points = [Metric(f"robustness/{family}", value, now, round(100 * level)) for family, level, value in robustness]
+    last = {point.key: point.value for point in points}
+    store.client.log_batch(run.info.run_id, [p for p in points if run.data.metrics.get(p.key) != last[p.key]])
 
 
 def log_model(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None) -> LoggedModel:
@@ -476,9 +487,8 @@ def lineage(data: Data) -> DatasetInput:
 def points(epoch: Epoch) -> list[Metric]:
     """An epoch as points of learning curves; their prefix makes them a section of MLflow's charts."""
     now = int(time.time() * 1000)
-    values = epoch._asdict()
-    step = values.pop("epoch")
-    return [Metric(f"epoch/{key}", value, now, step) for key, value in values.items()]
+    values = {key: value for key, value in epoch._asdict().items() if key not in ("epoch", "seconds")}
+    return [Metric(f"epoch/{key}", value, now, epoch.epoch) for key, value in values.items()]
 
 
 def means(metrics: Iterable[Mapping[str, float]]) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """Training: one network, one seed, one device; the same bits whatever else the machine does."""
 
 import math
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
@@ -10,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
-from digitline.augmentation import affine
+from digitline import snapshot
+from digitline.augmentation import warp
 from digitline.data import Part
 from digitline.errors import InputError
 from digitline.evaluation import accuracy, nll, predict
@@ -24,6 +27,7 @@ class Epoch(NamedTuple):
     train_loss: float  # mean over the epoch, label smoothing included
     val_loss: float  # mean negative log-likelihood
     val_accuracy: float  # fraction
+    seconds: float  # of training so far
 
 
 def device() -> torch.device:
@@ -54,8 +58,12 @@ def fit(
     label_smoothing: Share,
     augmentation: dict[str, Any],
     bfloat16: bool,
+    keep: Path | None = None,
 ) -> Iterator[Epoch]:
-    """Trains the model in place, yielding after each epoch; one cycle of the learning rate (Smith, 2018)."""
+    """Trains the model in place, yielding after each epoch; one cycle of the learning rate (Smith, 2018).
+
+    What stands in the file `keep` after each epoch is taken up by the next call, which yields those epochs first.
+    """
     place = device()
     model.to(place)
     images, labels = tensors(training, place)
@@ -65,7 +73,11 @@ def fit(
     generator = torch.Generator().manual_seed(seed)
     descent = descend(model, optimizer, learning_rate, momentum, weight_decay)
     schedule = OneCycleLR(descent, learning_rate, total_steps=epochs * steps, pct_start=warmup, cycle_momentum=False)
-    for epoch in range(1, epochs + 1):
+    state = snapshot.Training(model, descent, schedule, generator, place)
+    done = [Epoch(*record) for record in snapshot.load(state, keep)] if keep else []
+    yield from done
+    began = time.perf_counter() - (done[-1].seconds if done else 0)
+    for epoch in range(len(done) + 1, epochs + 1):
         total = torch.zeros((), device=place)
         model.train()
         order = torch.randperm(len(labels), generator=generator)[: steps * batch_size].to(place)
@@ -83,7 +95,10 @@ def fit(
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
         if not math.isfinite(measures[0]):
             raise InputError(f"the loss of seed {seed} left the numbers in epoch {epoch}; try a lower learning_rate")
-        yield Epoch(epoch, total.item() / steps, *measures)
+        done.append(Epoch(epoch, total.item() / steps, *measures, time.perf_counter() - began))
+        if keep:
+            snapshot.save(state, keep, done)
+        yield done[-1]
 
 
 def tensors(part: Part, place: torch.device) -> tuple[Tensor, Tensor]:
@@ -106,4 +121,4 @@ def descend(
 
 def vary(images: Tensor, generator: torch.Generator, **limits: Any) -> Tensor:
     """Augments the images where any limit is above zero."""
-    return affine(images, generator, **limits) if any(limits.values()) else images
+    return warp(images, generator, **limits) if any(limits.values()) else images
