@@ -13,7 +13,7 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve plots difference verify lock
+.PHONY: help run setup test lint format ui serve plots difference verify record bench lock
 help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
@@ -57,6 +57,14 @@ difference: $(STAMP)  ## parameters and metrics against the last commit, or agai
 
 verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock
 	@sh scripts/verify.sh
+
+record: $(STAMP)  ## the study at full length, into reports/record: hours; cut short, it goes on from there
+	@python scripts/record.py
+	@python -m pipeline.leaderboard reports/record
+
+bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
+	@dvc repro fetch
+	@python -m scripts.bench
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	@pip-compile --quiet $(ARGS) --extra dev --allow-unsafe --strip-extras --no-annotate --no-header \

@@ -20,10 +20,6 @@ from digitline.errors import InputError
 Job = TypeVar("Job")
 Record = TypeVar("Record")
 
-# glibc hands large blocks back to the kernel and takes them anew, page by page, at every step of a training: a fifth
-# to a quarter of its time. Read when a process starts; other C libraries have no such settings.
-ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**33)}  # bytes
-
 
 def cores() -> int:
     """How many processors this process may use."""
@@ -74,8 +70,6 @@ def side_by_side(
 
 def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str]) -> tuple[Connection, BaseProcess]:
     """Starts a job's process; returns where its records arrive."""
-    for name, value in ALLOCATOR.items():
-        os.environ.setdefault(name, value)
     context = get_context("forkserver")
     context.set_forkserver_preload(list(imports))
     here, there = context.Pipe(duplex=False)

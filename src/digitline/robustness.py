@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from digitline.data import Bytes, Part
 from digitline.evaluation import accuracy, predict
-from digitline.vision import v2
 
 Change = Callable[[Tensor, float], Tensor]
 
@@ -28,6 +27,8 @@ def affine(
     images: Tensor, *, degrees: float = 0, right: int = 0, down: int = 0, size: float = 1, slant: float = 0
 ) -> Tensor:
     """Turns, moves, resizes or slants all images alike, bilinearly."""
+    from digitline.vision import v2  # takes a second, which no other stage should pay
+
     bilinear = v2.InterpolationMode.BILINEAR
     moved: Tensor = v2.functional.affine(images, degrees, [right, down], size, [slant, 0], interpolation=bilinear)
     return moved
@@ -41,9 +42,18 @@ def noise(images: Tensor, deviation: float) -> Tensor:
 
 def occlude(images: Tensor, side: float) -> Tensor:
     """Blacks out a square in the middle."""
-    start = (images.shape[-1] - int(side)) // 2
-    hidden: Tensor = v2.functional.erase(images, start, start, int(side), int(side), torch.zeros(()))
+    start, end = (images.shape[-1] - int(side)) // 2, (images.shape[-1] + int(side)) // 2
+    hidden = images.clone()
+    hidden[..., start:end, start:end] = 0
     return hidden
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Spreads each pixel over its neighbours, normally."""
+    from digitline.vision import v2
+
+    blurred: Tensor = v2.functional.gaussian_blur(images, 13, sigma)
+    return blurred
 
 
 def thicken(images: Tensor, pixels: float) -> Tensor:
@@ -59,7 +69,7 @@ FAMILIES = {
     "scale": Family("factor", 1, (0.5, 0.6, 0.8, 1, 1.2, 1.4), lambda x, by: affine(x, size=by)),
     "shear": Family("degrees", 0, (-45, -30, -15, 0, 15, 30, 45), lambda x, by: affine(x, slant=by)),
     "noise": Family("standard deviation", 0, (0, 0.1, 0.2, 0.4, 0.6, 0.8), noise),
-    "blur": Family("sigma in pixels", 0, (0, 0.5, 1, 1.5, 2, 3), lambda x, by: v2.functional.gaussian_blur(x, 13, by)),
+    "blur": Family("sigma in pixels", 0, (0, 0.5, 1, 1.5, 2, 3), blur),
     "occlusion": Family("side in pixels", 0, (0, 4, 6, 8, 10, 12), occlude),
     "contrast": Family("factor", 1, (0.05, 0.1, 0.25, 0.5, 1), lambda x, by: by * x + (1 - by) * 127.5),
     "inversion": Family("share", 0, (0, 1), lambda x, by: (1 - by) * x + by * (255 - x)),
