@@ -146,12 +146,13 @@ def main() -> None:
             runs[name].append(train(dataset, seed))
             print(f"{name}, seed {seed}: {runs[name][-1].seconds:.1f} s, {runs[name][-1].accuracy:.2%}", flush=True)
     seconds = {name: median(run.seconds for run in found) for name, found in runs.items()}
+    reached = {name: fmean(run.accuracy for run in found) for name, found in runs.items()}
     least = median(seconds for _, seconds in rates)
     report = {
         "machine": f"{processor()}, {os.cpu_count()} cores, {threads} threads, torch {torch.__version__}",
         "repeats": REPEATS,
         "runs": {name: [run._asdict() for run in found] for name, found in runs.items()},
-        "test_accuracy": {name: fmean(run.accuracy for run in found) for name, found in runs.items()},
+        "test_accuracy": reached,
         "seconds": seconds,
         "times_faster": seconds["usual"] / seconds["ours"],
         "multiply_adds_a_second": median(rate for rate, _ in rates),
@@ -160,11 +161,11 @@ def main() -> None:
     }
     stage.write_json(FOLDER / "training.json", report)
     print(
-        f"{seconds['usual']:.1f} s the usual way, {seconds['ours']:.1f} s here: {report['times_faster']:.1f} times as"
-        f" fast, and {report['times_the_floor']:.1f} times the floor of {least:.1f} s"
+        f"{seconds['usual']:.1f} s the usual way, {seconds['ours']:.1f} s here: {seconds['usual'] / seconds['ours']:.1f}"
+        f" times as fast, and {seconds['ours'] / least:.1f} times the floor of {least:.1f} s"
     )
-    if report["test_accuracy"]["ours"] < GOAL:
-        raise SystemExit(f"error: the mean accuracy is {report['test_accuracy']['ours']:.2%}, expected {GOAL:.0%}")
+    if reached["ours"] < GOAL:
+        raise SystemExit(f"error: the mean accuracy is {reached['ours']:.2%}, expected {GOAL:.0%}")
 
 
 def processor() -> str:

@@ -146,8 +146,11 @@ def test_a_stage_stands_below_what_it_depends_on() -> None:
 # README
 
 
-def test_readme_s_results_are_the_leaderboard() -> None:
-    assert leaderboard.table() == README.partition(leaderboard.START)[2].partition(leaderboard.END)[0].strip()
+def test_readme_s_tables_are_the_leaderboards() -> None:
+    shown = {name: folder for name, folder in leaderboard.TABLES.items() if f"<!-- {name} -->" in README}
+    assert "results" in shown
+    for name, folder in shown.items():
+        assert leaderboard.table(ROOT / folder) == leaderboard.marked(README, name)[1].strip()
 
 
 def test_readme_s_tree_names_what_is_there_and_every_module() -> None:
