@@ -1,6 +1,8 @@
 import shutil
 from pathlib import Path
 
+import pytest
+
 from digitline import models
 from pipeline import stage
 from scripts import bench, record
@@ -32,7 +34,7 @@ def test_a_picture_is_normalised_as_usual(digits):
     image, label = bench.Pictures(digits.train)[0]
     assert image.shape == (1, 28, 28)
     assert label == digits.train.labels[0]
-    assert image.min() == (0 - 0.1307) / 0.3081
+    assert float(image.min()) == pytest.approx(-0.1307 / 0.3081)
 
 
 def test_the_floor_follows_the_network(monkeypatch):

@@ -101,7 +101,7 @@ def train(store: Store, study: Study) -> None:
             tracking.trained(runs, seed, path)
 
 
-def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = METRICS) -> None:
+def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = METRICS, **options: Any) -> None:
     tracking.evaluate(
         store,
         study.variant,
@@ -110,6 +110,7 @@ def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = 
         metrics=metrics,
         examples=study.examples,
         figures=[Path("data/mnist/README.md")],
+        **options,
     )
 
 
@@ -151,6 +152,29 @@ def test_the_data_of_a_run_are_known_by_content(store: Store, study: Study) -> N
     changed[0, 0, 0] += 1
     data = study.variant.data[0]
     assert tracking.lineage(data._replace(part=data.part._replace(images=changed))) != tracking.lineage(data)
+
+
+def test_runs_of_a_killed_process_are_ended_by_the_next_training(store: Store, study: Study) -> None:
+    killed, running = (tracking.Runs(store, [], {}, {seed: []}, {}) for seed in (1, 2))
+    tracking.begin(killed, study.variant)
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    for run in killed.ids:
+        store.client.set_tag(run, "process", f"{socket.gethostname()}:{gone.pid}")
+    tracking.begin(running, study.variant)
+    assert {store.client.get_run(run).info.status for run in killed.ids} == {"KILLED"}
+    assert {store.client.get_run(run).info.status for run in running.ids} == {"RUNNING"}
+
+
+def test_robustness_becomes_curves_once(store: Store, study: Study) -> None:
+    train(store, study)
+    lines = [("shift right", -1.0, 0.5), ("shift right", 0.0, 0.9), ("scale", 0.5, 0.3)]
+    for _ in range(2):
+        evaluate(store, study, robustness=lines)
+    (parent,) = (run for run in runs_of(store).values() if run.data.tags["level"] == "variant")
+    history = store.client.get_metric_history(parent.info.run_id, "robustness/shift right")
+    assert [(point.step, point.value) for point in history] == [(-100, 0.5), (0, 0.9)]
+    assert parent.data.metrics["robustness/scale"] == 0.3
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (InputError, "FAILED")])

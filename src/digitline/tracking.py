@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
+from socket import gethostname
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.telemetry import set_telemetry_client
 from numpy.typing import NDArray
+from psutil import pid_exists
 from scipy.special import softmax
 from sqlalchemy.exc import SQLAlchemyError
 from torch import nn
@@ -243,8 +245,13 @@ def train(store: Store, variant: Variant, *, seeds: Sequence[int]) -> Iterator[R
 def begin(runs: Runs, variant: Variant) -> None:
     """Creates the runs, the last seed's first: MLflow lists the newest on top."""
     client, experiment, origin = runs.store
+    end_killed(runs.store)
     inputs = [lineage(data) for data in variant.data]
-    common = origin | {"variant": variant.name, "mlflow.runColor": colour(runs.store, variant.name)}
+    common = origin | {
+        "variant": variant.name,
+        "process": f"{gethostname()}:{os.getpid()}",
+        "mlflow.runColor": colour(runs.store, variant.name),
+    }
 
     def create(name: str, params: Mapping[str, Any], tags: dict[str, str]) -> str:
         run = client.create_run(experiment, run_name=name, tags=common | tags)
@@ -257,6 +264,14 @@ def begin(runs: Runs, variant: Variant) -> None:
     for seed in reversed(runs.curves):
         tags = {"level": "seed", "mlflow.parentRunId": parent}
         runs.children[seed] = create(f"{variant.name} · seed {seed}", {**variant.params, "seed": seed}, tags)
+
+
+def end_killed(store: Store) -> None:
+    """Ends the runs whose process, on this machine, is gone: killed, it could not say so."""
+    for run in search(store, "attributes.status = 'RUNNING'"):
+        host, _, process = run.data.tags.get("process", "").rpartition(":")
+        if host == gethostname() and not pid_exists(int(process)):
+            store.client.set_terminated(run.info.run_id, "KILLED")
 
 
 def colour(store: Store, variant: str) -> str:
