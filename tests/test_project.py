@@ -136,6 +136,10 @@ def test_the_picture_has_a_box_a_stage_however_many_variants() -> None:
     assert sorted(drawn) == sorted(names) == sorted(yaml("dvc.yaml")["stages"])
 
 
+def test_a_description_fits_its_box() -> None:
+    assert max(len(stage.description) for stage in dag.stages(yaml("dvc.yaml"))) <= 90
+
+
 def test_a_stage_stands_below_what_it_depends_on() -> None:
     tree = {
         "stages": {"last": {"deps": ["a/b", "c"]}, "first": {"outs": ["a"]}, "between": {"deps": ["a"], "outs": ["c"]}}
