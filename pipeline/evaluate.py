@@ -31,54 +31,60 @@ class Outcome(NamedTuple):
 def evaluate(params: stage.Params, name: str) -> None:
     """Evaluates every seed of a variant of params.yaml, or the vote of them as one model."""
     choose("the variant", name, dict.fromkeys([*params.variants, *params.votes]))
-    members = params.seeds if name in params.votes else []
-    paths = {seed: stage.model_path(name.removesuffix(stage.VOTE), seed) for seed in params.seeds}
-    if members:
-        checkpoint.vote(list(paths.values()), stage.vote_path(name))
-        paths = {0: stage.vote_path(name)}
-
+    votes = name in params.votes
+    paths = unite(params, name) if votes else {seed: stage.model_path(name, seed) for seed in params.seeds}
     runs = [Run(seed, path, params.split, params.robustness) for seed, path in paths.items()]
     records = side_by_side(one, runs, imports=["pipeline.stage"])
 
     from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
 
-    outcomes = {run.seed: outcome for run, outcome in records}
-    logits = {part: np.stack([getattr(outcomes[seed], part) for seed in paths]) for part in ("val", "test")}
+    dataset = data.load(stage.DATASET)
+    found = {run.seed: outcome for run, outcome in records}
+    outcomes = {seed: found[seed] for seed in paths}
+    logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes.values()]) for part in ("val", "test")}
     files.write(Path(f"predictions/{name}.safetensors"), save(logits))
 
-    dataset = data.load(stage.DATASET)
-    labels = data.split(dataset.train, **params.split)[1].labels
-    model = checkpoint.load(runs[0].path)
-    scores: list[dict[str, Any]] = [
-        {"seed": seed, "sha256": checkpoint.digest(path)}
-        | ({"members": list(members)} if members else {})
-        | leaderboard.measures(outcomes[seed].val, labels, outcomes[seed].test, dataset.test.labels)
-        for seed, path in paths.items()
-    ]
-    row = leaderboard.row(
-        name,
-        scores,
-        images=len(dataset.test.labels),
-        parameters=models.parameters(model),
-        macs=models.macs(model),
-        bytes=runs[0].path.stat().st_size,
-    )
+    row = rate(params, name, paths, outcomes, dataset)
+    robust = robustness.means([outcome.robustness for outcome in outcomes.values()])
     stage.write_json(Path(f"reports/variants/{name}.json"), row)
     stage.write_json(Path(f"reports/metrics/{name}.json"), leaderboard.metrics(row))
-    robust = robustness.means([outcomes[seed].robustness for seed in paths])
     stage.write_csv(stage.robustness_path(name), [["family", "level", "accuracy"], *robust])
-    pages = draw(name, params.classes, dataset.test, logits["test"])
-    stage.note_timings(name, latency_ms=round(latency(model), 3))
+    stage.note_timings(name, latency_ms=round(latency(checkpoint.load(runs[0].path)), 3))
     tracking.evaluate(
         stage.store(params),
-        stage.tracked(params, name, members),
+        stage.tracked(params, name, params.seeds if votes else []),
         models=paths,
-        curves={0: []} if members else curves(name),
-        metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in scores},
+        curves={0: []} if votes else curves(name),
+        metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in row["runs"]},
         robustness=robust,
         examples=dataset.test.images[:4],
-        figures=pages,
+        figures=draw(name, params.classes, dataset.test, logits["test"]),
     )
+
+
+def unite(params: stage.Params, name: str) -> dict[int, Path]:
+    """Writes the model in which the seeds of a variant vote; returns where, as of a seed 0."""
+    variant = name.removesuffix(stage.VOTE)
+    path = stage.vote_path(name)
+    checkpoint.vote([stage.model_path(variant, seed) for seed in params.seeds], path)
+    return {0: path}
+
+
+def rate(
+    params: stage.Params, name: str, paths: dict[int, Path], outcomes: dict[int, Outcome], dataset: data.Dataset
+) -> leaderboard.Row:
+    """The row of the leaderboard: the identity of each run's model, every measure, and the cost of one."""
+    labels, test_labels = data.split(dataset.train, **params.split)[1].labels, dataset.test.labels
+    members = {"members": params.seeds} if name in params.votes else {}
+    runs = [
+        {"seed": seed, "sha256": checkpoint.digest(path), **members}
+        | leaderboard.measures(outcomes[seed].val, labels, outcomes[seed].test, test_labels)
+        for seed, path in paths.items()
+    ]
+    first = next(iter(paths.values()))
+    model = checkpoint.load(first)
+    cost = {"parameters": models.parameters(model), "macs": models.macs(model), "bytes": first.stat().st_size}
+    return leaderboard.row(name, runs, images=len(test_labels), **cost)
 
 
 def one(run: Run) -> Iterator[Outcome]:

@@ -94,7 +94,7 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 
 def vote_path(name: str) -> Path:
     """Where the model that votes is kept."""
-    return Path(f"models/votes/{name}.safetensors")
+    return Path(f"models/variants/{name}/vote.safetensors")
 
 
 def robustness_path(name: str) -> Path:
