@@ -1,6 +1,7 @@
 """The frame holds together: settings, workflows, README and picture say what the code does."""
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -155,6 +156,14 @@ def test_readme_s_tables_are_the_leaderboards() -> None:
     assert "results" in shown
     for name, folder in shown.items():
         assert leaderboard.table(ROOT / folder) == leaderboard.marked(README, name)[1].strip()
+
+
+def test_readme_s_speeds_are_the_benchmark_s() -> None:
+    found = json.loads((ROOT / "reports/bench/training.json").read_text())
+    seconds = found["seconds"]
+    told = f"{seconds['ours']:.1f} s against {seconds['usual']:.1f} s, {found['times_faster']:.1f} times as fast"
+    assert told in " ".join(README.split())
+    assert f"{found['times_the_floor']:.1f} times what the multiply-adds alone" in README
 
 
 def test_readme_s_tree_names_what_is_there_and_every_module() -> None:
