@@ -5,6 +5,7 @@ Both train on the same cores, by turns; test images are scored between epochs, o
 
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -174,4 +175,7 @@ def processor() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was written")

@@ -6,6 +6,7 @@ Cut short, it goes on from there; its reports end in reports/record/.
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -64,4 +65,7 @@ def merge(tree: dict[str, Any], changes: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next make record goes on from here")
