@@ -1,5 +1,6 @@
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,8 @@ def test_the_record_is_the_study_with_more_seeds_and_epochs(tmp_path):
     assert len(full.seeds) >= 5
     assert set(full.variants) >= set(study.variants)
     assert all(full.variants[name].recipe["epochs"] > study.variants[name].recipe["epochs"] for name in study.variants)
-    assert full._replace(variants={}, seeds=[], robustness={}) == study._replace(variants={}, seeds=[], robustness={})
+    longer: dict[str, Any] = {"variants": {}, "seeds": [], "votes": [], "robustness": {}}
+    assert full._replace(**longer) == study._replace(**longer)
 
 
 def test_the_usual_network_is_the_one_that_everybody_starts_with():
