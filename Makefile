@@ -58,9 +58,11 @@ difference: $(STAMP)  ## parameters and metrics against the last commit, or agai
 verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock
 	@sh scripts/verify.sh
 
-record: $(STAMP)  ## the study at full length, into reports/record: hours; cut short, it goes on from there
-	@python scripts/record.py
+record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
+	@python scripts/record.py record
+	@python scripts/record.py ablation
 	@python -m pipeline.leaderboard reports/record
+	@python -m pipeline.leaderboard reports/ablation
 
 bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
 	@dvc repro fetch

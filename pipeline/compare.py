@@ -9,6 +9,7 @@ from safetensors.numpy import load_file
 
 from digitline import data, figures, files, leaderboard, statistics
 from digitline.evaluation import joint_calibration, mean_confusion
+from digitline.robustness import FAMILIES
 from digitline.statistics import LEVEL
 from digitline.training import Epoch
 from pipeline import stage
@@ -38,7 +39,10 @@ def compare(params: stage.Params) -> None:
     stage.write_csv(PLOTS / "calibration.csv", [["variant", "count", "confidence", "accuracy"], *lines])
     lines = [[name, *line] for name in logits for line in stage.read_csv(stage.robustness_path(name))]
     stage.write_csv(PLOTS / "robustness.csv", [["variant", "family", "level", "accuracy"], *lines])
-    files.write(Path("reports/robustness.png"), figures.robustness(lines))
+    files.write(
+        Path("reports/robustness.png"),
+        figures.robustness(lines, {name: family.unit for name, family in FAMILIES.items()}),
+    )
 
 
 def curves(variants: Iterable[str]) -> Iterable[list[Any]]:

@@ -34,13 +34,14 @@ def evaluate(params: stage.Params, name: str) -> None:
     votes = name in params.votes
     paths = unite(params, name) if votes else {seed: stage.model_path(name, seed) for seed in params.seeds}
     runs = [Run(seed, path, params.split, params.robustness) for seed, path in paths.items()]
-    records = side_by_side(one, runs, imports=["pipeline.stage"])
+    jobs = [(task, run) for task in reversed(Outcome._fields) for run in runs]  # the longest first
+    records = side_by_side(work, jobs, imports=["pipeline.evaluate"])
 
     from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
 
     dataset = data.load(stage.DATASET)
-    found = {run.seed: outcome for run, outcome in records}
-    outcomes = {seed: found[seed] for seed in paths}
+    found = {(task, run.seed): result for (task, run), result in records}
+    outcomes = {seed: Outcome(*(found[task, seed] for task in Outcome._fields)) for seed in paths}
     logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes.values()]) for part in ("val", "test")}
     files.write(Path(f"predictions/{name}.safetensors"), save(logits))
 
@@ -79,6 +80,7 @@ def rate(
     runs = [
         {"seed": seed, "sha256": checkpoint.digest(path), **members}
         | leaderboard.measures(outcomes[seed].val, labels, outcomes[seed].test, test_labels)
+        | {"test_corrupted": robustness.corrupted(outcomes[seed].robustness)}
         for seed, path in paths.items()
     ]
     first = next(iter(paths.values()))
@@ -87,13 +89,14 @@ def rate(
     return leaderboard.row(name, runs, images=len(test_labels), **cost)
 
 
-def one(run: Run) -> Iterator[Outcome]:
-    """Predicts validation and test with one model, then test images changed."""
-    dataset = data.load(stage.DATASET)
-    _, validation = data.split(dataset.train, **run.split)
-    model = checkpoint.load(run.path)
-    robust = robustness.accuracies(model, dataset.test, **run.robustness)
-    yield Outcome(predict(model, validation.images), predict(model, dataset.test.images), robust)
+def work(job: tuple[str, Run]) -> Iterator[Any]:
+    """One field of the outcome of one run."""
+    task, run = job
+    dataset, model = data.load(stage.DATASET), checkpoint.load(run.path)
+    if task == "robustness":
+        yield robustness.accuracies(model, dataset.test, **run.robustness)
+    else:
+        yield predict(model, {"val": data.split(dataset.train, **run.split)[1], "test": dataset.test}[task].images)
 
 
 def draw(variant: str, classes: list[str], test: data.Part, runs: np.ndarray) -> list[Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from digitline import leaderboard
 from pipeline import stage
 
-TABLES = {"results": Path("reports"), "record": Path("reports/record")}
+TABLES = {"results": Path("reports"), **{name: Path("reports") / name for name in ("record", "ablation")}}
 
 
 def table(folder: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from digitline import augmentation, checkpoint, data, models, snapshot, training
+from digitline import augmentation, checkpoint, data, evaluation, models, snapshot, training
 from digitline.params import choose
 from digitline.processes import side_by_side
 from digitline.training import Epoch, fit
@@ -26,17 +26,15 @@ class Run(NamedTuple):
     recipe: dict[str, Any]
     split: dict[str, Any]
     path: Path
-    keep: Path
+    keep: Path  # the folder of where its training stands
 
 
 def train(params: stage.Params, variant: str) -> None:
     """Trains every seed of a variant of params.yaml, from where a training that was cut short stood."""
     model, recipe = choose("the variant", variant, params.variants)
     network = {**model, "classes": len(params.classes)}
-    runs = [
-        Run(seed, network, recipe, params.split, stage.model_path(variant, seed), unfinished(variant))
-        for seed in params.seeds
-    ]
+    keep = UNFINISHED / variant
+    runs = [Run(seed, network, recipe, params.split, stage.model_path(variant, seed), keep) for seed in params.seeds]
     records = side_by_side(one, runs, imports=["pipeline.stage"])
 
     from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
@@ -59,7 +57,7 @@ def train(params: stage.Params, variant: str) -> None:
     ]
     stage.write_csv(stage.curves_path(variant), [["seed", *Epoch._fields[:-1]], *lines])
     stage.note_timings(variant, train_seconds={seed: round(epochs[-1].seconds, 1) for seed, epochs in curves.items()})
-    shutil.rmtree(unfinished(variant), ignore_errors=True)
+    shutil.rmtree(keep, ignore_errors=True)
 
 
 def one(run: Run) -> Iterator[Epoch | None]:
@@ -72,14 +70,9 @@ def one(run: Run) -> Iterator[Epoch | None]:
     yield None
 
 
-def unfinished(variant: str) -> Path:
-    """Where a variant's runs stand while they train."""
-    return UNFINISHED / variant
-
-
 def identity(run: Run) -> str:
     """The name of a file for all that the run's bits depend on: it is taken up again just where nothing changed."""
-    modules = data, models, training, augmentation, snapshot
+    modules = data, models, training, augmentation, evaluation, snapshot
     code = [checkpoint.digest(Path(inspect.getfile(module))) for module in modules]
     means = [torch.__version__, str(training.device()), training.has_bfloat16(), checkpoint.digest(stage.DATASET)]
     content = json.dumps([run.seed, run.model, run.recipe, run.split, code, means])

@@ -1,18 +1,20 @@
-"""The study at full length: the line with record.yaml laid over params.yaml, in a checkout of its own.
+"""A study of record.yaml: the line up to compare with it laid over params.yaml, in a checkout of its own.
 
-Cut short, it goes on from there; its reports end in reports/record/.
+Cut short, it goes on from there; its reports end in reports/, in a folder of its name.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-CHECKOUT, REPORTS = Path(".record"), Path("reports/record")
+CHECKOUTS, REPORTS = Path(".record"), Path("reports")
 KEPT = [
     "leaderboard.json",
     "comparisons.json",
@@ -26,39 +28,51 @@ KEPT = [
 
 
 def main() -> None:
-    """Runs the line up to compare and copies what it found."""
-    update()
-    lay_over(CHECKOUT / "params.yaml", Path("record.yaml"))
+    """Runs the study named and copies what it found."""
+    studies = YAML(typ="safe").load(Path("record.yaml"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=list(studies))
+    name = parser.parse_args().study
+    checkout = CHECKOUTS / name
+    update(checkout)
+    lay_over(checkout / "params.yaml", studies[name])
     alone = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(["dvc", "repro", "compare"], cwd=CHECKOUT, env=alone, check=False)
+    done = subprocess.run(["dvc", "repro", "compare"], cwd=checkout, env=alone, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
-    for name in KEPT:
-        (REPORTS / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(CHECKOUT / "reports" / name, REPORTS / name)
+    for kept in KEPT:
+        path = REPORTS / name / kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(checkout / "reports" / kept, path)
 
 
-def update() -> None:
+def update(checkout: Path) -> None:
     """Brings the checkout's code to HEAD; what DVC has made there stays."""
-    if not CHECKOUT.exists():
-        subprocess.run(["git", "clone", "--quiet", ".", CHECKOUT], check=True)
-    subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=CHECKOUT, check=True)
+    if not checkout.exists():
+        subprocess.run(["git", "clone", "--quiet", ".", checkout], check=True)
+    subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=checkout, check=True)
     code = [".", ":!reports", ":!dvc.lock"]
-    subprocess.run(["git", "checkout", "--quiet", "FETCH_HEAD", "--", *code], cwd=CHECKOUT, check=True)
+    subprocess.run(["git", "checkout", "--quiet", "FETCH_HEAD", "--", *code], cwd=checkout, check=True)
 
 
-def lay_over(params: Path, changes: Path) -> None:
-    """Writes the changes over params.yaml, key by key."""
+def lay_over(params: Path, changes: dict[str, Any]) -> None:
+    """Writes the changes into params.yaml, key by key; a variant that is like another one starts from its keys."""
     yaml = YAML()
     tree = yaml.load(params)
-    merge(tree, yaml.load(changes))
+    merge(tree, changes)
+    for name, variant in tree["variants"].items():
+        if "like" in variant:
+            tree["variants"][name] = deepcopy(tree["variants"][variant.pop("like")])
+            merge(tree["variants"][name], variant)
     yaml.dump(tree, params)
 
 
 def merge(tree: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Sets each key of the changes; where both hold keys, those within."""
+    """Sets each key of the changes and removes those that are null; where both hold keys, those within (RFC 7396)."""
     for key, value in changes.items():
-        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+        if value is None:
+            tree.pop(key, None)
+        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
             merge(tree[key], value)
         else:
             tree[key] = value

@@ -37,6 +37,18 @@ def test_each_family_does_what_its_name_says():
     assert set(np.unique(at("contrast", 0.5))) == {64, 191}
     assert at("blur", 1).max() < 255
     assert at("noise", 0.4)[:5].std() > 20
+    assert (at("speckle", 0.2) != plain).mean() == pytest.approx(0.1, abs=0.03)  # the other half is what it was
+    assert set(np.unique(at("glass", 1))) > {0}
+    assert np.array_equal(at("glass", 3)[:6], plain[:6])  # farther from the strokes than it reaches
+    assert np.array_equal(np.argwhere(at("motion", 3))[0], [9, 11])
+    assert at("motion", 3).sum() == pytest.approx(plain.sum(), rel=0.01)
+    assert at("brightness", 0.4).min() == 102
+    assert at("fog", 0.5)[:8].std() > 10
+    assert (at("spatter", 0.1) != plain).mean() == pytest.approx(0.1, abs=0.03)
+    assert np.array_equal(at("stripe", 4)[:, 12:16], 255 - plain[:, 12:16])
+    assert np.array_equal(at("stripe", 4)[:, :12], plain[:, :12])
+    assert 20 < (at("lines", 1) > 127).sum() - (plain > 127).sum() < 80
+    assert at("outline", 1)[12:16, 13:15].max() == 0 < at("outline", 1)[12, 12]
 
 
 def test_every_level_is_scored_and_always_alike(digits):
@@ -47,6 +59,16 @@ def test_every_level_is_scored_and_always_alike(digits):
     assert lines == robustness.accuracies(model, digits.test, images=50)
     plain = {value for name, level, value in lines if level == FAMILIES[name].plain}
     assert len(plain) == 1
+
+
+def test_corrupted_is_the_mean_of_one_level_a_corruption():
+    levels = [(name, level, 0.5) for name, family in FAMILIES.items() for level in family.levels]
+    assert robustness.corrupted(levels) == 0.5
+    harder = [(name, level, float(level == FAMILIES[name].corrupt)) for name, level, _ in levels]
+    assert robustness.corrupted(harder) == 1
+    corrupt = [family for family in FAMILIES.values() if family.corrupt is not None]
+    assert len(corrupt) >= 15
+    assert all(family.corrupt in family.levels and family.corrupt != family.plain for family in corrupt)
 
 
 def test_means_are_over_runs():

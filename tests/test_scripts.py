@@ -3,8 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
-from digitline import models
+from digitline import leaderboard, models
 from pipeline import stage
 from scripts import bench, record
 
@@ -12,20 +13,45 @@ ROOT = Path(__file__).parents[1]
 
 
 def test_changes_are_laid_over_key_by_key():
-    tree = {"a": {"b": 1, "c": 2}, "d": [1]}
-    record.merge(tree, {"a": {"c": 3, "e": {"f": 4}}, "d": [2, 3]})
-    assert tree == {"a": {"b": 1, "c": 3, "e": {"f": 4}}, "d": [2, 3]}
+    tree = {"a": {"b": 1, "c": 2}, "d": [1], "g": 5, "h": 6}
+    record.merge(tree, {"a": {"c": 3, "e": {"f": 4}}, "d": [2, 3], "g": None})
+    assert tree == {"a": {"b": 1, "c": 3, "e": {"f": 4}}, "d": [2, 3], "h": 6}
 
 
-def test_the_record_is_the_study_with_more_seeds_and_epochs(tmp_path):
-    shutil.copy(ROOT / "params.yaml", tmp_path)
-    record.lay_over(tmp_path / "params.yaml", ROOT / "record.yaml")
-    study, full = stage.read(ROOT / "params.yaml"), stage.read(tmp_path / "params.yaml")
+@pytest.fixture
+def studies(tmp_path):
+    """The parameters of each study of record.yaml."""
+    changes = YAML(typ="safe").load(ROOT / "record.yaml")
+
+    def laid_over(name: str) -> stage.Params:
+        path = tmp_path / f"{name}.yaml"
+        shutil.copy(ROOT / "params.yaml", path)
+        record.lay_over(path, changes[name])
+        return stage.read(path)
+
+    return {name: laid_over(name) for name in changes}
+
+
+def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
+    study, full = stage.read(ROOT / "params.yaml"), studies["record"]
     assert len(full.seeds) >= 5
     assert set(full.variants) >= set(study.variants)
     assert all(full.variants[name].recipe["epochs"] > study.variants[name].recipe["epochs"] for name in study.variants)
     longer: dict[str, Any] = {"variants": {}, "seeds": [], "votes": [], "robustness": {}}
     assert full._replace(**longer) == study._replace(**longer)
+
+
+def test_an_ablation_changes_one_thing_of_a_variant_of_the_study(studies):
+    def settings(variant: stage.Variant) -> dict[str, Any]:
+        return {**variant.model, **variant.recipe}
+
+    study, ablation = stage.read(ROOT / "params.yaml").variants, studies["ablation"].variants
+    less = {name: leaderboard.base(name, study) for name in ablation if name not in study}
+    assert len(less) >= 10
+    for name, base in less.items():
+        whole, changed = settings(study[str(base)]), settings(ablation[name])
+        differing = {key for key in changed if changed[key] != whole.get(key)}
+        assert len(differing) == 1 or (name.endswith("_adamw") and "optimizer" in differing)
 
 
 def test_the_usual_network_is_the_one_that_everybody_starts_with():

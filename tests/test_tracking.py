@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.request
 import zlib
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import requests
 import torch
 from mlflow import MlflowClient, pyfunc
 from mlflow.entities import Run
@@ -380,10 +380,11 @@ def free_port() -> int:
 def wait_for(url: str) -> None:
     for _ in range(300):
         try:
-            with urllib.request.urlopen(url):  # noqa: S310
-                return
-        except OSError:
+            requests.get(url, timeout=5).raise_for_status()
+        except requests.RequestException:
             time.sleep(0.1)
+        else:
+            return
     pytest.fail(f"{url} does not answer")
 
 

@@ -115,6 +115,26 @@ def test_a_shift_stays_within_its_limit(digits):
     assert distance.max() > 1.5
 
 
+def test_elastic_bends_an_image_by_about_as_many_pixels():
+    ramp = torch.arange(28.0).expand(256, 28, 28)  # an image whose brightness is its column
+    bent = warp(ramp, torch.Generator().manual_seed(0), elastic=1.0)[:, 6:-6, 6:-6] - ramp[:, 6:-6, 6:-6]
+    assert 0.5 < bent.std() < 1.2
+    assert (bent[:, :, 1:] - bent[:, :, :-1]).abs().mean() < 0.5
+
+
+def test_erase_covers_a_rectangle_in_that_share_of_the_images():
+    blank = torch.zeros(400, 28, 28)
+    covered = warp(blank, torch.Generator().manual_seed(0), erase=0.5)
+    changed = covered[covered.flatten(1).any(1)]
+    assert 0.4 < len(changed) / len(blank) < 0.55
+    for image in changed:
+        rows, columns = image.any(1).nonzero().flatten(), image.any(0).nonzero().flatten()
+        box = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert max(box.shape) <= 14
+        assert box.unique().numel() == 1
+        assert 0 < box.max() <= 255
+
+
 def test_the_split_is_stratified_whole_and_fixed(digits):
     training, validation = data.split(digits.train, validation=100, seed=0)
     again = data.split(digits.train, validation=100, seed=0)[1]

@@ -1,9 +1,10 @@
 """Random variations of training images, drawn anew for every image and epoch."""
 
 import math
+from typing import Annotated
 
 import torch
-from pydantic import NonNegativeFloat
+from pydantic import Field, NonNegativeFloat
 from torch import Generator, Tensor
 from torch.nn import functional
 
@@ -19,10 +20,12 @@ def warp(
     shear: NonNegativeFloat = 0.0,
     shift: NonNegativeFloat = 0.0,
     elastic: NonNegativeFloat = 0.0,
+    erase: Annotated[float, Field(ge=0, le=1)] = 0.0,
 ) -> Tensor:
     """Turns images [N, H, W] by ±rotation degrees, resizes by ±scale, slants by ±shear, moves by ±shift pixels.
 
     `elastic` bends them: the standard deviation, in pixels, of a smooth random displacement (Simard et al., 2003).
+    `erase` is the share of them of which a rectangle is covered with a grey (Zhong et al., 2020).
     """
     count, height, width = images.shape
 
@@ -38,4 +41,18 @@ def warp(
         knots = torch.randn(count, 2, KNOTS, KNOTS, generator=generator).to(images.device) * 2 * elastic / width
         bent = functional.interpolate(knots, (height, width), mode="bicubic", align_corners=True)
         grid = grid + bent.permute(0, 2, 3, 1)
-    return functional.grid_sample(images.float().unsqueeze(1), grid, align_corners=False).squeeze(1)
+    warped = functional.grid_sample(images.float().unsqueeze(1), grid, align_corners=False).squeeze(1)
+    return cover(warped, erase, generator) if erase else warped
+
+
+def cover(images: Tensor, share: float, generator: Generator) -> Tensor:
+    """Covers a rectangle of up to half a side each way in that share of the images, at random, with a grey."""
+    count, height, width = images.shape
+
+    def draw(low: float, high: float) -> Tensor:
+        return torch.empty(count, 1, 1).uniform_(low, high, generator=generator).to(images.device)
+
+    down, across = (torch.arange(side, device=images.device) for side in (height, width))
+    rows = (down.view(-1, 1) - draw(0, height)).abs() < draw(1, height / 4)
+    columns = (across - draw(0, width)).abs() < draw(1, width / 4)
+    return torch.where(rows & columns & (draw(0, 1) < share), draw(0, 255), images)

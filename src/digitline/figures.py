@@ -9,10 +9,10 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digitline.evaluation import Bin
+from digitline.palette import BLUE, COLOURS
 
 COLUMNS, ROWS = 10, 6
-BLUE, GREY = "#0072b2", "0.6"
-COLOURS = [BLUE, "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#777777"]  # Okabe & Ito (2008)
+GREY = "0.6"
 
 
 def misclassified(
@@ -80,7 +80,7 @@ def front(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
-def robustness(lines: Sequence[Sequence[Any]]) -> bytes:
+def robustness(lines: Sequence[Sequence[Any]], units: Mapping[str, str]) -> bytes:
     """Accuracy by level, a panel a family, a line a variant, of lines (variant, family, level, accuracy)."""
     names, families = (list(dict.fromkeys(line[place] for line in lines)) for place in (0, 1))
     rows = -(-len(families) // 4)
@@ -95,7 +95,7 @@ def robustness(lines: Sequence[Sequence[Any]]) -> bytes:
                     *zip(*points, strict=True), style, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.3
                 )
         axes.set_axis_on() if family else axes.set_axis_off()
-        axes.set_title(family or "", fontsize=9)
+        axes.set_title(f"{family}: {units[family]}" if family else "", fontsize=9)
         axes.tick_params(labelsize=7)
         axes.grid(color="0.92")
     figure.supylabel("accuracy, %", fontsize=9)

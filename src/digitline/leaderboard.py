@@ -1,6 +1,6 @@
 """The table of the study: a row a variant, best first by validation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from digitline.evaluation import MEASURES, Floats, Integers, temperature
@@ -9,7 +9,7 @@ from digitline.statistics import summary, wilson
 Row = dict[str, Any]
 
 MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in MEASURES]
-MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled"]
+MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled", "test_corrupted"]
 
 
 def row(variant: str, runs: Sequence[Mapping[str, Any]], *, images: int, **cost: int) -> Row:
@@ -31,6 +31,7 @@ def row(variant: str, runs: Sequence[Mapping[str, Any]], *, images: int, **cost:
         "temperature": over_runs("temperature")["mean"],
         "test_nll_scaled": over_runs("test_nll_scaled")["mean"],
         "ece_scaled": over_runs("test_ece_scaled")["mean"],
+        "test_corrupted": over_runs("test_corrupted")["mean"],
         "runs": list(runs),
     }
 
@@ -69,6 +70,11 @@ def best_run(row: Row) -> dict[str, Any]:
     return run
 
 
+def base(name: str, names: Iterable[str]) -> str | None:
+    """The variant that another is named after, as modern_vote after modern; the longest name if there are several."""
+    return max((other for other in names if name.startswith(f"{other}_")), key=len, default=None)
+
+
 def metrics(row: Row) -> dict[str, Any]:
     """A row as a few plain numbers, a column each of `dvc metrics show`."""
     means = {name: row[name]["mean"] for name in ("val_accuracy", "test_accuracy")}
@@ -77,7 +83,7 @@ def metrics(row: Row) -> dict[str, Any]:
 
 def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
     """The leaderboard as a Markdown table; ± is half of Student's 95% interval over seeds."""
-    titles = ["variant", "validation %", "test %", "over images", "group"]
+    titles = ["variant", "validation %", "test %", "over images", "group", "corrupted %"]
     titles += ["parameters", "multiply-adds", "training s", "latency ms"]
     lines = [titles, ["---"] * len(titles)]
     for row in rows:
@@ -85,7 +91,7 @@ def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
         seconds = list(timing.get("train_seconds", {}).values())
         low, high = row["test_accuracy"]["images95"]
         cells = [row["variant"], percent(row["val_accuracy"]), percent(row["test_accuracy"])]
-        cells += [f"{100 * low:.2f} to {100 * high:.2f}", row["group"]]
+        cells += [f"{100 * low:.2f} to {100 * high:.2f}", row["group"], f"{100 * row['test_corrupted']:.1f}"]
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"]
         cells += [f"{sum(seconds) / len(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
         lines.append(cells)

@@ -44,14 +44,16 @@ class Plain(nn.Module):
         hidden: PositiveInt = 100,
         activation: Activation = "sigmoid",
         dropout: Probability = 0.0,
+        pooling: bool = True,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels, side = 1, SIDE
         for width in filters:
             # Pooling first: the maximum passes through a monotonic activation, at a quarter of the cost.
-            layers += [nn.Conv2d(channels, width, kernel), nn.MaxPool2d(2), ACTIVATIONS[activation]()]
-            channels, side = width, (side - kernel + 1) // 2
+            pool = [nn.MaxPool2d(2)] if pooling else []
+            layers += [nn.Conv2d(channels, width, kernel), *pool, ACTIVATIONS[activation]()]
+            channels, side = width, (side - kernel + 1) // (2 if pooling else 1)
         if side < 1:
             raise InputError(
                 f"{len(filters)} layers of {kernel}x{kernel} filters leave nothing of {SIDE}x{SIDE} pixels"
@@ -69,13 +71,14 @@ class Plain(nn.Module):
 class Modern(nn.Module):
     """Batch-normalised 3x3 convolutions after a 5x5 one, with a global maximum in place of a hidden layer."""
 
-    def __init__(self, *, classes: PositiveInt, widths: Four, dropout: Probability = 0.0) -> None:
+    def __init__(self, *, classes: PositiveInt, widths: Four, padded: bool = False, dropout: Probability = 0.0) -> None:
         super().__init__()
         a, b, c, d = widths
+        edge = int(padded)
         self.layers = nn.Sequential(
-            *block(1, a, kernel=5, pool=True),  # 28 -> 24 -> 12
-            *block(a, b),  # 12 -> 10
-            *block(b, b, pool=True),  # 10 -> 8 -> 4
+            *block(1, a, kernel=5, padding=2 * edge, pool=True),  # 28 -> 24 -> 12; padded: 28 -> 14
+            *block(a, b, padding=edge),  # 12 -> 10; padded: 14
+            *block(b, b, padding=edge, pool=True),  # 10 -> 8 -> 4; padded: 14 -> 7
             *block(b, c, padding=1),
             *block(c, d, padding=1),
             nn.AdaptiveMaxPool2d(1),

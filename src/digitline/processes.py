@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -119,7 +120,8 @@ def end_with(wait: Callable[[], object]) -> None:
 
 def end_with_dvc() -> None:
     """Ends this process when the dvc that started it is gone, however that ended; by hand, there is none."""
-    for ancestor in psutil.Process().parents():
-        if any(Path(word).name == "dvc" for word in ancestor.cmdline()[:3]):
-            end_with(ancestor.wait)
-            return
+    with suppress(psutil.Error):  # another user's process, above any dvc of ours, may keep its command to itself
+        for ancestor in psutil.Process().parents():
+            if any(Path(word).name == "dvc" for word in ancestor.cmdline()[:3]):
+                end_with(ancestor.wait)
+                return

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import Generator, Tensor, nn
 from torch.optim import Optimizer
@@ -40,7 +41,7 @@ def load(training: Training, path: Path) -> list[Any]:
     try:
         with safe_open(path, "pt") as file:
             rest = json.loads(file.metadata()["rest"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        tensors = load_file(path)
     except (FileNotFoundError, SafetensorError):
         return []
     training.model.load_state_dict(under("model", tensors))

@@ -49,6 +49,7 @@ from digitline import checkpoint
 from digitline.data import Bytes, Part
 from digitline.errors import InputError
 from digitline.evaluation import predict
+from digitline.palette import COLOURS
 from digitline.training import Epoch
 
 SETTINGS = {  # of MLflow in this process; what the user sets wins
@@ -72,7 +73,6 @@ COLUMNS = [  # of the view `leaderboard`
     *(f"metrics.`{name}`" for name in ("val_accuracy", "test_accuracy", "val_nll", "test_nll", "test_ece")),
     *(f"params.`{name}`" for name in ("parameters", "macs", "epochs")),
 ]
-COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#882255", "#777777"]  # of variants
 REGISTERED = "digitline"
 REGISTRY = "Digits: 28x28 pixels of 0-255 in, the probability of each class out. `champion` is the version to serve."
 MEASURED_ON = {"val": "validation", "test": "test"}  # by the first word of a metric's name

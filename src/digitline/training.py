@@ -78,27 +78,44 @@ def fit(
     yield from done
     began = time.perf_counter() - (done[-1].seconds if done else 0)
     for epoch in range(len(done) + 1, epochs + 1):
-        total = torch.zeros((), device=place)
-        model.train()
-        order = torch.randperm(len(labels), generator=generator)[: steps * batch_size].to(place)
-        for batch in order.view(steps, batch_size):
-            seen = vary(images.index_select(0, batch), generator, **augmentation)
-            with torch.autocast(place.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
-                outputs = model(seen)
-            loss = functional.cross_entropy(outputs.float(), labels[batch], label_smoothing=label_smoothing)
-            descent.zero_grad()
-            torch.autograd.backward(loss)
-            descent.step()
-            schedule.step()
-            total += loss.detach()
+        seen = batches(images, labels, batch_size, generator, **augmentation)
+        loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16) / steps
         logits = predict(model, validation.images)
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
         if not math.isfinite(measures[0]):
             raise InputError(f"the loss of seed {seed} left the numbers in epoch {epoch}; try a lower learning_rate")
-        done.append(Epoch(epoch, total.item() / steps, *measures, time.perf_counter() - began))
+        done.append(Epoch(epoch, loss, *measures, time.perf_counter() - began))
         if keep:
             snapshot.save(state, keep, done)
         yield done[-1]
+
+
+def batches(
+    images: Tensor, labels: Tensor, size: int, generator: torch.Generator, **limits: Any
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images, varied, and labels of an epoch in a random order; what does not fill a batch is left out."""
+    steps = len(labels) // size
+    order = torch.randperm(len(labels), generator=generator)[: steps * size].to(images.device)
+    for batch in order.view(steps, size):
+        yield vary(images.index_select(0, batch), generator, **limits), labels[batch]
+
+
+def run_through(
+    state: snapshot.Training, seen: Iterator[tuple[Tensor, Tensor]], *, label_smoothing: float, bfloat16: bool
+) -> float:
+    """Takes a step a batch; returns the sum of their losses."""
+    total = torch.zeros((), device=state.device)
+    state.model.train()
+    for images, labels in seen:
+        with torch.autocast(state.device.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
+            outputs = state.model(images)
+        loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=label_smoothing)
+        state.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        state.optimizer.step()
+        state.schedule.step()
+        total += loss.detach()
+    return total.item()
 
 
 def tensors(part: Part, place: torch.device) -> tuple[Tensor, Tensor]:
