@@ -1,28 +1,27 @@
 """Scores one variant: the logits of every run on validation and test, the measures of them, the mistakes."""
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import save
+from torch import nn
 
 from digitline import checkpoint, data, figures, files, leaderboard, models, robustness
 from digitline.evaluation import joint_calibration, latency, mean_confusion, predict
 from digitline.params import choose
-from digitline.processes import side_by_side
+from digitline.processes import cores
 from digitline.training import Epoch
 from pipeline import stage
 
 
-class Run(NamedTuple):
+class Outcome(NamedTuple):
+    """A run's model and what it makes of the images."""
+
     seed: int
     path: Path
-    split: dict[str, Any]
-    robustness: dict[str, Any]
-
-
-class Outcome(NamedTuple):
+    model: nn.Module
     val: np.ndarray  # logits [validation images, classes]
     test: np.ndarray  # logits [test images, classes]
     robustness: list[tuple[str, float, float]]  # family, level, accuracy
@@ -33,24 +32,28 @@ def evaluate(params: stage.Params, name: str) -> None:
     choose("the variant", name, dict.fromkeys([*params.variants, *params.votes]))
     votes = name in params.votes
     paths = unite(params, name) if votes else {seed: stage.model_path(name, seed) for seed in params.seeds}
-    runs = [Run(seed, path, params.split, params.robustness) for seed, path in paths.items()]
-    jobs = [(task, run) for task in reversed(Outcome._fields) for run in runs]  # the longest first
-    records = side_by_side(work, jobs, imports=["pipeline.evaluate"])
-
-    from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
-
     dataset = data.load(stage.DATASET)
-    found = {(task, run.seed): result for (task, run), result in records}
-    outcomes = {seed: Outcome(*(found[task, seed] for task in Outcome._fields)) for seed in paths}
-    logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes.values()]) for part in ("val", "test")}
-    files.write(Path(f"predictions/{name}.safetensors"), save(logits))
+    _, validation = data.split(dataset.train, **params.split)
+    networks = [checkpoint.load(path) for path in paths.values()]
+    with ThreadPoolExecutor(cores()) as pool:  # torch computes without the interpreter's lock
+        changed = [pool.submit(robustness.accuracies, each, dataset.test, **params.robustness) for each in networks]
+        val = [pool.submit(predict, each, validation.images) for each in networks]
+        test = [pool.submit(predict, each, dataset.test.images) for each in networks]
 
-    row = rate(params, name, paths, outcomes, dataset)
-    robust = robustness.means([outcome.robustness for outcome in outcomes.values()])
+        from digitline import tracking  # takes a second: while the models predict
+    outcomes = [
+        Outcome(seed, path, network, v.result(), t.result(), c.result())
+        for (seed, path), network, v, t, c in zip(paths.items(), networks, val, test, changed, strict=True)
+    ]
+
+    row = rate(name, outcomes, validation.labels, dataset.test.labels, members=params.seeds if votes else [])
+    logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in ("val", "test")}
+    robust = robustness.means([outcome.robustness for outcome in outcomes])
+    files.write(Path(f"predictions/{name}.safetensors"), save(logits))
     stage.write_json(Path(f"reports/variants/{name}.json"), row)
     stage.write_json(Path(f"reports/metrics/{name}.json"), leaderboard.metrics(row))
     stage.write_csv(stage.robustness_path(name), [["family", "level", "accuracy"], *robust])
-    stage.note_timings(name, latency_ms=round(latency(checkpoint.load(runs[0].path)), 3))
+    stage.note_timings(name, latency_ms=round(latency(networks[0]), 3))
     tracking.evaluate(
         stage.store(params),
         stage.tracked(params, name, params.seeds if votes else []),
@@ -72,31 +75,18 @@ def unite(params: stage.Params, name: str) -> dict[int, Path]:
 
 
 def rate(
-    params: stage.Params, name: str, paths: dict[int, Path], outcomes: dict[int, Outcome], dataset: data.Dataset
+    name: str, outcomes: list[Outcome], labels: np.ndarray, test_labels: np.ndarray, *, members: list[int]
 ) -> leaderboard.Row:
     """The row of the leaderboard: the identity of each run's model, every measure, and the cost of one."""
-    labels, test_labels = data.split(dataset.train, **params.split)[1].labels, dataset.test.labels
-    members = {"members": params.seeds} if name in params.votes else {}
     runs = [
-        {"seed": seed, "sha256": checkpoint.digest(path), **members}
-        | leaderboard.measures(outcomes[seed].val, labels, outcomes[seed].test, test_labels)
-        | {"test_corrupted": robustness.corrupted(outcomes[seed].robustness)}
-        for seed, path in paths.items()
+        {"seed": seed, "sha256": checkpoint.digest(path), **({"members": members} if members else {})}
+        | leaderboard.measures(val, labels, test, test_labels)
+        | {"test_corrupted": robustness.corrupted(changed)}
+        for seed, path, _, val, test, changed in outcomes
     ]
-    first = next(iter(paths.values()))
-    model = checkpoint.load(first)
-    cost = {"parameters": models.parameters(model), "macs": models.macs(model), "bytes": first.stat().st_size}
+    _, path, model, *_ = outcomes[0]
+    cost = {"parameters": models.parameters(model), "macs": models.macs(model), "bytes": path.stat().st_size}
     return leaderboard.row(name, runs, images=len(test_labels), **cost)
-
-
-def work(job: tuple[str, Run]) -> Iterator[Any]:
-    """One field of the outcome of one run."""
-    task, run = job
-    dataset, model = data.load(stage.DATASET), checkpoint.load(run.path)
-    if task == "robustness":
-        yield robustness.accuracies(model, dataset.test, **run.robustness)
-    else:
-        yield predict(model, {"val": data.split(dataset.train, **run.split)[1], "test": dataset.test}[task].images)
 
 
 def draw(variant: str, classes: list[str], test: data.Part, runs: np.ndarray) -> list[Path]:
