@@ -61,8 +61,8 @@ verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with 
 record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
 	@python scripts/record.py record
 	@python scripts/record.py ablation
-	@python -m pipeline.leaderboard reports/record
-	@python -m pipeline.leaderboard reports/ablation
+	@python -m pipeline.leaderboard record
+	@python -m pipeline.leaderboard ablation
 
 bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
 	@dvc repro fetch

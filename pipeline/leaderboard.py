@@ -1,18 +1,45 @@
-"""Prints the leaderboard; with --readme puts it, and the record's, into README.md."""
+"""Prints a table of the study; with --readme puts them all into README.md."""
 
 import sys
 from pathlib import Path
+from statistics import fmean
 
 from digitline import leaderboard
 from pipeline import stage
 
-TABLES = {"results": Path("reports"), **{name: Path("reports") / name for name in ("record", "ablation")}}
+SHIFTS = ["fc", "conv1_unpooled", "conv1"]
 
 
 def table(folder: Path) -> str:
-    """The results of a run, or those committed."""
+    """The leaderboard of a run, or of the one committed."""
     rows, timings = (stage.read_json(folder / path.name) for path in (stage.LEADERBOARD, stage.TIMINGS))
     return leaderboard.text(rows, timings)
+
+
+def ablation(folder: Path) -> str:
+    """What each ingredient buys."""
+    rows, pairs = (stage.read_json(folder / name) for name in (stage.LEADERBOARD.name, "comparisons.json"))
+    return leaderboard.ablation(rows, pairs)
+
+
+def shifts(folder: Path) -> str:
+    """Accuracy by how far the test images are shifted: the mean of both directions of both axes."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for variant, family, level, accuracy in stage.read_csv(folder / "plots/robustness.csv"):
+        if variant in SHIFTS and family.startswith("shift"):
+            found.setdefault((variant, abs(int(level))), []).append(100 * float(accuracy))
+    pixels = sorted({distance for _, distance in found})
+    lines = [["pixels", *map(str, pixels)], ["---"] * (len(pixels) + 1)]
+    lines += [[name, *(f"{fmean(found[name, distance]):.1f}" for distance in pixels)] for name in SHIFTS]
+    return leaderboard.markdown(lines)
+
+
+TABLES = {
+    "results": (table, Path("reports")),
+    "record": (table, Path("reports/record")),
+    "ablation": (ablation, Path("reports/ablation")),
+    "shifts": (shifts, Path("reports/ablation")),
+}
 
 
 def marked(text: str, name: str) -> list[str]:
@@ -23,16 +50,17 @@ def marked(text: str, name: str) -> list[str]:
 
 
 def main() -> None:
-    """Shows a table in the terminal or puts both into README.md."""
+    """Shows a table in the terminal or puts them all into README.md."""
     if sys.argv[1:] != ["--readme"]:
-        print(table(Path(*sys.argv[1:]) if sys.argv[1:] else TABLES["results"]))
+        draw, folder = TABLES[sys.argv[1] if sys.argv[1:] else "results"]
+        print(draw(folder))
         return
     readme = Path("README.md")
     text = readme.read_text()
-    for name, folder in TABLES.items():
+    for name, (draw, folder) in TABLES.items():
         if f"<!-- {name} -->" in text:
             before, _, after = marked(text, name)
-            text = f"{before}{table(folder)}\n{after}"
+            text = f"{before}{draw(folder)}\n{after}"
     readme.write_text(text)
 
 

@@ -95,6 +95,35 @@ def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"]
         cells += [f"{sum(seconds) / len(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
         lines.append(cells)
+    return markdown(lines)
+
+
+def ablation(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> str:
+    """The rows that are named after another one, each against it on the same test images, as a Markdown table."""
+    names = [row["variant"] for row in rows]
+    lines = [["variant", "test %", "difference", "95% interval", "p", "corrupted %"]]
+    lines.append(["---"] * len(lines[0]))
+    for row in sorted(
+        rows, key=lambda row: (base(row["variant"], names) or row["variant"], names.index(row["variant"]))
+    ):
+        cells = [row["variant"], f"{100 * row['test_accuracy']['mean']:.2f}"]
+        cells += against(row["variant"], base(row["variant"], names), pairs)
+        lines.append([*cells, f"{100 * row['test_corrupted']:.1f}"])
+    return markdown(lines)
+
+
+def against(name: str, other: str | None, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The difference of accuracy between two variants in points, its interval, and the corrected p."""
+    for pair in pairs:
+        if {pair["first"], pair["second"]} == {name, other}:
+            sign = 100 if pair["first"] == name else -100
+            low, high = sorted(sign * end for end in pair["ci95"])
+            return [f"{sign * pair['difference']:+.2f}", f"{low:+.2f} to {high:+.2f}", f"{pair['p_holm']:.2g}"]
+    return [""] * 3
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """Cells as a Markdown table."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
