@@ -5,14 +5,14 @@ import os
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from digitline.data import Dataset, Part
 from digitline.errors import InputError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # half a second each: not for the stages that only read the bounds
+    import pandas as pd
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
 Range = Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]  # lowest, highest
@@ -65,16 +65,20 @@ class Outcome(NamedTuple):
     result: "ExpectationSuiteValidationResult"  # the same, as Great Expectations tells it
 
 
-def features(dataset: Dataset) -> pd.DataFrame:
+def features(dataset: Dataset) -> "pd.DataFrame":
     """The table: a row an image, training images first; lengths in pixels, brightness from 0 to 255."""
+    import pandas as pd
+
     table = pd.concat([measured(part).assign(split=split) for split, part in dataset._asdict().items()])
     copies = table["sha256"][table["split"] == "train"].value_counts()
     table["training_copies"] = table["sha256"].map(copies).fillna(0).astype(int)
     return table.reset_index(drop=True)
 
 
-def measured(part: Part) -> pd.DataFrame:
+def measured(part: Part) -> "pd.DataFrame":
     """The features of each image. A blank one has a box of no size and no centre of mass."""
+    import pandas as pd
+
     images = part.images
     count, height, width = images.shape
     pixels = images.reshape(count, -1)
@@ -206,10 +210,10 @@ def share(fraction: float) -> str:
     return "all images" if fraction == 1 else f"{fraction * 100:g} % of images"
 
 
-def validate(table: pd.DataFrame, rules: list[Rule]) -> Outcome:
+def validate(table: "pd.DataFrame", rules: list[Rule]) -> Outcome:
     """Holds the table against the rules with Great Expectations."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when it is imported: no telemetry
-    import great_expectations as gx  # seconds: not for the stages that only read the bounds
+    import great_expectations as gx
     from great_expectations import expectations as gxe
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -249,7 +253,7 @@ def title(rule: Rule) -> str:
     return f"{rule.split}: {rule.name}" if rule.split else rule.name
 
 
-def finding(rule: Rule, one: "ExpectationValidationResult", table: pd.DataFrame) -> Finding:
+def finding(rule: Rule, one: "ExpectationValidationResult", table: "pd.DataFrame") -> Finding:
     """What came of one rule."""
     if one.exception_info["raised_exception"]:
         raise RuntimeError(f"{title(rule)}: {one.exception_info['exception_message']}")
@@ -270,6 +274,6 @@ def values(column: "pd.Series[Any]", result: dict[str, Any]) -> str:
     """What a column holds, in words: its range, and in how many images it is not as expected."""
     wrong, total = result["unexpected_count"], result["element_count"]
     where = f"{wrong} of {total} images not as expected" if wrong else f"all {total} images as expected"
-    if not pd.api.types.is_numeric_dtype(column):
+    if column.dtype.kind not in "biuf":
         return where
     return f"{span(column.min(), column.max())}, {where}"
