@@ -8,7 +8,7 @@ import numpy as np
 from safetensors.numpy import save
 from torch import nn
 
-from digitline import checkpoint, data, figures, files, leaderboard, models, robustness
+from digitline import checkpoint, data, doubt, figures, files, leaderboard, models, robustness
 from digitline.evaluation import joint_calibration, latency, mean_confusion, predict
 from digitline.params import choose
 from digitline.processes import cores
@@ -82,6 +82,7 @@ def rate(
         {"seed": seed, "sha256": checkpoint.digest(path), **({"members": members} if members else {})}
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
+        | doubt.measures(val, test)
         for seed, path, _, val, test, changed in outcomes
     ]
     _, path, model, *_ = outcomes[0]

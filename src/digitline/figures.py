@@ -83,10 +83,10 @@ def front(rows: Sequence[Mapping[str, Any]]) -> bytes:
 def robustness(lines: Sequence[Sequence[Any]], units: Mapping[str, str]) -> bytes:
     """Accuracy by level, a panel a family, a line a variant, of lines (variant, family, level, accuracy)."""
     names, families = (list(dict.fromkeys(line[place] for line in lines)) for place in (0, 1))
-    rows = -(-len(families) // 4)
-    figure = Figure(figsize=(13, 2.6 * rows + 0.8), dpi=110)
-    panels = figure.subplots(rows, 4, sharey=True, squeeze=False).flat
-    for axes, family in zip(panels, [*families, *[None] * (4 * rows - len(families))], strict=True):
+    rows = -(-len(families) // 5)
+    figure = Figure(figsize=(15, 2.3 * rows + 0.8), dpi=110, layout="constrained")
+    panels = figure.subplots(rows, 5, sharey=True, squeeze=False).flat
+    for axes, family in zip(panels, [*families, *[None] * (5 * rows - len(families))], strict=True):
         for place, name in enumerate(names):
             points = [(float(x), 100 * float(y)) for variant, of, x, y in lines if (variant, of) == (name, family)]
             style = "--" if place >= len(COLOURS) else "-"
@@ -100,8 +100,7 @@ def robustness(lines: Sequence[Sequence[Any]], units: Mapping[str, str]) -> byte
         axes.grid(color="0.92")
     figure.supylabel("accuracy, %", fontsize=9)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower right", ncols=2, fontsize=8, frameon=False)
-    figure.tight_layout()
+    figure.legend(handles, labels, loc="outside upper center", ncols=8, fontsize=8, frameon=False)
     return png(figure)
 
 

@@ -1,0 +1,27 @@
+"""Whether an image shows a digit at all, told by how torn a model is over it."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+
+ALARMS = 0.01  # the share of real digits that may be doubted
+
+
+def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How torn each answer [N, classes] is, in nats: 0 where one class has it all."""
+    logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    found: NDArray[np.floating] = -(probabilities * logarithms).sum(1)
+    return found
+
+
+def threshold(logits: NDArray[np.floating]) -> float:
+    """The entropy that just that share of these images' answers exceeds."""
+    return float(np.quantile(entropy(softmax(logits, 1)), 1 - ALARMS))
+
+
+def measures(val: NDArray[np.floating], test: NDArray[np.floating]) -> dict[str, Any]:
+    """The threshold from validation's logits, and the share of test's digits that it doubts."""
+    above = threshold(val)
+    return {"doubt_above": above, "test_doubted": float((entropy(softmax(test, 1)) > above).mean())}

@@ -1,0 +1,18 @@
+import numpy as np
+import pytest
+
+from digitline import doubt
+
+
+def test_entropy_is_that_computed_by_hand():
+    halves = -2 * 0.5 * np.log(0.5)
+    assert doubt.entropy(np.array([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx([0, halves])
+
+
+def test_the_threshold_doubts_a_hundredth_of_what_it_was_set_on():
+    logits = np.random.default_rng(0).normal(size=(5000, 10)) * 3
+    found = doubt.measures(logits, logits)
+    assert found["test_doubted"] == pytest.approx(0.01, abs=1e-3)
+    sure = np.eye(10)[[3] * 50] * 20
+    assert doubt.measures(logits, sure)["test_doubted"] == 0
+    assert doubt.measures(logits, np.zeros((50, 10)))["test_doubted"] == 1
