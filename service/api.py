@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 from starlette.types import Message
 
 from digitline import drawing
@@ -19,55 +22,108 @@ from service import schema
 from service.champion import Champion
 
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
+RAW_BYTES = schema.MAX_RAW * drawing.SIDE**2
 FORM_BYTES = 4096  # that a form adds to its file
 BODY_SECONDS = 30  # for a body to arrive
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
 
 
 async def predict(request: Request) -> Response:
-    """Images of 28x28 as JSON."""
-    if media(request) != "application/json":
-        raise unsupported(request, "application/json")
-    return await answer(request, predictions, await body(request, JSON_BYTES))
+    """Images of 28x28 as JSON, or as bytes."""
+    match media(request):
+        case "application/json":
+            return await answer(request, predictions, await body(request, JSON_BYTES))
+        case schema.RAW:
+            return await answer(request, raw_predictions, await body(request, RAW_BYTES))
+    raise unsupported(request, "application/json", schema.RAW)
 
 
 def predictions(champion: Champion, data: bytes) -> schema.Predictions:
-    answers = [
-        schema.Prediction(digit=digit, probabilities=probabilities)
-        for digit, probabilities in champion.classify(schema.images(data))
-    ]
+    answers = [schema.Prediction(**each._asdict()) for each in champion.classify(schema.images(data))]
     return schema.Predictions(model=champion.sha256, classes=champion.classes, predictions=answers)
+
+
+def raw_predictions(champion: Champion, data: bytes) -> bytes:
+    probabilities = champion.probabilities(schema.raw(data))
+    digits: bytes = probabilities.argmax(1).astype(np.uint8).tobytes()
+    return digits + probabilities.astype("<f4").tobytes()
 
 
 async def classify(request: Request) -> Response:
     """A picture, as the body itself or as a form's file."""
-    if media(request) == "multipart/form-data":
-        data = await upload(request)
-    elif media(request) in schema.PICTURES:
-        data = await body(request, drawing.MAX_BYTES)
-    else:
-        raise unsupported(request, "multipart/form-data", *schema.PICTURES)
-    return await answer(request, classification, data)
+    return await answer(request, classification, await picture(request))
 
 
 def classification(champion: Champion, data: bytes) -> schema.Classification:
-    image = drawing.prepare(drawing.open_picture(data))
-    if not image.any():
-        raise InputError("the picture is blank, expected a digit darker or lighter than its background")
-    [(digit, probabilities)] = champion.classify(image[None])
+    image = prepared(data)
+    [found] = champion.classify(image[None])
     return schema.Classification(
-        model=champion.sha256,
-        classes=champion.classes,
-        digit=digit,
-        probabilities=probabilities,
-        image=image.tolist(),
+        model=champion.sha256, classes=champion.classes, **found._asdict(), image=image.tolist()
     )
 
 
-async def answer(request: Request, work: Callable[[Champion, bytes], BaseModel], data: bytes) -> Response:
+async def explain(request: Request) -> Response:
+    """A picture as for classify; the answer has what each layer sees besides."""
+    return await answer(request, explanation, await picture(request))
+
+
+def explanation(champion: Champion, data: bytes) -> schema.Explanation:
+    found = classification(champion, data)
+    image = np.array(found.image, np.uint8)
+    layers = [
+        schema.Seen(name=layer.name, **layer.field._asdict(), maps=schema.packed(layer.maps))
+        for layer in champion.layers(image)
+    ]
+    evidence = champion.evidence(image, found.digit).round(3).tolist()
+    return schema.Explanation(**found.model_dump(), layers=layers, evidence=evidence)
+
+
+async def network(request: Request) -> Response:
+    """What of the layers is the same for every image."""
+    return await answer(request, architecture, b"")
+
+
+def architecture(champion: Champion, _: bytes) -> schema.Network:
+    layers = [
+        schema.Filters(
+            name=layer.name,
+            **layer.field._asdict(),
+            filters=None if layer.filters is None else schema.packed(layer.filters),
+        )
+        for layer in champion.layers(np.zeros((drawing.SIDE, drawing.SIDE), np.uint8))
+    ]
+    return schema.Network(model=champion.sha256, classes=champion.classes, layers=layers)
+
+
+async def answer(request: Request, work: Callable[[Champion, bytes], BaseModel | bytes], data: bytes) -> Response:
     """Works in a thread, so that the next request can be read meanwhile."""
     champion: Champion = request.app.state.champion
     result = await asyncio.get_running_loop().run_in_executor(champion.threads, work, champion, data)
+    if isinstance(result, bytes):
+        return Response(result, media_type=schema.RAW, headers={"X-Model": champion.sha256})
     return Response(result.model_dump_json(), media_type="application/json")
+
+
+async def picture(request: Request) -> bytes:
+    """The picture's file, which is the body or a form's one file."""
+    if media(request) == "multipart/form-data":
+        return await upload(request)
+    if media(request) in schema.PICTURES:
+        return await body(request, drawing.MAX_BYTES)
+    raise unsupported(request, "multipart/form-data", *schema.PICTURES)
+
+
+def prepared(data: bytes) -> drawing.Bytes:
+    """The picture as the model's image; InputError where there is nothing on it."""
+    image = drawing.prepare(drawing.open_picture(data))
+    if not image.any():
+        raise InputError("the picture is blank, expected a digit darker or lighter than its background")
+    return image
 
 
 async def body(request: Request, limit: int) -> bytes:
@@ -123,6 +179,15 @@ async def page(request: Request) -> Response:
     return FileResponse(Path(__file__).with_name("index.html"))
 
 
+class Page(StaticFiles):
+    """The page to draw on, which loads from here alone and shows in no other page."""
+
+    def file_response(self, *args: Any, **options: Any) -> Response:
+        response = super().file_response(*args, **options)
+        response.headers.update(HEADERS)
+        return response
+
+
 async def refuse(request: Request, error: Exception) -> Response:
     """Turns what went wrong into the one form of an error."""
     match error:
@@ -143,8 +208,11 @@ app = Starlette(
     routes=[
         Route("/predict", predict, methods=["POST"]),
         Route("/classify", classify, methods=["POST"]),
+        Route("/explain", explain, methods=["POST"]),
+        Route("/network", network),
         Route("/docs.json", document),
         Route("/", page),
+        Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
     ],
     exception_handlers=dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),
 )

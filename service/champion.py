@@ -3,14 +3,24 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from digitline import checkpoint, packing
+from digitline import checkpoint, doubt, insight, packing
 
 THREADS = min(4, os.cpu_count() or 1)  # requests at work at once; the largest picture takes each half a gigabyte
+
+
+Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, 28, 28], 0-255
+
+
+class Answer(NamedTuple):
+    digit: str
+    probabilities: list[float]  # of each class
+    doubtful: bool  # whether the model is more torn than over all but a hundredth of real digits
 
 
 class Champion:
@@ -21,15 +31,34 @@ class Champion:
         card = packing.verified(folder)
         self.sha256: str = card["sha256"]
         self.classes: list[str] = card["classes"]
+        self.card: dict[str, Any] = card
+        self.doubt_above: float = card.get("doubt_above", float("inf"))
         # TF32 keeps three digits, and not the same ones in batches of other sizes.
         torch.backends.cudnn.allow_tf32 = False
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = checkpoint.load(folder / packing.MODEL).to(self.device)
         self.threads = ThreadPoolExecutor(THREADS)
 
-    def classify(self, images: NDArray[np.uint8] | NDArray[np.float32]) -> list[tuple[str, list[float]]]:
-        """The class and the probabilities of each image [N, 28, 28], 0-255."""
+    def probabilities(self, images: Images) -> NDArray[np.float32]:
+        """The probability of each class for each image, [N, classes]."""
         with torch.inference_mode():
             logits = self.model(torch.from_numpy(images).to(self.device)).float()
-        probabilities = logits.softmax(1).cpu()
-        return [(self.classes[int(row.argmax())], row.tolist()) for row in probabilities]
+            found: NDArray[np.float32] = logits.softmax(1).cpu().numpy()
+        return found
+
+    def classify(self, images: Images) -> list[Answer]:
+        """The class, the probabilities and whether there is doubt of each image."""
+        found = self.probabilities(images)
+        doubtful = doubt.entropy(found) > self.doubt_above
+        return [
+            Answer(self.classes[int(row.argmax())], row.tolist(), bool(torn))
+            for row, torn in zip(found, doubtful, strict=True)
+        ]
+
+    def layers(self, image: NDArray[np.uint8]) -> list[insight.Layer]:
+        """The maps of its layers on one image [28, 28]."""
+        return insight.layers(self.model, image)
+
+    def evidence(self, image: NDArray[np.uint8], digit: str) -> NDArray[np.float32]:
+        """Where in an image [28, 28] the evidence for a digit lies, [14, 14]."""
+        return insight.evidence(self.model, image, self.classes.index(digit))

@@ -1,5 +1,6 @@
 """What goes in and what comes out, and the OpenAPI document that says so."""
 
+import base64
 from typing import Annotated, Any
 
 import numpy as np
@@ -10,12 +11,14 @@ from pydantic.json_schema import models_json_schema
 from digitline.drawing import SIDE
 from digitline.errors import InputError
 
-MAX_IMAGES = 256  # of one call
+MAX_IMAGES = 256  # of one call in JSON
+MAX_RAW = 4096  # of one call in bytes
 
 Pixel = Annotated[float, Field(strict=True, ge=0, le=255, allow_inf_nan=False)]
 Row = Annotated[list[Pixel], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
 Pixels = Annotated[list[Row], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
-PICTURES = ("image/png", "image/jpeg", "application/octet-stream")
+RAW = "application/octet-stream"
+PICTURES = ("image/png", "image/jpeg", RAW)
 REFUSALS = [
     ("400", "The body is not as expected"),
     ("408", "The body took too long to arrive"),
@@ -47,6 +50,7 @@ class Upload(BaseModel):
 class Prediction(BaseModel):
     digit: Annotated[str, Field(description="the most probable class")]
     probabilities: Annotated[list[float], Field(description="of each class, in the order of classes")]
+    doubtful: Annotated[bool, Field(description="more torn than over 99% of real digits: perhaps no digit at all")]
 
 
 class Champion(BaseModel):
@@ -62,8 +66,58 @@ class Classification(Prediction, Champion):
     image: Annotated[list[list[int]], Field(description="the 28x28 image as the model saw it")]
 
 
+class Map(BaseModel):
+    """Numbers as bytes: byte b stands for low + (high - low) * b / 255."""
+
+    shape: list[int]
+    low: float
+    high: float
+    data: Annotated[str, Field(description="base64, the last dimension fastest")]
+
+
+class Layer(BaseModel):
+    name: Annotated[str, Field(description="convolution, pooling or an activation, and of which block")]
+    size: Annotated[int, Field(description="pixels a side of the square of the image that a unit sees")]
+    step: Annotated[int, Field(description="pixels between what neighbouring units see")]
+    start: Annotated[int, Field(description="where the first unit's square begins; below 0 in the padding")]
+
+
+class Seen(Layer):
+    maps: Annotated[Map, Field(description="[channels, height, width]")]
+
+
+class Filters(Layer):
+    filters: Annotated[Map | None, Field(description="[channels, inputs, kernel, kernel] of a convolution")]
+
+
+class Network(Champion):
+    layers: Annotated[list[Filters], Field(description="of a vote, its first member's")]
+
+
+class Explanation(Classification):
+    layers: Annotated[list[Seen], Field(description="of a vote, its first member's")]
+    evidence: Annotated[
+        list[list[float]], Field(description="14x14: how much of the digit's log-odds that part of the image carries")
+    ]
+
+
 class Refusal(BaseModel):
     error: Annotated[str, Field(description="one sentence: what was wrong and what was expected")]
+
+
+def packed(values: NDArray[np.float32]) -> Map:
+    """An array in a byte a number: the page draws no finer."""
+    low, high = float(values.min()), float(values.max())
+    steps = np.rint((values - low) * (255 / (high - low or 1))).astype(np.uint8)
+    return Map(shape=list(values.shape), low=low, high=high, data=base64.b64encode(steps.tobytes()).decode())
+
+
+def raw(body: bytes) -> NDArray[np.uint8]:
+    """The images [N, 28, 28] of a body of bytes, a byte a pixel; InputError where it is no whole number of them."""
+    count, rest = divmod(len(body), SIDE * SIDE)
+    if rest or not 1 <= count <= MAX_RAW:
+        raise InputError(f"the body has {len(body)} bytes, expected {SIDE * SIDE} for each of 1 to {MAX_RAW} images")
+    return np.frombuffer(bytearray(body), np.uint8).reshape(count, SIDE, SIDE)
 
 
 def images(body: bytes) -> NDArray[np.float32]:
@@ -99,27 +153,38 @@ def shown(value: object) -> str:
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the whole service."""
-    models: list[type[BaseModel]] = [Images, Upload, Predictions, Classification, Refusal]
+    models: list[type[BaseModel]] = [Images, Upload, Predictions, Classification, Explanation, Network, Refusal]
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
-    picture = {"schema": {"type": "string", "format": "binary"}}
+    text = {"schema": {"type": "string"}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    pictures = {"multipart/form-data": content(Upload), **dict.fromkeys(PICTURES, binary)}
     return {
         "openapi": "3.0.3",
         "info": {"title": "digitline", "version": "1", "description": "The champion of the study, over HTTP."},
         "servers": [{"url": "."}],
         "paths": {
             "/predict": operation(
-                "Recognise images of 28x28 pixels.", {"application/json": content(Images)}, content(Predictions)
+                "Recognise images of 28x28 pixels: JSON, or a byte a pixel; bytes are answered in bytes, a digit's "
+                "place in classes for each image and then, for each, the probabilities as little-endian 32-bit floats.",
+                {"application/json": content(Images), RAW: binary},
+                {"application/json": content(Predictions), RAW: binary},
             ),
             "/classify": operation(
                 "Recognise the digit in a picture of any size, dark on light or light on dark.",
-                {"multipart/form-data": content(Upload), **dict.fromkeys(PICTURES, picture)},
-                content(Classification),
+                pictures,
+                {"application/json": content(Classification)},
             ),
-            "/livez": probe("Whether the process runs.", "text/plain"),
-            "/readyz": probe("Whether the model is loaded.", "text/plain"),
-            "/metrics": probe("Counts and durations of requests, for Prometheus.", "text/plain"),
+            "/explain": operation(
+                "Recognise the digit in a picture, and show what each layer sees and where the evidence lies.",
+                pictures,
+                {"application/json": content(Explanation)},
+            ),
+            "/network": get("The layers and filters of the model.", content(Network)),
+            "/livez": get("Whether the process runs.", text, "text/plain"),
+            "/readyz": get("Whether the model is loaded.", text, "text/plain"),
+            "/metrics": get("Counts and durations of requests, for Prometheus.", text, "text/plain"),
         },
         "components": {"schemas": definitions["$defs"]},
     }
@@ -130,14 +195,13 @@ def operation(summary: str, bodies: dict[str, Any], answer: dict[str, Any]) -> d
     refusals = {
         status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in REFUSALS
     }
-    answers = {"200": {"description": "The model's answer", "content": {"application/json": answer}}, **refusals}
+    answers = {"200": {"description": "The model's answer", "content": answer}, **refusals}
     return {"post": {"summary": summary, "requestBody": {"required": True, "content": bodies}, "responses": answers}}
 
 
-def probe(summary: str, media: str) -> dict[str, Any]:
+def get(summary: str, answer: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
     """A path that takes a GET."""
-    answer = {"description": summary, "content": {media: {"schema": {"type": "string"}}}}
-    return {"get": {"summary": summary, "responses": {"200": answer}}}
+    return {"get": {"summary": summary, "responses": {"200": {"description": summary, "content": {media: answer}}}}}
 
 
 def content(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import asyncio
+import base64
 import json
 import os
 import shutil
@@ -22,7 +23,7 @@ from scipy.special import softmax
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from digitline import checkpoint, drawing, models, packing
+from digitline import checkpoint, doubt, drawing, insight, models, packing
 from digitline.data import Dataset
 from digitline.errors import InputError
 from digitline.evaluation import predict
@@ -145,6 +146,71 @@ def test_a_picture_is_answered_as_the_image_that_it_is_prepared_to(
         assert found.image == image
         assert found.digit == expected["digit"]
         assert found.probabilities == expected["probabilities"]
+
+
+def test_bytes_are_answered_in_bytes_as_json_in_json(client: TestClient, champion: Path, digits: Dataset) -> None:
+    images = digits.test.images[:50]
+    answer = client.post("/predict", content=images.tobytes(), headers={"Content-Type": "application/octet-stream"})
+    assert answer.headers["Content-Type"] == "application/octet-stream"
+    assert answer.headers["X-Model"] == checkpoint.digest(champion / "model.safetensors")
+    places = np.frombuffer(answer.content, np.uint8, 50)
+    probabilities = np.frombuffer(answer.content, "<f4", offset=50).reshape(50, 10)
+    predicted = client.post("/predict", json={"images": images.tolist()}).json()["predictions"]
+    assert [CLASSES[place] for place in places] == [each["digit"] for each in predicted]
+    np.testing.assert_allclose(probabilities, [each["probabilities"] for each in predicted], atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, 1, 783, 785, 784 * (schema.MAX_RAW + 1)])
+def test_bytes_that_are_no_whole_images_are_refused(client: TestClient, size: int) -> None:
+    answer = client.post("/predict", content=bytes(size), headers={"Content-Type": "application/octet-stream"})
+    assert answer.status_code in (400, 413)
+    assert "expected" in error(answer)
+
+
+def test_doubt_is_an_entropy_above_the_card_s(
+    client: TestClient, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = digits.test.images[:30]
+    torn = doubt.entropy(softmax(predict(api.app.state.champion.model, images), 1))
+    monkeypatch.setattr(api.app.state.champion, "doubt_above", float(np.median(torn)))
+    found = client.post("/predict", json={"images": images.tolist()}).json()["predictions"]
+    assert [each["doubtful"] for each in found] == list(torn > np.median(torn))
+
+
+def test_an_explanation_holds_the_answer_and_what_each_layer_sees(client: TestClient, digits: Dataset) -> None:
+    data = picture(digits.test.images[0])
+    answer = client.post("/explain", files={"image": data}).json()
+    explained = schema.Explanation.model_validate(answer)
+    classified = client.post("/classify", files={"image": data}).json()
+    assert {key: answer[key] for key in classified} == classified
+    image, model = np.array(explained.image, np.uint8), api.app.state.champion.model
+    layers = insight.layers(model, image)
+    assert [each.name for each in explained.layers] == [layer.name for layer in layers]
+    for each, layer in zip(explained.layers, layers, strict=True):
+        steps = np.frombuffer(base64.b64decode(each.maps.data), np.uint8).reshape(each.maps.shape)
+        maps = each.maps.low + (each.maps.high - each.maps.low) * steps / 255.0
+        np.testing.assert_allclose(maps, layer.maps, atol=(each.maps.high - each.maps.low) / 509)
+    evidence = insight.evidence(model, image, CLASSES.index(explained.digit))
+    np.testing.assert_allclose(explained.evidence, evidence, atol=1e-3)
+
+
+def test_the_network_is_described_with_its_filters(client: TestClient) -> None:
+    first, pooling, *_ = schema.Network.model_validate(client.get("/network").json()).layers
+    assert (first.name, first.size, first.step, first.start) == ("convolution 1", 5, 1, 0)
+    assert first.filters is not None
+    assert first.filters.shape == [4, 1, 5, 5]
+    assert pooling.filters is None
+
+
+def test_the_page_to_draw_on_loads_from_here_alone(client: TestClient) -> None:
+    folder = ROOT / "service/ui"
+    for name in ["", *(file.name for file in folder.iterdir())]:
+        answer = client.get(f"/ui/{name}")
+        assert answer.status_code == 200
+        assert answer.headers["Content-Security-Policy"].startswith("default-src 'self'")
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "//" not in answer.text.replace("http://www.w3.org", "").replace("// ", "")
+    assert client.get("/ui/../api.py").status_code == 404
 
 
 # Refusals
@@ -289,7 +355,7 @@ def test_a_fault_of_the_service_has_the_same_form(client: TestClient, monkeypatc
 
 def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
     document = client.get("/docs.json").json()
-    for path in ("/predict", "/classify"):
+    for path in ("/predict", "/classify", "/explain"):
         assert set(document["paths"][path]["post"]["responses"]) == {"200", "400", "408", "413", "415", "500"}
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
