@@ -1,6 +1,7 @@
 """Makes the best model champion if it passes the gate; otherwise the present champion stays as it is."""
 
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from digitline.errors import InputError
 from digitline.evaluation import accuracy, latency, predict
 from pipeline import stage
 
+VALIDATION = Path("reports/validation.json")
 NEW, OLD = stage.CHAMPION.with_suffix(".new"), stage.CHAMPION.with_suffix(".old")
 
 
@@ -94,10 +96,20 @@ def announce(params: stage.Params, card: dict[str, Any]) -> None:
     """Gives the champion its place in MLflow's registry and in BentoML's store."""
     examples = data.load(stage.DATASET).test.images[:4]
     name = f"{card['variant']}-seed-{card['seed']}"
+    store = stage.store(params)
     version = tracking.promote(
-        stage.store(params), stage.CHAMPION / packing.MODEL, name=name, examples=examples, description=title(card)
+        store, stage.CHAMPION / packing.MODEL, name=name, examples=examples, description=title(card)
     )
-    print(f"champion: {title(card)}; MLflow's version {version}, BentoML's {packing.bento(stage.CHAMPION)}")
+    # What is random or timed stays out of models/champion, which DVC hashes; BentoML's store may hold it.
+    tag = packing.bento(
+        stage.CHAMPION,
+        mlflow_version=version.number,
+        mlflow_run=version.run,
+        git_commit=store.tags.get("mlflow.source.git.commit", ""),
+        validation="passed" if stage.read_json(VALIDATION)["success"] else "failed",
+        promoted=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    print(f"champion: {title(card)}; MLflow's version {version.number}, BentoML's {tag}")
 
 
 def title(card: dict[str, Any]) -> str:

@@ -100,6 +100,15 @@ def architecture(champion: Champion, _: bytes) -> schema.Network:
     return schema.Network(model=champion.sha256, classes=champion.classes, layers=layers)
 
 
+async def lineage(request: Request) -> Response:
+    """Where the model comes from."""
+    return await answer(request, origin, b"")
+
+
+def origin(champion: Champion, _: bytes) -> schema.Lineage:
+    return schema.Lineage(**{**champion.lineage, "model": champion.sha256})
+
+
 async def answer(request: Request, work: Callable[[Champion, bytes], BaseModel | bytes], data: bytes) -> Response:
     """Works in a thread, so that the next request can be read meanwhile."""
     champion: Champion = request.app.state.champion
@@ -210,6 +219,7 @@ app = Starlette(
         Route("/classify", classify, methods=["POST"]),
         Route("/explain", explain, methods=["POST"]),
         Route("/network", network),
+        Route("/lineage", lineage),
         Route("/docs.json", document),
         Route("/", page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),

@@ -1,6 +1,7 @@
 """The served model: images in, digits and probabilities out."""
 
 import os
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,12 +27,12 @@ class Answer(NamedTuple):
 class Champion:
     """Safe to call from several threads."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lineage: Mapping[str, str] = {}) -> None:
         """Loads model.safetensors and model.json; InputError where they are damaged or do not belong together."""
         card = packing.verified(folder)
         self.sha256: str = card["sha256"]
         self.classes: list[str] = card["classes"]
-        self.card: dict[str, Any] = card
+        self.lineage: dict[str, Any] = {**card, **lineage}
         self.doubt_above: float = card.get("doubt_above", float("inf"))
         # TF32 keeps three digits, and not the same ones in batches of other sizes.
         torch.backends.cudnn.allow_tf32 = False

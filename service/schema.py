@@ -101,6 +101,27 @@ class Explanation(Classification):
     ]
 
 
+class Lineage(Champion):
+    """Where the model comes from; what is null is not known here."""
+
+    variant: str
+    seed: int | None = None
+    members: Annotated[list[int] | None, Field(description="the seeds of a vote")] = None
+    parameters: int | None = None
+    macs: Annotated[int | None, Field(description="multiply-adds of one image")] = None
+    val_accuracy: float | None = None
+    test_accuracy: float | None = None
+    test_corrupted: Annotated[float | None, Field(description="accuracy on corrupted test images")] = None
+    test_doubted: Annotated[float | None, Field(description="share of test's digits that are doubted")] = None
+    dataset: str | None = None
+    dataset_sha256: str | None = None
+    validation: Annotated[str | None, Field(description="whether the data met the expectations")] = None
+    git_commit: str | None = None
+    mlflow_version: str | None = None
+    mlflow_run: str | None = None
+    promoted: Annotated[str | None, Field(description="when, UTC")] = None
+
+
 class Refusal(BaseModel):
     error: Annotated[str, Field(description="one sentence: what was wrong and what was expected")]
 
@@ -153,7 +174,16 @@ def shown(value: object) -> str:
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the whole service."""
-    models: list[type[BaseModel]] = [Images, Upload, Predictions, Classification, Explanation, Network, Refusal]
+    models: list[type[BaseModel]] = [
+        Images,
+        Upload,
+        Predictions,
+        Classification,
+        Explanation,
+        Network,
+        Lineage,
+        Refusal,
+    ]
     _, definitions = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
@@ -181,6 +211,7 @@ def openapi() -> dict[str, Any]:
                 pictures,
                 {"application/json": content(Explanation)},
             ),
+            "/lineage": get("Where the model comes from.", content(Lineage)),
             "/network": get("The layers and filters of the model.", content(Network)),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),

@@ -32,4 +32,5 @@ class Digitline:
 
     def __init__(self) -> None:
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
-        app.state.champion = Champion(Path(self.champion.path))
+        stored = bentoml.models.get(self.champion.tag)
+        app.state.champion = Champion(Path(stored.path), lineage=stored.info.labels)

@@ -124,7 +124,11 @@ def test_the_champion_is_the_leader_in_all_three_places(line):
         "print(c.get_model_version_by_alias('digitline', 'champion').tags['sha256'])"
     )
     assert line.run("python", "-c", alias).stdout.strip() == card["sha256"]
-    assert f"digitline:{card['sha256'][:16]}" in line.run("bentoml", "models", "list").stdout
+    stored = line.run("bentoml", "models", "get", f"digitline:{card['sha256'][:16]}", "-o", "json")
+    labels = json.loads(stored.stdout)["labels"]
+    assert labels["sha256"] == card["sha256"]
+    assert (labels["mlflow_version"], labels["validation"]) == ("1", "passed")
+    assert labels["git_commit"] == line.run("git", "rev-parse", "HEAD").stdout.strip()
 
 
 def test_a_second_run_does_nothing(line):

@@ -115,7 +115,9 @@ def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = 
 
 
 def promote(store: Store, study: Study, seed: int) -> str:
-    return tracking.promote(store, study.models[seed], name="small", examples=study.examples, description="good")
+    """The number of the version."""
+    found = tracking.promote(store, study.models[seed], name="small", examples=study.examples, description="good")
+    return found.number
 
 
 def runs_of(store: Store) -> dict[str, Run]:

@@ -15,13 +15,16 @@ from digitline.errors import InputError
 MODEL, CARD = "model.safetensors", "model.json"
 
 
-def bento(champion: Path) -> str:
-    """Stores the champion unless it is there already; returns its tag, digitline:<16 digits of its SHA-256>."""
+def bento(champion: Path, **lineage: str) -> str:
+    """Stores the champion, labelled with where it came from, unless it is there already; returns its tag.
+
+    That is digitline:<16 digits of its SHA-256>.
+    """
     card, name = verified(champion), tag(champion)
     if not holds(name, card):
         with contextlib.suppress(NotFound):
             bentoml.models.delete(name)  # an older card, or what an interruption left
-        labels = {"sha256": card["sha256"], "variant": str(card["variant"])}
+        labels = {"sha256": card["sha256"], "variant": str(card["variant"]), **lineage}
         with bentoml.models.create(name, labels=labels, metadata=card) as stored:
             for file in (MODEL, CARD):
                 shutil.copyfile(champion / file, stored.path_of(file))

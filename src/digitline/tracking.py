@@ -87,6 +87,11 @@ class Store(NamedTuple):
     tags: dict[str, str]  # of every run: what started it, on which code
 
 
+class Version(NamedTuple):
+    number: str  # in the registry
+    run: str  # the id of the run that logged it; "" where none did
+
+
 class Data(NamedTuple):
     context: str  # training, validation or test
     name: str
@@ -432,7 +437,7 @@ def _load_pyfunc(path: str) -> Classifier:
 
 
 @answering()
-def promote(store: Store, path: Path, *, name: str, examples: Bytes, description: str) -> str:
+def promote(store: Store, path: Path, *, name: str, examples: Bytes, description: str) -> Version:
     """Gives the model's version in the registry the alias `champion`; returns it, for the same model the same.
 
     A model that the store does not know is logged under `name`, without a run.
@@ -451,7 +456,7 @@ def promote(store: Store, path: Path, *, name: str, examples: Bytes, description
     number = str(found[0].version)
     client.update_model_version(REGISTERED, number, description)
     client.set_registered_model_alias(REGISTERED, "champion", number)
-    return number
+    return Version(number, found[0].run_id or "")
 
 
 @contextmanager
