@@ -11,12 +11,15 @@ from digitline.evaluation import accuracy, latency, predict
 from pipeline import stage
 
 VALIDATION = Path("reports/validation.json")
+STUDY = Path("models/study")
 NEW, OLD = stage.CHAMPION.with_suffix(".new"), stage.CHAMPION.with_suffix(".old")
 
 
 def promote(params: stage.Params) -> None:
     """Holds the leader's best run against the gate and the champion."""
-    row = stage.read_json(stage.LEADERBOARD)[0]
+    board = stage.read_json(stage.LEADERBOARD)
+    display(board)
+    row = board[0]
     run = leaderboard.best_run(row)
     path = stage.vote_path(row["variant"]) if "members" in run else stage.model_path(row["variant"], run["seed"])
     if checkpoint.digest(path) != run["sha256"]:
@@ -35,6 +38,14 @@ def promote(params: stage.Params) -> None:
     if champion != best:
         replace(path, best)
     announce(params, best)
+
+
+def display(board: list[leaderboard.Row]) -> None:
+    """Lays out each variant's best run, for the service to show them side by side."""
+    runs = {row["variant"]: leaderboard.best_run(row) for row in board if "members" not in row["runs"][0]}
+    for name, run in runs.items():
+        files.write(STUDY / f"{name}.safetensors", stage.model_path(name, run["seed"]).read_bytes())
+    stage.write_json(STUDY / packing.STUDY, [{"variant": name, "sha256": run["sha256"]} for name, run in runs.items()])
 
 
 def judge(params: stage.Params, path: Path, champion: dict[str, Any] | None) -> selection.Verdict:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from starlette.types import Message
 from digitline import drawing
 from digitline.errors import InputError
 from service import schema
-from service.champion import Champion
+from service.champion import Champion, Study
 
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
 RAW_BYTES = schema.MAX_RAW * drawing.SIDE**2
@@ -98,6 +99,18 @@ def architecture(champion: Champion, _: bytes) -> schema.Network:
         for layer in champion.layers(np.zeros((drawing.SIDE, drawing.SIDE), np.uint8))
     ]
     return schema.Network(model=champion.sha256, classes=champion.classes, layers=layers)
+
+
+async def compare(request: Request) -> Response:
+    """Images of 28x28 as JSON, to every variant of the study."""
+    if media(request) != "application/json":
+        raise unsupported(request, "application/json")
+    return await answer(request, partial(comparison, request.app.state.study), await body(request, JSON_BYTES))
+
+
+def comparison(study: Study, champion: Champion, data: bytes) -> schema.Comparison:
+    found = study.probabilities(schema.images(data))
+    return schema.Comparison(classes=champion.classes, variants={name: rows.tolist() for name, rows in found.items()})
 
 
 async def lineage(request: Request) -> Response:
@@ -218,6 +231,7 @@ app = Starlette(
         Route("/predict", predict, methods=["POST"]),
         Route("/classify", classify, methods=["POST"]),
         Route("/explain", explain, methods=["POST"]),
+        Route("/compare", compare, methods=["POST"]),
         Route("/network", network),
         Route("/lineage", lineage),
         Route("/docs.json", document),

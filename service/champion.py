@@ -1,5 +1,6 @@
 """The served model: images in, digits and probabilities out."""
 
+import json
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -63,3 +64,19 @@ class Champion:
     def evidence(self, image: NDArray[np.uint8], digit: str) -> NDArray[np.float32]:
         """Where in an image [28, 28] the evidence for a digit lies, [14, 14]."""
         return insight.evidence(self.model, image, self.classes.index(digit))
+
+
+class Study:
+    """The best run of every variant, to be asked side by side; none where the folder is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        """Loads what study.json names; InputError where a file is no model."""
+        path = folder / packing.STUDY
+        names = [entry["variant"] for entry in json.loads(path.read_text())] if path.exists() else []
+        self.models = {name: checkpoint.load(folder / f"{name}.safetensors") for name in names}
+
+    def probabilities(self, images: Images) -> dict[str, NDArray[np.float32]]:
+        """The probability of each class for each image [N, 28, 28], by variant."""
+        with torch.inference_mode():
+            pixels = torch.from_numpy(images)
+            return {name: model(pixels).float().softmax(1).numpy() for name, model in self.models.items()}

@@ -101,6 +101,13 @@ class Explanation(Classification):
     ]
 
 
+class Comparison(BaseModel):
+    """What each variant of the study makes of the same images."""
+
+    classes: list[str]
+    variants: Annotated[dict[str, list[list[float]]], Field(description="probabilities of each class, of each image")]
+
+
 class Lineage(Champion):
     """Where the model comes from; what is null is not known here."""
 
@@ -174,18 +181,9 @@ def shown(value: object) -> str:
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the whole service."""
-    models: list[type[BaseModel]] = [
-        Images,
-        Upload,
-        Predictions,
-        Classification,
-        Explanation,
-        Network,
-        Lineage,
-        Refusal,
-    ]
+    answers = Predictions, Classification, Explanation, Network, Comparison, Lineage, Refusal
     _, definitions = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in (Images, Upload, *answers)], ref_template="#/components/schemas/{model}"
     )
     text = {"schema": {"type": "string"}}
     binary = {"schema": {"type": "string", "format": "binary"}}
@@ -210,6 +208,11 @@ def openapi() -> dict[str, Any]:
                 "Recognise the digit in a picture, and show what each layer sees and where the evidence lies.",
                 pictures,
                 {"application/json": content(Explanation)},
+            ),
+            "/compare": operation(
+                "Ask every variant of the study.",
+                {"application/json": content(Images)},
+                {"application/json": content(Comparison)},
             ),
             "/lineage": get("Where the model comes from.", content(Lineage)),
             "/network": get("The layers and filters of the model.", content(Network)),

@@ -9,9 +9,10 @@ from bentoml.exceptions import BentoMLConfigException
 from digitline import packing
 from digitline.errors import InputError
 from service.api import app
-from service.champion import Champion
+from service.champion import Champion, Study
 
-CHAMPION = Path(__file__).parents[1] / "models/champion"
+MODELS = Path(__file__).parents[1] / "models"
+CHAMPION = MODELS / "champion"
 
 
 def champion() -> bentoml.models.BentoModel:
@@ -34,3 +35,4 @@ class Digitline:
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
         stored = bentoml.models.get(self.champion.tag)
         app.state.champion = Champion(Path(stored.path), lineage=stored.info.labels)
+        app.state.study = Study(MODELS / "study")

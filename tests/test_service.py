@@ -28,7 +28,7 @@ from digitline.data import Dataset
 from digitline.errors import InputError
 from digitline.evaluation import predict
 from service import api, schema
-from service.champion import Champion
+from service.champion import Champion, Study
 
 ROOT = Path(__file__).parents[1]
 STORE = "from pathlib import Path; from digitline import packing; print(packing.bento(Path('models/champion')))"
@@ -81,8 +81,20 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def client(champion: Path) -> TestClient:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three variants, untrained, as promote lays them out."""
+    folder, names = tmp_path_factory.mktemp("study"), ["wide", "narrow", "none"]
+    for filters, name in zip(([8], [2], []), names, strict=True):
+        network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters}
+        checkpoint.save(models.build(**network), folder / f"{name}.safetensors", **network)
+    (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": ""} for name in names]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def client(champion: Path, study: Path) -> TestClient:
     api.app.state.champion = Champion(champion)
+    api.app.state.study = Study(study)
     return TestClient(api.app, raise_server_exceptions=False)
 
 
@@ -200,6 +212,19 @@ def test_the_network_is_described_with_its_filters(client: TestClient) -> None:
     assert first.filters is not None
     assert first.filters.shape == [4, 1, 5, 5]
     assert pooling.filters is None
+
+
+def test_every_variant_of_the_study_is_asked(client: TestClient, study: Path, digits: Dataset) -> None:
+    images = digits.test.images[:5]
+    found = schema.Comparison.model_validate(client.post("/compare", json={"images": images.tolist()}).json())
+    assert list(found.variants) == ["wide", "narrow", "none"]
+    for name, rows in found.variants.items():
+        logits = predict(checkpoint.load(study / f"{name}.safetensors"), images)
+        np.testing.assert_allclose(rows, softmax(logits, 1), atol=1e-6)
+
+
+def test_without_a_study_there_is_nothing_to_compare(tmp_path: Path, digits: Dataset) -> None:
+    assert Study(tmp_path).probabilities(digits.test.images[:1]) == {}
 
 
 def test_the_lineage_is_the_card_and_what_is_known_of_the_promotion(client: TestClient, champion: Path) -> None:
@@ -321,7 +346,7 @@ def test_a_form_without_just_the_one_file_is_refused(client: TestClient, form: d
     assert error(answer)
 
 
-@pytest.mark.parametrize("route", ["/predict", "/classify"])
+@pytest.mark.parametrize("route", ["/predict", "/classify", "/explain", "/compare"])
 @pytest.mark.parametrize("media", [None, "text/plain", "application/x-www-form-urlencoded", "image/gif"])
 def test_another_content_type_is_refused(client: TestClient, route: str, media: str | None) -> None:
     answer = client.post(route, content=b"x", headers={"Content-Type": media} if media else {})
@@ -365,7 +390,7 @@ def test_a_fault_of_the_service_has_the_same_form(client: TestClient, monkeypatc
 
 def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
     document = client.get("/docs.json").json()
-    for path in ("/predict", "/classify", "/explain"):
+    for path in ("/predict", "/classify", "/explain", "/compare"):
         assert set(document["paths"][path]["post"]["responses"]) == {"200", "400", "408", "413", "415", "500"}
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}

@@ -2,10 +2,12 @@
 import { Pad } from "./pad.js";
 import { showAnswer, showNothing, showTrouble } from "./answer.js";
 import { Layers } from "./layers.js";
+import { Study } from "./study.js";
 
 const get = (id) => document.getElementById(id);
 const pad = new Pad(get("pad"));
 const layers = new Layers(get("layers"), get("field"));
+const study = new Study();
 let asked = 0, busy = false, again = false;
 
 pad.onchange = ask;
@@ -24,7 +26,7 @@ addEventListener("keydown", (event) => {
 // One question at a time; what was drawn meanwhile is asked next.
 async function ask() {
   if (busy) { again = true; return; }
-  if (pad.blank) { showNothing(); layers.clear(); return; }
+  if (pad.blank) { showNothing(); layers.clear(); study.clear(); return; }
   busy = true;
   try {
     await send(await pad.picture());
@@ -51,6 +53,7 @@ async function send(picture) {
     if (!response.ok) { showTrouble(answer.error); return; }
     showAnswer(answer);
     layers.show(answer.layers);
+    study.show(answer);
     get("model").textContent = `Model ${answer.model.slice(0, 16)}, answered in ${Math.round(performance.now() - began)} ms.`;
     document.body.dataset.answered = String(++asked);
   } catch {

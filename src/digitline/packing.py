@@ -13,6 +13,7 @@ from digitline import checkpoint
 from digitline.errors import InputError
 
 MODEL, CARD = "model.safetensors", "model.json"
+STUDY = "study.json"  # which models there are besides, best first
 
 
 def bento(champion: Path, **lineage: str) -> str:
