@@ -80,14 +80,19 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def new_study(folder: Path) -> None:
     """Three variants, untrained, as promote lays them out."""
-    folder, names = tmp_path_factory.mktemp("study"), ["wide", "narrow", "none"]
+    names = ["wide", "narrow", "none"]
     for filters, name in zip(([8], [2], []), names, strict=True):
         network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters}
         checkpoint.save(models.build(**network), folder / f"{name}.safetensors", **network)
     (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": ""} for name in names]))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    new_study(folder)
     return folder
 
 

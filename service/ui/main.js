@@ -8,7 +8,7 @@ const get = (id) => document.getElementById(id);
 const pad = new Pad(get("pad"));
 const layers = new Layers(get("layers"), get("field"));
 const study = new Study();
-let asked = 0, busy = false, again = false;
+let busy = false, again = false;
 
 pad.onchange = ask;
 get("undo").onclick = () => pad.undo();
@@ -28,10 +28,12 @@ async function ask() {
   if (busy) { again = true; return; }
   if (pad.blank) { showNothing(); layers.clear(); study.clear(); return; }
   busy = true;
+  document.body.ariaBusy = "true";
   try {
     await send(await pad.picture());
   } finally {
     busy = false;
+    document.body.ariaBusy = "false";
     if (again) { again = false; ask(); }
   }
 }
@@ -55,7 +57,6 @@ async function send(picture) {
     layers.show(answer.layers);
     study.show(answer);
     get("model").textContent = `Model ${answer.model.slice(0, 16)}, answered in ${Math.round(performance.now() - began)} ms.`;
-    document.body.dataset.answered = String(++asked);
   } catch {
     showTrouble("The service does not answer.");
   }
