@@ -25,6 +25,7 @@ from service.champion import Champion, Study
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
 RAW_BYTES = schema.MAX_RAW * drawing.SIDE**2
 FORM_BYTES = 4096  # that a form adds to its file
+CAPACITY = 64  # requests that have arrived and are not answered
 BODY_SECONDS = 30  # for a body to arrive
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
@@ -123,9 +124,17 @@ def origin(champion: Champion, _: bytes) -> schema.Lineage:
 
 
 async def answer(request: Request, work: Callable[[Champion, bytes], BaseModel | bytes], data: bytes) -> Response:
-    """Works in a thread, so that the next request can be read meanwhile."""
+    """Works in a thread, so that the next request can be read meanwhile; beyond capacity, refuses at once."""
     champion: Champion = request.app.state.champion
-    result = await asyncio.get_running_loop().run_in_executor(champion.threads, work, champion, data)
+    if champion.waiting >= CAPACITY:
+        raise HTTPException(
+            503, f"the service is at its capacity of {CAPACITY} requests, try again", {"Retry-After": "1"}
+        )
+    champion.waiting += 1
+    try:
+        result = await asyncio.get_running_loop().run_in_executor(champion.threads, work, champion, data)
+    finally:
+        champion.waiting -= 1
     if isinstance(result, bytes):
         return Response(result, media_type=schema.RAW, headers={"X-Model": champion.sha256})
     return Response(result.model_dump_json(), media_type="application/json")

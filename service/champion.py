@@ -40,6 +40,7 @@ class Champion:
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.model = checkpoint.load(folder / packing.MODEL).to(self.device)
         self.threads = ThreadPoolExecutor(THREADS)
+        self.waiting = 0  # requests for them, those at work included
 
     def probabilities(self, images: Images) -> NDArray[np.float32]:
         """The probability of each class for each image, [N, classes]."""

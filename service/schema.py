@@ -25,6 +25,7 @@ REFUSALS = [
     ("413", "The body is too large"),
     ("415", "The body is of another type"),
     ("500", "A fault of the service"),
+    ("503", "The service is at its capacity"),
 ]
 EXPECTED = [
     f"a list of 1 to {MAX_IMAGES} images",

@@ -7,8 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -390,13 +392,35 @@ def test_a_fault_of_the_service_has_the_same_form(client: TestClient, monkeypatc
     assert error(answer) == "a fault of the service; its log has more"
 
 
+def test_beyond_its_capacity_the_service_refuses_at_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "CAPACITY", 2)
+    champion, release = api.app.state.champion, threading.Event()
+    waiting = Champion.classify
+    monkeypatch.setattr(Champion, "classify", lambda self, images: (release.wait(10), waiting(self, images))[1])
+
+    def ask(_: int) -> httpx.Response:
+        return client.post("/predict", json={"images": [BLANK]})
+
+    with client, ThreadPoolExecutor(2) as pool:
+        accepted = [pool.submit(ask, number) for number in range(2)]
+        while champion.waiting < 2:
+            time.sleep(0.01)
+        refused = ask(2)
+        release.set()
+        assert [answer.result().status_code for answer in accepted] == [200, 200]
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"] == "1"
+    assert error(refused) == "the service is at its capacity of 2 requests, try again"
+    assert champion.waiting == 0
+
+
 # OpenAPI
 
 
 def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
     document = client.get("/docs.json").json()
     for path in ("/predict", "/classify", "/explain", "/compare"):
-        assert set(document["paths"][path]["post"]["responses"]) == {"200", "400", "408", "413", "415", "500"}
+        assert set(document["paths"][path]["post"]["responses"]) == {"200", "400", "408", "413", "415", "500", "503"}
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert named == set(document["components"]["schemas"])
