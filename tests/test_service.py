@@ -398,7 +398,7 @@ def test_beyond_its_capacity_the_service_refuses_at_once(client: TestClient, mon
     waiting = Champion.classify
     monkeypatch.setattr(Champion, "classify", lambda self, images: (release.wait(10), waiting(self, images))[1])
 
-    def ask(_: int) -> httpx.Response:
+    def ask(_: int) -> Any:
         return client.post("/predict", json={"images": [BLANK]})
 
     with client, ThreadPoolExecutor(2) as pool:
