@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from digitline import checkpoint, doubt, insight, packing
+from service import metrics
 
 THREADS = min(4, os.cpu_count() or 1)  # requests at work at once; the largest picture takes each half a gigabyte
 
@@ -47,15 +48,19 @@ class Champion:
         with torch.inference_mode():
             logits = self.model(torch.from_numpy(images).to(self.device)).float()
             found: NDArray[np.float32] = logits.softmax(1).cpu().numpy()
+        metrics.count(self.classes, found, self.doubtful(found))
         return found
+
+    def doubtful(self, probabilities: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Whether each answer [N, classes] is torn beyond the card's threshold."""
+        return doubt.entropy(probabilities) > self.doubt_above
 
     def classify(self, images: Images) -> list[Answer]:
         """The class, the probabilities and whether there is doubt of each image."""
         found = self.probabilities(images)
-        doubtful = doubt.entropy(found) > self.doubt_above
         return [
             Answer(self.classes[int(row.argmax())], row.tolist(), bool(torn))
-            for row, torn in zip(found, doubtful, strict=True)
+            for row, torn in zip(found, self.doubtful(found), strict=True)
         ]
 
     def layers(self, image: NDArray[np.uint8]) -> list[insight.Layer]:

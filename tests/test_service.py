@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from prometheus_client import REGISTRY
 from scipy.special import softmax
 from starlette.testclient import TestClient
 from starlette.types import Message
@@ -29,7 +30,7 @@ from digitline import checkpoint, doubt, drawing, insight, models, packing
 from digitline.data import Dataset
 from digitline.errors import InputError
 from digitline.evaluation import predict
-from service import api, schema
+from service import api, metrics, schema
 from service.champion import Champion, Study
 
 ROOT = Path(__file__).parents[1]
@@ -194,6 +195,21 @@ def test_doubt_is_an_entropy_above_the_card_s(
     monkeypatch.setattr(api.app.state.champion, "doubt_above", float(np.median(torn)))
     found = client.post("/predict", json={"images": images.tolist()}).json()["predictions"]
     assert [each["doubtful"] for each in found] == list(torn > np.median(torn))
+
+
+def test_answers_are_counted_by_digit_and_probability(client: TestClient) -> None:
+    def counted(digit: str, sure: str) -> float:
+        labels = {"digit": digit, "probability": sure}
+        return REGISTRY.get_sample_value("digitline_answers_total", labels) or 0
+
+    answers = np.array([[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.995, 0.005]], np.float32)
+    names = [("x", "below 0.9"), ("y", "below 0.9"), ("x", "0.99 and above"), ("x", "below 0.5")]
+    before = [counted(*labels) for labels in names]
+    metrics.count(["x", "y"], answers, np.array([True, False, False, False]))
+    assert [counted(*labels) - was for labels, was in zip(names, before, strict=True)] == [2, 1, 1, 0]
+    images = REGISTRY.get_sample_value("digitline_images_sum") or 0
+    client.post("/predict", json={"images": [BLANK] * 3})
+    assert REGISTRY.get_sample_value("digitline_images_sum") == images + 3
 
 
 def test_an_explanation_holds_the_answer_and_what_each_layer_sees(client: TestClient, digits: Dataset) -> None:
@@ -499,8 +515,10 @@ def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: 
 def test_the_server_is_live_and_counts(server: Server) -> None:
     assert httpx.get(f"{server.url}/livez").status_code == 200
     httpx.post(f"{server.url}/predict", json={"images": []})
-    metrics = httpx.get(f"{server.url}/metrics").text
-    assert 'bentoml_service_request_total{endpoint="/predict",http_response_code="400"' in metrics
+    httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
+    text = httpx.get(f"{server.url}/metrics").text
+    assert 'bentoml_service_request_total{endpoint="/predict",http_response_code="400"' in text
+    assert 'digitline_answers_total{digit="class ' in text
 
 
 def test_the_server_describes_itself_in_our_words(server: Server) -> None:
