@@ -3,7 +3,7 @@ export class Pad {
   constructor(canvas) {
     this.canvas = canvas;
     this.pen = canvas.getContext("2d");
-    this.width = 36;
+    this.width = 22;
     this.strokes = [];
     this.under = null;
     this.onchange = () => {};
