@@ -17,11 +17,9 @@ def table(folder: Path) -> str:
 
 
 def ablation(folder: Path) -> str:
-    """What each ingredient buys: below each whole variant, those that lack something of it."""
+    """What each ingredient buys."""
     rows, pairs = (stage.read_json(folder / name) for name in (stage.LEADERBOARD.name, "comparisons.json"))
-    names = [row["variant"] for row in rows]
-    whole_first = sorted(rows, key=lambda row: leaderboard.base(row["variant"], names) is not None)
-    return leaderboard.ablation(whole_first, pairs)
+    return leaderboard.ablation(rows, pairs)
 
 
 def shifts(folder: Path) -> str:

@@ -6,7 +6,7 @@ import torch
 
 from digitline import models
 from digitline.evaluation import accuracy, calibration, confusion, ece, latency, nll, predict, temperature
-from digitline.leaderboard import best_first, best_run, front, measures, metrics, row, text
+from digitline.leaderboard import ablation, best_first, best_run, front, measures, metrics, row, text
 from digitline.statistics import summary
 
 # Two classes; the probabilities of class 0 are 0.9, 0.8, 0.6 and 0.3.
@@ -81,6 +81,19 @@ def test_the_table_shows_means_and_half_intervals():
     cells = ["a", "99.00 ± 2.48", "98.00 ± 2.48", "97.71 to 98.26", "a", "90.0", "10", "0.00 M", "3", "0.5"]
     assert table.splitlines()[-1] == f"| {' | '.join(cells)} |"
     assert metrics(only)["test_accuracy"] == pytest.approx(0.98)
+
+
+def test_an_ablation_stands_below_what_it_lacks_something_of_and_against_it():
+    rows = board(*((name, [run(1, 0.98, 0.97)]) for name in ("b_c", "a_b", "a", "b", "a_b_c")))
+    pair = {"difference": 0.0125, "ci95": [-0.005, 0.03], "p_holm": 0.04321}
+    pairs = [{"first": "a", "second": "a_b", **pair}, {"first": "b_c", "second": "b", **pair}]
+    assert ablation(rows, pairs).splitlines()[2:] == [
+        "| a | 97.00 |  |  |  | 90.0 |",
+        "| a_b | 97.00 | -1.25 | -3.00 to +0.50 | 0.043 | 90.0 |",
+        "| a_b_c | 97.00 |  |  |  | 90.0 |",
+        "| b | 97.00 |  |  |  | 90.0 |",
+        "| b_c | 97.00 | +1.25 | -0.50 to +3.00 | 0.043 | 90.0 |",
+    ]
 
 
 def test_the_front_holds_what_nothing_beats_for_as_little():

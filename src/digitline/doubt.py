@@ -1,7 +1,5 @@
 """Whether an image shows a digit at all, told by how torn a model is over it."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
@@ -21,7 +19,7 @@ def threshold(logits: NDArray[np.floating]) -> float:
     return float(np.quantile(entropy(softmax(logits, 1)), 1 - ALARMS))
 
 
-def measures(val: NDArray[np.floating], test: NDArray[np.floating]) -> dict[str, Any]:
+def measures(val: NDArray[np.floating], test: NDArray[np.floating]) -> dict[str, float]:
     """The threshold from validation's logits, and the share of test's digits that it doubts."""
     above = threshold(val)
     return {"doubt_above": above, "test_doubted": float((entropy(softmax(test, 1)) > above).mean())}

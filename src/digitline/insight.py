@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitline.models import SIDE, standardise
+from digitline.models import SIDE, Vote, standardise
 
 Floats = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class Layer(NamedTuple):
 
 def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
     """Convolutions, poolings and activations on one image [28, 28]; of a vote, its first member's."""
-    member: Any = model.members[0] if hasattr(model, "members") else model  # type: ignore[index]
+    member: Any = model.get_submodule("members.0") if isinstance(model, Vote) else model
     field, number, found = Field(), 0, []
     with torch.inference_mode():
         features: Tensor = standardise(torch.from_numpy(image)[None].to(next(model.parameters()).device))

@@ -99,15 +99,14 @@ def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
 
 
 def ablation(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> str:
-    """The rows that are named after another one, each against it on the same test images, as a Markdown table."""
+    """Each row, and below it those named after it, against it on the same test images, as a Markdown table."""
     names = [row["variant"] for row in rows]
+    whole = {name: base(name, names) for name in names}
     lines = [["variant", "test %", "difference", "95% interval", "p", "corrupted %"]]
     lines.append(["---"] * len(lines[0]))
-    for row in sorted(
-        rows, key=lambda row: (base(row["variant"], names) or row["variant"], names.index(row["variant"]))
-    ):
-        cells = [row["variant"], f"{100 * row['test_accuracy']['mean']:.2f}"]
-        cells += against(row["variant"], base(row["variant"], names), pairs)
+    for name in sorted(names, key=lambda name: (whole[name] or name, whole[name] is not None)):
+        row = rows[names.index(name)]
+        cells = [name, f"{100 * row['test_accuracy']['mean']:.2f}", *against(name, whole[name], pairs)]
         lines.append([*cells, f"{100 * row['test_corrupted']:.1f}"])
     return markdown(lines)
 
