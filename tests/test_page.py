@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.test_service import Server, new_clone, new_study, started, stopped
+from tests.serving import Server, new_clone, new_study, started, stopped
 
 pytestmark = pytest.mark.slow
 

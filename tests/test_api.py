@@ -1,79 +1,34 @@
+"""The routes, asked within this process."""
+
 import asyncio
 import base64
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import httpx
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 from prometheus_client import REGISTRY
 from scipy.special import softmax
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from digitline import checkpoint, doubt, drawing, insight, models, packing
+from digitline import checkpoint, doubt, drawing, insight
 from digitline.data import Dataset
-from digitline.errors import InputError
 from digitline.evaluation import predict
 from service import api, metrics, schema
 from service.champion import Champion, Study
-
-ROOT = Path(__file__).parents[1]
-STORE = "from pathlib import Path; from digitline import packing; print(packing.bento(Path('models/champion')))"
-CLASSES = [f"class {digit}" for digit in range(10)]
-
-
-class Clone(NamedTuple):
-    """A folder with the service and a champion, and BentoML's store for it alone."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    def python(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
-        )
-
-
-def new_clone(folder: Path, *, seed: int = 0) -> Clone:
-    shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    new_champion(folder / "models/champion", seed=seed)
-    environment = {
-        **os.environ,
-        "BENTOML_HOME": str(folder / "bentoml"),
-        "PYTHONPATH": str(ROOT / "src"),
-        # Whether the service itself keeps BentoML from reporting; with this BentoML logs what it would send.
-        "BENTOML_DO_NOT_TRACK": "False",
-        "__BENTOML_DEBUG_USAGE": "True",
-    }
-    return Clone(folder, environment)
-
-
-def new_champion(folder: Path, *, seed: int) -> None:
-    """An untrained network will do: what is asked is whether the answers are the model's."""
-    folder.mkdir(parents=True)
-    torch.manual_seed(seed)
-    network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": [4], "hidden": 20, "activation": "relu"}
-    checkpoint.save(models.build(**network), folder / "model.safetensors", **network)
-    sha256 = checkpoint.digest(folder / "model.safetensors")
-    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "classes": CLASSES, "val_accuracy": 0.5}
-    (folder / "model.json").write_text(json.dumps(card))
+from tests.serving import (
+    CLASSES,
+    ROOT,
+    error,
+    new_champion,
+    new_study,
+    picture,
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +36,6 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("champion") / "champion"
     new_champion(folder, seed=0)
     return folder
-
-
-def new_study(folder: Path) -> None:
-    """Three variants, untrained, as promote lays them out."""
-    names = ["wide", "narrow", "none"]
-    for filters, name in zip(([8], [2], []), names, strict=True):
-        network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters}
-        checkpoint.save(models.build(**network), folder / f"{name}.safetensors", **network)
-    (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": ""} for name in names]))
 
 
 @pytest.fixture(scope="module")
@@ -104,24 +50,6 @@ def client(champion: Path, study: Path) -> TestClient:
     api.app.state.champion = Champion(champion)
     api.app.state.study = Study(study)
     return TestClient(api.app, raise_server_exceptions=False)
-
-
-def picture(digit: Any, form: str = "PNG", size: int = 400) -> bytes:
-    sheet = Image.new("L", (size, size), 255)
-    ink = Image.fromarray(255 - digit).resize((size // 2, size // 2), Image.Resampling.BICUBIC)
-    sheet.paste(ink, (size // 8, size // 3))
-    file = BytesIO()
-    sheet.save(file, form)
-    return file.getvalue()
-
-
-def error(answer: httpx.Response) -> str:
-    """The sentence of a refusal, which has the one form."""
-    assert list(answer.json()) == ["error"]
-    sentence = answer.json()["error"]
-    assert isinstance(sentence, str)
-    assert "\n" not in sentence
-    return sentence
 
 
 # Answers
@@ -444,201 +372,3 @@ def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: Te
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     assert "//" not in client.get("/").text
-
-
-# The real server
-
-
-class Server(NamedTuple):
-    clone: Clone
-    process: subprocess.Popen[str]
-    url: str
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def started(clone: Clone, *words: str) -> Server:
-    port = free_port()
-    with (clone.folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", *words, "--port", str(port)],
-            cwd=clone.folder,
-            env=clone.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
-        time.sleep(0.1)
-        try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
-                return Server(clone, process, url)
-        except httpx.TransportError:
-            if process.poll() is not None:
-                break
-    process.kill()
-    pytest.fail((clone.folder / "log").read_text())
-
-
-def stopped(server: Server) -> int:
-    server.process.send_signal(signal.SIGTERM)
-    return server.process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Serves one clone's champion, while another clone has stored a newer one."""
-    clone, other = (new_clone(tmp_path_factory.mktemp(name), seed=seed) for seed, name in enumerate(["clone", "other"]))
-    clone.python("-c", STORE)
-    other._replace(environment=clone.environment).python("-c", STORE)
-    server = started(clone)
-    yield server
-    if server.process.poll() is None:
-        stopped(server)
-
-
-def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: Dataset) -> None:
-    sha256 = checkpoint.digest(server.clone.folder / "models/champion/model.safetensors")
-    predicted = httpx.post(f"{server.url}/predict", json={"images": digits.test.images[:3].tolist()})
-    classified = httpx.post(f"{server.url}/classify", files={"image": picture(digits.test.images[0])})
-    assert predicted.status_code == classified.status_code == 200
-    assert len(predicted.json()["predictions"]) == 3
-    assert predicted.json()["model"] == classified.json()["model"] == sha256
-
-
-def test_the_server_is_live_and_counts(server: Server) -> None:
-    assert httpx.get(f"{server.url}/livez").status_code == 200
-    httpx.post(f"{server.url}/predict", json={"images": []})
-    httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
-    text = httpx.get(f"{server.url}/metrics").text
-    assert 'bentoml_service_request_total{endpoint="/predict",http_response_code="400"' in text
-    assert 'digitline_answers_total{digit="class ' in text
-
-
-def test_the_server_describes_itself_in_our_words(server: Server) -> None:
-    assert httpx.get(f"{server.url}/docs.json").json() == schema.openapi()
-    page = httpx.get(server.url).text
-    assert "googletagmanager" not in page
-    for file in ("swagger-ui.css", "swagger-ui-bundle.js"):
-        assert f'"static_content/{file}"' in page
-        assert httpx.get(f"{server.url}/static_content/{file}").status_code == 200
-
-
-@pytest.mark.parametrize("declared", [True, False])
-@pytest.mark.parametrize(
-    ("route", "media", "limit"),
-    [("/predict", "application/json", api.JSON_BYTES), ("/classify", "image/png", drawing.MAX_BYTES)],
-)
-def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str, limit: int, declared: bool) -> None:
-    block = bytes(2**20)
-    content = block * (limit // len(block) + 1) if declared else (block for _ in range(limit // len(block) + 1))
-    answer = httpx.post(f"{server.url}{route}", content=content, headers={"Content-Type": media}, timeout=30)
-    assert answer.status_code == 413
-    assert error(answer) == f"the body is too large, expected at most {limit} bytes"
-
-
-def test_a_form_over_the_limit_is_refused(server: Server) -> None:
-    files = {"image": bytes(drawing.MAX_BYTES + 2 * api.FORM_BYTES)}
-    assert httpx.post(f"{server.url}/classify", files=files, timeout=30).status_code == 413
-
-
-def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        listener.settimeout(1)
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}/digit.png"
-        forms: list[dict[str, Any]] = [
-            {"files": {"image": (None, url)}},
-            {"files": {"image": url.encode()}},
-            {"data": {"image": url}},
-            {"json": {"image": url}},
-            {"content": url, "headers": {"Content-Type": "image/png"}},
-            {"content": url, "headers": {"Content-Type": "application/vnd.bentoml+pickle"}},
-        ]
-        for options in forms:
-            assert httpx.post(f"{server.url}/classify", **options).status_code in (400, 415)
-        assert httpx.post(f"{server.url}/predict", json={"images": url}).status_code == 400
-        with pytest.raises(TimeoutError):
-            listener.accept()
-
-
-def test_sigterm_ends_the_server_and_nothing_was_reported(server: Server) -> None:
-    assert stopped(server) == 0
-    log = (server.clone.folder / "log").read_text()
-    assert "Service digitline initialized" in log
-    assert "Tracking Payload" not in log
-    assert "Traceback" not in log
-
-
-def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dataset) -> None:
-    folder = server.clone.folder
-    carried = checkpoint.digest(folder / "models/champion/model.safetensors")
-    shutil.copytree(ROOT / "src/digitline", folder / "src/digitline")
-    built = server.clone.python("-m", "bentoml", "build", "--output", "tag")
-    assert built.returncode == 0, built.stdout + built.stderr
-    shutil.rmtree(folder / "models/champion")
-    new_champion(folder / "models/champion", seed=2)
-    tag = built.stdout.splitlines()[-1].removeprefix("__tag__:")
-    bento = started(server.clone, tag)
-    answer = httpx.post(f"{bento.url}/predict", json={"images": digits.test.images[:1].tolist()})
-    stopped(bento)
-    assert answer.json()["model"] == carried
-
-
-# The model store
-
-
-def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_mended(tmp_path: Path) -> None:
-    clone = new_clone(tmp_path / "clone")
-    card = json.loads((clone.folder / "models/champion/model.json").read_text())
-    done = clone.python("-c", STORE)
-    assert done.stdout == f"digitline:{card['sha256'][:16]}\n", done.stderr
-    [stored] = (clone.folder / "bentoml/models/digitline").glob("*/")
-    assert sorted(file.name for file in stored.iterdir()) == ["model.json", "model.safetensors", "model.yaml"]
-    assert f"sha256: {card['sha256']}" in (stored / "model.yaml").read_text()
-    made = (stored / "model.yaml").read_bytes()
-
-    assert clone.python("-c", STORE).returncode == 0
-    assert (stored / "model.yaml").read_bytes() == made  # it holds the time
-
-    (stored / "model.safetensors").write_bytes(b"what an interruption left")
-    assert clone.python("-c", STORE).returncode == 0
-    assert checkpoint.digest(stored / "model.safetensors") == card["sha256"]
-
-    (stored / "model.yaml").unlink()
-    assert clone.python("-c", STORE).returncode == 0
-    assert (stored / "model.yaml").exists()
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": 5, "classes": ["0"], "variant": "fc"}'])
-def test_a_card_that_is_none_is_refused_by_name(tmp_path: Path, content: str) -> None:
-    (tmp_path / "model.json").write_text(content)
-    with pytest.raises(InputError, match=r"model\.json is no champion's card, expected JSON with sha256"):
-        packing.read_card(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("file", "content", "sentence"),
-    [
-        ("model.json", None, "there is no champion in {champion}; dvc repro makes one"),
-        ("model.safetensors", "x", "{champion}/model.safetensors is not the model that its card names, expected SHA"),
-    ],
-)
-def test_without_a_whole_champion_serving_ends_in_one_sentence(
-    tmp_path: Path, file: str, content: str | None, sentence: str
-) -> None:
-    clone = new_clone(tmp_path / "clone")
-    path = clone.folder / "models/champion" / file
-    path.unlink()
-    if content is not None:
-        path.write_text(content)
-    ended = clone.python("-m", "bentoml", "serve", "--port", str(free_port()))
-    assert ended.returncode == 1
-    assert sentence.format(champion=path.parent) in ended.stderr
-    assert "Traceback" not in ended.stdout + ended.stderr
-    assert "Tracking Payload" not in ended.stdout + ended.stderr
