@@ -41,6 +41,7 @@ RECIPE: dict[str, Any] = {
     "bfloat16": False,
 }
 METRICS = {seed: {"val_accuracy": 0.9 + seed / 100, "test_accuracy": 0.8, "test_nll": 0.5} for seed in (1, 2)}
+CARD = {"variant": "small", "classes": ["null", "één"]}
 SERVER = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
 SOURCE = Path(tracking.__file__).parents[1]
@@ -116,7 +117,11 @@ def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = 
 
 def promote(store: Store, study: Study, seed: int) -> str:
     """The number of the version."""
-    found = tracking.promote(store, study.models[seed], name="small", examples=study.examples, description="good")
+    path = study.models[seed]
+    found = tracking.register(
+        store, path, CARD | {"seed": seed}, name="small", examples=study.examples, description="good"
+    )
+    tracking.promote(store, checkpoint.digest(path))
     return found.number
 
 
@@ -281,6 +286,23 @@ def test_a_model_that_the_store_does_not_know_can_be_promoted(
     assert promote(store, study, 1) == promote(store, study, 1) == "1"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.client.tracking_uri)
     assert pyfunc.load_model("models:/digitline@champion").predict(study.examples).shape == (2, 10)
+
+
+def test_the_registry_tells_its_champion_and_gives_back_each_model_with_its_card(
+    store: Store, study: Study, tmp_path: Path
+) -> None:
+    assert tracking.champion(store) is None
+    digests = [checkpoint.digest(study.models[seed]) for seed in (1, 2)]
+    with pytest.raises(InputError, match=f"MLflow's registry has no version of the model {digests[0][:16]}"):
+        tracking.promote(store, digests[0])
+    for seed in (1, 2):
+        promote(store, study, seed)
+    assert tracking.champion(store) == digests[1]
+    folder = tracking.download(store, digests[0], tmp_path)
+    assert folder
+    assert checkpoint.digest(folder / "model.safetensors") == digests[0]
+    assert json.loads((folder / "model.json").read_text()) == CARD | {"seed": 1}
+    assert tracking.download(store, "0" * 64, tmp_path) is None
 
 
 def test_the_view_of_the_leaderboard_names_what_the_runs_have(store: Store, study: Study) -> None:
