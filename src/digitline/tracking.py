@@ -488,9 +488,9 @@ def champion(store: Store) -> str | None:
 def download(store: Store, digest: str, folder: Path) -> Path | None:
     """Writes a registered model and its card into the folder and returns that, if the registry has both."""
     found = versions(store, digest)
-    if not found or not found[0].model_id or "card" not in found[0].tags:
+    if not found or "card" not in found[0].tags:
         return None
-    model = store.client.get_logged_model(found[0].model_id)
+    model = store.client.get_logged_model(str(found[0].source).removeprefix("models:/"))
     uri, tracking_uri = model.artifact_location, store.client.tracking_uri
     copy = download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri)
     [weights] = Path(copy).glob("data/*.safetensors")
