@@ -96,7 +96,7 @@ def challenge(params: stage.Params, store: tracking.Store, heir: Heir, reason: s
     stage.write_json(REPORT, report)
     files.write(REPORT.with_suffix(".md"), selection.page(report).encode())
     if verdict.passed:
-        succeed(params, store, heir, verdict, ledger.PROMOTION, reason)
+        succeed(params, store, heir, verdict, action=ledger.PROMOTION, reason=reason)
     return verdict
 
 
@@ -121,14 +121,13 @@ def judge(params: stage.Params, heir: Heir, champion: Heir | None) -> selection.
 
 
 def succeed(
-    params: stage.Params, store: tracking.Store, heir: Heir, verdict: selection.Verdict, action: str, reason: str
+    params: stage.Params, store: tracking.Store, heir: Heir, verdict: selection.Verdict, *, action: str, reason: str
 ) -> None:
     """Makes a model champion; the ledger gets an entry unless it names that model already."""
     champion, entries = succession.present(PLACES), ledger.read(PLACES.ledger)
     replaced = champion.sha256 if champion and champion.sha256 != heir.sha256 else ledger.champion(entries)
-    now = datetime.now(UTC).isoformat(timespec="seconds")
     entry = {
-        "when": now,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "who": who(),
         "action": action,
         "from": replaced,
@@ -138,15 +137,20 @@ def succeed(
         "gate": verdict.figures,
         "reason": reason,
     }
+    crown(params, store, heir, entry if ledger.champion(entries) != heir.sha256 else None)
+
+
+def crown(params: stage.Params, store: tracking.Store, heir: Heir, entry: ledger.Entry | None) -> None:
+    """Gives a model the champion's place everywhere, with the entry that the ledger gets, if any."""
     where = succession.move(
         PLACES,
         store,
         heir,
-        entry if ledger.champion(entries) != heir.sha256 else None,
+        entry,
         examples=data.load(stage.DATASET).test.images[:4],
         git_commit=store.tags.get("mlflow.source.git.commit", ""),
         validation="passed" if stage.read_json(VALIDATION)["success"] else "failed",
-        promoted=now,
+        promoted=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     print(f"champion: {heir.title}; {where}")
 

@@ -32,6 +32,9 @@ LEADERBOARD = Path("reports/leaderboard.json")
 TIMINGS = Path("reports/timings.json")
 CHAMPION = Path("models/champion")
 VOTE = "_vote"  # after a variant's name
+FIGURES = ["misclassified", "confusion", "calibration"]
+
+Work = Callable[..., None]  # of params and the command's arguments
 
 
 class Variant(NamedTuple):
@@ -52,16 +55,21 @@ class Params(NamedTuple):
     gate: dict[str, Any]  # keyword arguments of selection.gate
 
 
-def run(stage: Callable[..., None], *arguments: str) -> None:
-    """Runs a stage with the command's arguments; what a user can mend ends in one sentence and exit status 1."""
+def run(stage: Work, *arguments: str) -> None:
+    """Runs a stage with the command's arguments."""
     parser = argparse.ArgumentParser(description=stage.__doc__)
     for argument in arguments:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
-    torch.set_num_threads(1)  # in the processes that train, too: a result depends on no number of cores
     end_with_dvc()
+    end_well(stage, **values)
+
+
+def end_well(work: Work, **values: Any) -> None:
+    """Does the work with params.yaml; what a user can mend ends in one sentence and exit status 1."""
+    torch.set_num_threads(1)  # in the processes that train, too: a result depends on no number of cores
     try:
-        stage(read(), **values)
+        work(read(), **values)
     except KeyboardInterrupt:
         sys.exit("interrupted; the next dvc repro goes on from here")
     except (InputError, OSError) as error:
@@ -95,6 +103,21 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 def vote_path(name: str) -> Path:
     """Where the model that votes is kept."""
     return Path(f"models/variants/{name}/vote.safetensors")
+
+
+def model_paths(params: Params, name: str) -> dict[int, Path]:
+    """Where the models of a row are kept, by seed; the one that votes counts as of a seed 0."""
+    return {0: vote_path(name)} if name in params.votes else {seed: model_path(name, seed) for seed in params.seeds}
+
+
+def row_path(name: str) -> Path:
+    """Where a row of the leaderboard is kept."""
+    return Path(f"reports/variants/{name}.json")
+
+
+def figure_path(kind: str, name: str) -> Path:
+    """Where a row's figure is kept."""
+    return Path(f"reports/{kind}/{name}.png")
 
 
 def robustness_path(name: str) -> Path:

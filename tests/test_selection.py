@@ -27,7 +27,11 @@ def test_a_good_model_passes_with_and_without_a_champion():
     ("challenger", "champion", "reason"),
     [
         (GOOD._replace(right=right(range(150))), None, "97.00% is below gate.minimum_accuracy, 98.00%"),
-        (GOOD, right(range(40)), "99.00% may be 0.20% or more below the champion's 99.20%: alone it got 0 images right"),
+        (
+            GOOD,
+            right(range(40)),
+            "99.00% may be 0.20% or more below the champion's 99.20%: alone it got 0 images right",
+        ),
         (GOOD._replace(latency_ms=6.0), None, "latency 6.00 ms is above gate.latency_ms, 5 ms"),
         (GOOD._replace(size_mb=2.0), None, "size 2.00 MB is above gate.size_mb, 1 MB"),
     ],

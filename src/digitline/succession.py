@@ -53,7 +53,9 @@ class Heir(NamedTuple):
         """One line for people."""
         of = "seeds" if "members" in self.card else "seed"
         seeds = ", ".join(map(str, self.card.get("members", [self.card.get("seed", "?")])))
-        return f"{self.card['variant']}, {of} {seeds}, {self.sha256[:16]}, {self.card['val_accuracy']:.2%} on validation"
+        return (
+            f"{self.card['variant']}, {of} {seeds}, {self.sha256[:16]}, {self.card['val_accuracy']:.2%} on validation"
+        )
 
 
 @contextmanager
@@ -98,9 +100,7 @@ def move(
         files.write(draft / "champion" / packing.CARD, packing.card_text(heir.card))
         files.write(draft / DECISION, json.dumps({"sha256": heir.sha256, "entry": entry}).encode())
         name = f"{heir.card['variant']}-seed-{heir.card['seed']}"
-        version = tracking.register(
-            store, heir.model, heir.card, name=name, examples=examples, description=heir.title
-        )
+        version = tracking.register(store, heir.model, heir.card, name=name, examples=examples, description=heir.title)
         lineage = {"mlflow_version": version.number, "mlflow_run": version.run, **labels}
         tag = packing.bento(draft / "champion", **lineage)
     except BaseException:

@@ -36,6 +36,7 @@ from mlflow.entities import (
     Metric,
     Param,
     Run,
+    ViewType,
 )
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
@@ -520,9 +521,28 @@ def find(store: Store, content: str) -> Run | None:
     return next(iter(search(store, f"tags.sha256 = '{content}' and attributes.status = 'FINISHED'")), None)
 
 
-def search(store: Store, condition: str) -> list[Run]:
+def search(store: Store, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
     """The runs for which the condition holds, newest first."""
-    return store.client.search_runs([store.experiment], condition, order_by=["attributes.start_time DESC"])
+    return store.client.search_runs([store.experiment], condition, view, order_by=["attributes.start_time DESC"])
+
+
+@answering()
+def knows(store: Store, digests: Iterable[str]) -> bool:
+    """Whether the store has, or had until a user deleted it, the evaluated run of a variant with these models."""
+    found = search(store, f"tags.sha256 = '{family(digests)}' and tags.level = 'variant'", ViewType.ALL)
+    return any("val_accuracy" in run.data.metrics for run in found)
+
+
+@answering()
+def found(store: Store, digest: str) -> dict[str, str]:
+    """What the store has of a model: its version in the registry, its run, and the code of that."""
+    versions_of, runs = versions(store, digest), search(store, f"tags.sha256 = '{digest}' and tags.level = 'seed'")
+    return {
+        **{"version": f"{REGISTERED} {one.version}" for one in versions_of},
+        **{"run": f"{run.info.run_id} {run.info.run_name}" for run in runs[:1]},
+        **{"commit": run.data.tags.get("mlflow.source.git.commit", "") for run in runs[:1]},
+        **{"code changed since": run.data.tags.get("git.changed", "") for run in runs[:1]},
+    }
 
 
 def logged(store: Store, digest: str) -> LoggedModel | None:

@@ -1,0 +1,61 @@
+"""Fills MLflow from the files: what the stages that DVC skipped, in a clone that pulled, would have logged."""
+
+from pathlib import Path
+
+from digitline import checkpoint, data, leaderboard, succession, tracking
+from digitline.training import Epoch
+from pipeline import promote, stage
+
+
+def runs(params: stage.Params) -> None:
+    """Logs each row's runs unless MLflow knows them, and the champion where MLflow has none."""
+    store = stage.store(params)
+    for name in [*params.variants, *params.votes]:
+        row = stage.read_json(stage.row_path(name))
+        missing = absent(params, name, row)
+        if missing:
+            print(f"{name}: {missing} is not the model of {stage.row_path(name)}; dvc pull or dvc repro brings it")
+        elif not tracking.knows(store, [run["sha256"] for run in row["runs"]]):
+            log(params, store, name)
+            print(f"{name}: logged from the files")
+    with succession.alone(promote.PLACES, store):
+        champion = succession.present(promote.PLACES)
+        if champion and not tracking.champion(store):
+            promote.crown(params, store, champion, None)
+
+
+def absent(params: stage.Params, name: str, row: leaderboard.Row) -> Path | None:
+    """The first model of a row that is not here, or not the one that was evaluated."""
+    digests = {run["seed"]: run["sha256"] for run in row["runs"]}
+    paths = stage.model_paths(params, name)
+    return next((p for s, p in paths.items() if not p.exists() or checkpoint.digest(p) != digests.get(s)), None)
+
+
+def log(params: stage.Params, store: tracking.Store, name: str) -> None:
+    """Logs a row: its models, their measures and figures, and the training where MLflow has not seen it."""
+    row = stage.read_json(stage.row_path(name))
+    votes = name in params.votes
+    tracking.evaluate(
+        store,
+        stage.tracked(params, name, params.seeds if votes else []),
+        models=stage.model_paths(params, name),
+        curves={0: []} if votes else curves(name),
+        metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in row["runs"]},
+        robustness=[(family, float(level), float(value)) for family, level, value in table(name)],
+        examples=data.load(stage.DATASET).test.images[:4],
+        figures=[stage.figure_path(kind, name) for kind in stage.FIGURES],
+    )
+
+
+def table(name: str) -> list[list[str]]:
+    """A row's accuracies on changed images."""
+    return stage.read_csv(stage.robustness_path(name))
+
+
+def curves(variant: str) -> dict[int, list[Epoch]]:
+    """The epochs of each seed, as train wrote them."""
+    epochs: dict[int, list[Epoch]] = {}
+    for seed, number, *measures in stage.read_csv(stage.curves_path(variant)):
+        train_loss, val_loss, val_accuracy = map(float, measures)
+        epochs.setdefault(int(seed), []).append(Epoch(int(number), train_loss, val_loss, val_accuracy, seconds=0))
+    return epochs
