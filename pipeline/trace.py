@@ -38,7 +38,7 @@ def back(params: stage.Params, sha256: str, origin: lineage.Origin | None, entri
     show("model", {"sha256": sha256, **{key: run[key] for key in keys if key in run}})
     show("ledger", {entry["when"]: moved(entry, sha256) for entry in entries if sha256 in (entry["from"], entry["to"])})
     show("bentoml", {"bentos": packing.bentos(sha256), **packing.labels(sha256)})
-    show("mlflow", tracking.found(stage.store(params), sha256))
+    show("mlflow", tracking.trace(stage.store(params), sha256))
     if not origin:
         show("commit", {"": "no leaderboard of this repository's history has the model"})
         return

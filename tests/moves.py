@@ -53,6 +53,8 @@ def prepare() -> None:
 def killed(number: int) -> Callable[[], None]:
     """The move to B, until just before an effect of that number."""
 
+    left = number
+
     def before(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal left
         if event in EFFECTS or (event == "open" and str(arguments[1])[0] in "wax"):
@@ -64,7 +66,6 @@ def killed(number: int) -> Callable[[], None]:
         sys.addaudithook(before)
         move("B")
 
-    left = number
     return moved
 
 

@@ -51,11 +51,9 @@ class Heir(NamedTuple):
     @property
     def title(self) -> str:
         """One line for people."""
-        of = "seeds" if "members" in self.card else "seed"
-        seeds = ", ".join(map(str, self.card.get("members", [self.card.get("seed", "?")])))
-        return (
-            f"{self.card['variant']}, {of} {seeds}, {self.sha256[:16]}, {self.card['val_accuracy']:.2%} on validation"
-        )
+        card, of = self.card, "seeds" if "members" in self.card else "seed"
+        seeds = ", ".join(map(str, card.get("members", [card["seed"]])))
+        return f"{card['variant']}, {of} {seeds}, {self.sha256[:16]}, {card['val_accuracy']:.2%} on validation"
 
 
 @contextmanager

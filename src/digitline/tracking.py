@@ -534,15 +534,16 @@ def knows(store: Store, digests: Iterable[str]) -> bool:
 
 
 @answering()
-def found(store: Store, digest: str) -> dict[str, str]:
+def trace(store: Store, digest: str) -> dict[str, str]:
     """What the store has of a model: its version in the registry, its run, and the code of that."""
-    versions_of, runs = versions(store, digest), search(store, f"tags.sha256 = '{digest}' and tags.level = 'seed'")
-    return {
-        **{"version": f"{REGISTERED} {one.version}" for one in versions_of},
-        **{"run": f"{run.info.run_id} {run.info.run_name}" for run in runs[:1]},
-        **{"commit": run.data.tags.get("mlflow.source.git.commit", "") for run in runs[:1]},
-        **{"code changed since": run.data.tags.get("git.changed", "") for run in runs[:1]},
-    }
+    told = {}
+    for registered in versions(store, digest):
+        told["version"] = f"{REGISTERED} {registered.version}"
+    for run in search(store, f"tags.sha256 = '{digest}' and tags.level = 'seed'")[:1]:
+        told["run"] = f"{run.info.run_id}, {run.info.run_name}"
+        told["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
+        told["code changed since"] = run.data.tags.get("git.changed", "")
+    return told
 
 
 def logged(store: Store, digest: str) -> LoggedModel | None:
