@@ -19,6 +19,7 @@ help:  ## what there is
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
+	@digitline runs
 	@python -m pipeline.leaderboard
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
@@ -44,6 +45,7 @@ format: $(STAMP)  ## code and the DAG's picture, brought in order
 	@python scripts/dag.py
 
 ui: $(STAMP)  ## MLflow on port 5000
+	@digitline runs
 	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
 
 serve: $(STAMP)  ## the champion on port 3000
@@ -55,8 +57,8 @@ plots: $(STAMP)  ## DVC's plots, as one page
 difference: $(STAMP)  ## parameters and metrics against the last commit, or against BASE=...
 	@sh scripts/difference.sh
 
-verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock
-	@sh scripts/verify.sh
+verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock; ARGS=--tolerance=0.01
+	@python -m scripts.verify $(ARGS)
 
 record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
 	@python scripts/record.py record
@@ -69,7 +71,7 @@ bench: $(STAMP)  ## training against the usual script and the processor's floor,
 	@python -m scripts.bench
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
-	@pip-compile --quiet $(ARGS) --extra dev --allow-unsafe --strip-extras --no-annotate --no-header \
+	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	@{ echo '# By make lock. Without +cpu and the like: each machine takes the build of torch that its index offers.'; \
 		sed -e '/^#/d' -e '/^$$/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock

@@ -170,6 +170,8 @@ def note_timings(variant: str, **figures: Any) -> None:
 
 def read(path: Path = Path("params.yaml")) -> Params:
     """Reads and checks all of params.yaml, so that a slip in any section ends the first stage, not the last."""
+    if not path.exists():
+        raise InputError(f"there is no {path} here; digitline and the stages work in the root of a checkout")
     try:
         tree = YAML(typ="safe").load(path)
     except YAMLError as error:

@@ -12,6 +12,12 @@ from pipeline import promote, stage
 from pipeline.promote import PLACES
 
 SECONDS = 2  # for a server to answer
+MENDS = {  # what brings a place back into step
+    "ledger": "dvc pull brings the champion that it names, digitline promote writes down the one that is here",
+    "mlflow": "digitline status --mend",
+    "bentoml": "digitline status --mend",
+    "serves": "serve anew",
+}
 
 
 class Place(NamedTuple):
@@ -40,12 +46,9 @@ def status(params: stage.Params, *, url: str, mend: bool) -> None:
         print(f"{place.name:12}{(place.sha256 or 'none')[:16]}{place.words}{differs}")
     if PLACES.moving.exists():
         raise InputError("a promotion or rollback was cut short; digitline status --mend completes it")
-    apart = [place.name for place in places if place.sha256 != sha256]
+    apart = [f"{place.name} ({MENDS[place.name]})" for place in places if place.sha256 != sha256]
     if apart:
-        ways = "digitline status --mend lets MLflow and BentoML follow models/champion, dvc pull or dvc checkout brings"
-        raise InputError(
-            f"not the champion of {PLACES.champion}: {', '.join(apart)}; {ways} the ledger's, a restart the server's"
-        )
+        raise InputError(f"{PLACES.champion} has another champion than {', '.join(apart)}")
 
 
 def put_right(params: stage.Params) -> None:

@@ -13,7 +13,7 @@ from pipeline.promote import PLACES, VALIDATION
 PARAMS = "params.yaml"
 
 
-def trace(params: stage.Params, subject: str) -> None:
+def trace(params: stage.Params, *, subject: str) -> None:
     """Prints where a model comes from, or where a data set went."""
     digest, labels = lineage.named(subject)
     records = lineage.history(Path(), str(stage.LEADERBOARD), str(VALIDATION))
