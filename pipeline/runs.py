@@ -11,11 +11,10 @@ def runs(params: stage.Params) -> None:
     """Logs each row's runs unless MLflow knows them, and the champion where MLflow has none."""
     store = stage.store(params)
     for name in [*params.variants, *params.votes]:
-        row = stage.read_json(stage.row_path(name))
-        missing = absent(params, name, row)
+        missing = absent(params, name)
         if missing:
-            print(f"{name}: {missing} is not the model of {stage.row_path(name)}; dvc pull or dvc repro brings it")
-        elif not tracking.knows(store, [run["sha256"] for run in row["runs"]]):
+            print(f"{name}: {missing} is not there, or not as it was evaluated; dvc pull or dvc repro brings it")
+        elif not tracking.knows(store, map(checkpoint.digest, stage.model_paths(params, name).values())):
             log(params, store, name)
             print(f"{name}: logged from the files")
     with succession.alone(promote.PLACES, store):
@@ -24,11 +23,13 @@ def runs(params: stage.Params) -> None:
             promote.crown(params, store, champion, None)
 
 
-def absent(params: stage.Params, name: str, row: leaderboard.Row) -> Path | None:
-    """The first model of a row that is not here, or not the one that was evaluated."""
-    digests = {run["seed"]: run["sha256"] for run in row["runs"]}
-    paths = stage.model_paths(params, name)
-    return next((p for s, p in paths.items() if not p.exists() or checkpoint.digest(p) != digests.get(s)), None)
+def absent(params: stage.Params, name: str) -> Path | None:
+    """The row, or the first of its models, that is not here or not the one that was evaluated."""
+    row, paths = stage.row_path(name), stage.model_paths(params, name)
+    if not row.exists():
+        return row
+    digests = {run["seed"]: run["sha256"] for run in stage.read_json(row)["runs"]}
+    return next((p for seed, p in paths.items() if not p.exists() or checkpoint.digest(p) != digests.get(seed)), None)
 
 
 def log(params: stage.Params, store: tracking.Store, name: str) -> None:

@@ -43,8 +43,8 @@ def canonical(name: str) -> str:
 def pins() -> dict[str, str]:
     """Versions by name, of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pairs = [line.split("==") for line in project["dependencies"] + project["optional-dependencies"]["dev"]]
-    return {canonical(name): version for name, version in pairs}
+    lines = sum(project["optional-dependencies"].values(), project["dependencies"])
+    return {canonical(name.partition("[")[0]): version for name, version in (line.split("==") for line in lines)}
 
 
 def targets() -> set[str]:

@@ -244,6 +244,26 @@ def test_a_store_that_knows_nothing_is_filled_from_the_files(store: Store, study
     assert [point.value for point in points] == [epoch.val_accuracy for epoch in study.curves[1]]
 
 
+def test_a_store_knows_a_variant_once_it_is_evaluated_even_if_it_was_deleted(store: Store, study: Study) -> None:
+    digests = [checkpoint.digest(path) for path in study.models.values()]
+    train(store, study)
+    assert not tracking.knows(store, digests)
+    evaluate(store, study)
+    assert tracking.knows(store, digests)
+    store.client.delete_run(runs_of(store)["small"].info.run_id)
+    assert tracking.knows(store, digests)
+    assert not tracking.knows(store, digests[:1])
+
+
+def test_a_model_is_traced_to_its_run_its_version_and_its_commit(store: Store, study: Study) -> None:
+    evaluate(store, study)
+    promote(store, study, 2)
+    run = runs_of(store)["small · seed 2"]
+    told = tracking.trace(store, checkpoint.digest(study.models[2]))
+    assert (told["version"], told["run"]) == ("digitline 1", f"{run.info.run_id}, small · seed 2")
+    assert tracking.trace(store, "0" * 64) == {}
+
+
 def test_a_run_deleted_in_mlflow_stays_deleted(store: Store, study: Study) -> None:
     train(store, study)
     store.client.delete_run(runs_of(store)["small · seed 1"].info.run_id)
