@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from digitline import ledger, packing, succession, tracking
 from digitline.errors import InputError
@@ -111,6 +112,7 @@ def apart(work: Callable[[], None]) -> int:
 
 
 def main() -> None:
+    torch.set_num_threads(1)  # those of a process do not outlive its fork
     for folder, begin in ((Path("another").absolute(), prepare), (WORLD, lambda: apart(prepare))):
         folder.mkdir(exist_ok=True)  # the other one is for this process, which so has done once what it forks to do
         os.chdir(folder)
