@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from digitline import checkpoint, data, leaderboard, succession, tracking
+from digitline import checkpoint, data, leaderboard, tracking
 from digitline.training import Epoch
-from pipeline import promote, stage
+from pipeline import stage
 
 
 def runs(params: stage.Params) -> None:
@@ -17,6 +17,10 @@ def runs(params: stage.Params) -> None:
         elif not tracking.knows(store, map(checkpoint.digest, stage.model_paths(params, name).values())):
             log(params, store, name)
             print(f"{name}: logged from the files")
+
+    from digitline import succession  # and with it BentoML, which evaluate, which logs by this module, can do without
+    from pipeline import promote
+
     with succession.alone(promote.PLACES, store):
         champion = succession.present(promote.PLACES)
         if champion and not tracking.champion(store):
@@ -35,22 +39,17 @@ def absent(params: stage.Params, name: str) -> Path | None:
 def log(params: stage.Params, store: tracking.Store, name: str) -> None:
     """Logs a row: its models, their measures and figures, and the training where MLflow has not seen it."""
     row = stage.read_json(stage.row_path(name))
-    votes = name in params.votes
+    votes, changed = name in params.votes, stage.read_csv(stage.robustness_path(name))
     tracking.evaluate(
         store,
         stage.tracked(params, name, params.seeds if votes else []),
         models=stage.model_paths(params, name),
         curves={0: []} if votes else curves(name),
         metrics={run["seed"]: {key: run[key] for key in leaderboard.MEASURED} for run in row["runs"]},
-        robustness=[(family, float(level), float(value)) for family, level, value in table(name)],
+        robustness=[(family, float(level), float(value)) for family, level, value in changed],
         examples=data.load(stage.DATASET).test.images[:4],
         figures=[stage.figure_path(kind, name) for kind in stage.FIGURES],
     )
-
-
-def table(name: str) -> list[list[str]]:
-    """A row's accuracies on changed images."""
-    return stage.read_csv(stage.robustness_path(name))
 
 
 def curves(variant: str) -> dict[int, list[Epoch]]:

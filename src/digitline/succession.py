@@ -78,9 +78,9 @@ def present(places: Places) -> Heir | None:
 def former(sha256: str, store: tracking.Store, folder: Path) -> Heir:
     """A model that was champion, from BentoML's store, or else from MLflow's registry into the folder."""
     kept = packing.kept(sha256) or tracking.download(store, sha256, folder)
-    if not kept:
+    if not kept or packing.verified(kept)["sha256"] != sha256:
         raise InputError(f"the model {sha256[:16]} is neither in BentoML's store nor in MLflow's registry")
-    return Heir(kept / packing.MODEL, packing.verified(kept))
+    return Heir(kept / packing.MODEL, packing.read_card(kept))
 
 
 def move(
