@@ -81,8 +81,8 @@ def test_each_layer_s_maps_follow_from_those_before_and_the_last_are_the_logits(
     model = request.getfixturevalue(network)
     for layer in model.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):  # as after training: no mean of 0, no scale of 1
-            layer.running_mean.normal_()
-            layer.running_var.uniform_(0.5, 2)
+            layer.get_buffer("running_mean").normal_()
+            layer.get_buffer("running_var").uniform_(0.5, 2)
             layer.weight.data.uniform_(-1, 2)
     found = insight.layers(model, IMAGE)
     for before, layer in pairwise(found):
@@ -94,6 +94,7 @@ def test_each_layer_s_maps_follow_from_those_before_and_the_last_are_the_logits(
 def test_a_network_without_convolutions_has_neurons_that_see_the_whole_image():
     found = insight.layers(models.build(network="plain", filters=[], hidden=8, classes=10).eval(), IMAGE)
     assert [layer.name for layer in found] == ["image", "neurons 1", "Sigmoid 1", "output"]
+    assert found[1].filters is not None
     assert found[1].filters.shape == (8, 1, 28, 28)
 
 
