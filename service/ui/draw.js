@@ -64,7 +64,7 @@ export function grid(values, side, { strongest, mark = -1, label }) {
   canvas.setAttribute("aria-label", label);
   const pen = canvas.getContext("2d");
   pen.scale(sharp, sharp);
-  Object.assign(pen, { font: `${cell > 30 ? 12 : 10.5}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle" });
+  Object.assign(pen, { font: `${cell > 26 ? 12 : 10}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle" });
   const gap = cell > 20 ? 1 : 0;
   values.forEach((value, place) => {
     const [x, y] = [(place % side) * cell, Math.floor(place / side) * cell];

@@ -39,7 +39,7 @@ export class Layers {
 
   row(layer, index, layers) {
     const element = Object.assign(document.createElement("div"), { className: "layer" });
-    element.innerHTML = '<div><h3></h3><p></p></div><div class="maps"><canvas tabindex="0" role="img"></canvas></div>';
+    element.innerHTML = '<div><h3></h3><p></p></div><div class="maps"><canvas width="1" height="1" tabindex="0" role="img"></canvas></div>';
     if (layer.filters?.shape[1] === 1) element.insertAdjacentHTML("beforeend", '<p>Its filters: one a map, the same at every place.</p><canvas class="filters" role="img" aria-label="The filters"></canvas>');
     const canvas = element.querySelector("canvas"), row = { layer, index, element, canvas, atlas: document.createElement("canvas") };
     element.querySelector("h3").textContent = layer.name;
@@ -65,6 +65,8 @@ export class Layers {
 
   clear() {
     for (const row of this.rows) { row.maps = null; this.draw(row); }
+    this.tile.remove();
+    this.unit.remove();
     this.field.hidden = true;
   }
 

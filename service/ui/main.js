@@ -13,7 +13,7 @@ const study = new Study();
 const network = await load("network");
 const closeup = new CloseUp(network.members), correction = new Correction(network);
 const layers = new Layers(get("layers"), get("field"), (...unit) => closeup.show(...unit));
-let busy = false, again = false;
+let busy = false, again = false, longer;
 
 pad.onchange = ask;
 closeup.onslide = (...unit) => layers.tell(...unit);
@@ -29,15 +29,18 @@ addEventListener("keydown", (event) => {
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); pad.undo(); }
 });
 
-// One question at a time; what was drawn meanwhile is asked next. What takes longer waits until the pen rests.
+// One question at a time; what was drawn meanwhile is asked next. What takes longer waits until the pen rests, and gives
+// way as soon as it moves on.
 async function ask() {
+  longer?.abort();
   if (busy) { again = true; return; }
   if (pad.blank) { nothing(); return; }
   busy = true;
   document.body.ariaBusy = "true";
   try {
     const picture = pad.picture(), answer = await send(picture, "?brief");
-    if (answer && !again) await rest(await send(picture, ""));
+    longer = new AbortController();
+    if (answer && !again) rest(await send(picture, "", longer.signal));
   } finally {
     busy = false;
     document.body.ariaBusy = "false";
@@ -46,10 +49,10 @@ async function ask() {
 }
 
 // Answers a picture; with nothing where there is no answer, which is told.
-async function send(picture, query) {
+async function send(picture, query, signal) {
   const began = performance.now();
   try {
-    const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": "image/png" } });
+    const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": "image/png" }, signal });
     const answer = await response.json();
     if (!response.ok) { nothing(); showTrouble(answer.error); return null; }
     showAnswer(answer);
@@ -57,6 +60,7 @@ async function send(picture, query) {
     if (query) get("took").textContent = `Answered in ${Math.round(performance.now() - began)} ms.`;
     return answer;
   } catch (error) {
+    if (signal?.aborted) return null;
     if (!(error instanceof TypeError)) throw error;
     nothing();
     showTrouble("The service does not answer.");

@@ -5,7 +5,7 @@ export class Pad {
   constructor(canvas) {
     this.canvas = canvas;
     this.cursor = canvas.nextElementSibling;
-    this.pen = canvas.getContext("2d");
+    this.pen = canvas.getContext("2d", { willReadFrequently: true });
     this.width = 22;
     this.strokes = [];
     this.under = null;
