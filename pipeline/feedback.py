@@ -45,11 +45,8 @@ def line(one: Correction, why: str | None) -> list[str]:
 
 def sheet(corrections: list[Correction]) -> bytes:
     """The first 60 of them as a picture: what each shows, and what the model had answered."""
-    images, shown, answers = (
-        np.stack([one.image for one in corrections]),
-        np.array([one.label or "none" for one in corrections]),
-        np.array([one.answer for one in corrections]),
-    )
+    images = np.stack([one.image for one in corrections])
+    shown, answers = np.array([(one.label or "none", one.answer) for one in corrections]).T
     return figures.misclassified(images, shown, answers, f"{len(corrections)} corrections (shows → was taken for)")
 
 

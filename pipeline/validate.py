@@ -34,10 +34,10 @@ def validate(params: Params) -> None:
     for finding in failed:
         if finding.name not in critical:
             print(f"warning: {told(finding)}", file=sys.stderr)
-    if any(feedback.reasons(data.corrections(DATASET), dataset, classes=params.classes, **params.bounds)):
-        raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
     if critical:
         raise InputError(f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {DOCS})")
+    if any(feedback.reasons(data.corrections(DATASET), dataset, classes=params.classes, **params.bounds)):
+        raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
 
 
 def told(finding: checks.Finding) -> str:

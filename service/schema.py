@@ -30,7 +30,7 @@ REFUSALS = [
 CLOSED = [
     ("403", "The request is not from this service's page"),
     ("404", "This service keeps no corrections"),
-    ("409", "This service keeps as many as it may"),
+    ("409", "It cannot be kept: there are as many as may be, or what is there is damaged"),
 ]
 EXPECTED = [
     f"a list of 1 to {MAX_IMAGES} images",

@@ -115,7 +115,7 @@ def test_the_close_up_s_numbers_add_up_to_what_the_model_computes(shown: Shown, 
     layers = insight.layers(model, image(page))
     for index, layer in enumerate(layers):
         page.locator(".maps canvas").nth(index).hover(position={"x": 14, "y": 12})
-        place = [int(number) - 1 for number in re.findall(r"(?:map|row|column) (\d+)", which(page))]
+        place = [int(number) - 1 for number in re.findall(r"(?:map|unit|row|column) (\d+)", which(page))]
         maps = layer.maps if len(layer.maps) > 1 else layer.maps[0]
         value = maps[tuple(place)].item() if maps.shape[-1] > 1 else maps[place[0], 0, 0].item()
         sentence = minus(page.locator("#work .said").first.text_content())

@@ -27,12 +27,17 @@ export class CloseUp {
     if (this.sliding && !this.moving) this.stop();
     const { index, channel, top, left } = chosen, { layer, maps } = rows[index], [channels, height, width] = maps.shape;
     get("closeup").hidden = false;
-    get("which").textContent = [layer.name, channels > 1 && `map ${channel + 1} of ${channels}`, width > 1 && `row ${top + 1}, column ${left + 1}`].filter(Boolean).join(", ");
+    get("which").textContent = [
+      layer.name,
+      channels > 1 && `${width > 1 ? "map" : "unit"} ${channel + 1} of ${channels}`,
+      width > 1 && `row ${top + 1}, column ${left + 1}`,
+    ].filter(Boolean).join(", ");
     const value = maps.values[(channel * height + top) * width + left];
     const unit = { rows, index, layer, channel, value, patches: index ? patches(rows, chosen) : [] };
     const parts = (TOLD[kind(layer)] ?? TOLD.activation)(unit, this.members);
     get("work").replaceChildren(...parts);
     get("slide").hidden = width < 3 || !index;
+    get("ways").hidden = index > 0 && rows[index - 1].maps.shape[1] === 1;
     this.draw(rows, chosen, unit);
   }
 
@@ -77,7 +82,7 @@ const TOLD = {
   neurons: (unit) => [...sum(unit), note("No sharing here: each neuron has weights of its own for every unit of the layer before.")],
   output: (unit, members) => [
     ...sum(unit),
-    said(`as a probability: e^${short(unit.value)} of the sum of all classes' = ${percent(softmax(unit))}`),
+    said(`softmax: e to the ${short(unit.value)}, divided by the same of all classes = ${percent(softmax(unit))}`),
     note(members > 1 ? `This network's own. The answer above is the mean of ${members} networks, of which this is the first.` : "The ten sums become probabilities: the answer above."),
   ],
   pooling: (unit) => [...strongest(unit), note("A quarter of the numbers goes on. A feature that moves by a pixel mostly stays in its 2×2: the result hardly changes.")],

@@ -76,7 +76,7 @@ export class Layers {
     if (!maps) { canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); return; }
     const [channels, height, width] = maps.shape, room = canvas.parentElement.clientWidth;
     const small = room < 500, wanted = (small ? 24 : 32) + Math.min(width, 12);
-    if (width === 1) row.side = layer.name === "output" ? 30 : 18;
+    if (width === 1) row.side = layer.name === "output" ? (small ? 27 : 30) : 18;
     else row.side = width > 20 ? (small ? 36 : 48) : width * Math.floor(wanted / width);
     row.columns = Math.max(1, Math.min(channels, Math.floor((room + GAP) / (row.side + GAP))));
     this.tiles(row, canvas, maps);

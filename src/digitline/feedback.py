@@ -122,7 +122,8 @@ def reasons(part: Part, dataset: Dataset, *, classes: list[str], **bounds: Any) 
         table, held = features(part, dataset), rules(classes=classes, **bounds)
         for rule, finding in zip(held, checks.validate(table, held, rows=len(told)).findings, strict=True):
             for row in finding.rows:
-                told[row].append(f"{rule.name} {table[rule.options['column']][row]:.4g}, expected {rule.expected}")
+                value, expected = table[rule.options["column"]][row], rule.expected.removesuffix(" in all images")
+                told[row].append(f"{rule.name} {value:.4g}, expected {expected}")
     return told
 
 
