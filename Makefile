@@ -13,7 +13,7 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve plots difference verify record bench lock
+.PHONY: help run setup test lint format ui serve feedback plots difference verify record bench trials lock
 help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
@@ -51,6 +51,11 @@ ui: $(STAMP)  ## MLflow on port 5000
 serve: $(STAMP)  ## the champion on port 3000
 	@bentoml serve
 
+feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained with it
+	@dvc repro --quiet fetch
+	@corrections=$$(python -m pipeline.feedback) && dvc exp run --set-param "feedback=$$corrections"
+	@printf '\nHeld against the rest: dvc exp show. As before: git checkout . && dvc checkout\n'
+
 plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show
 
@@ -69,6 +74,9 @@ record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports
 bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
 	@dvc repro fetch
 	@python -m scripts.bench
+
+trials: $(STAMP)  ## the champion, tried with sheets of paper, letters and scribbles, into reports/trials.json
+	@python -m scripts.trials
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # MLflow takes a second to import: the processes that train a
     from digitline import tracking
 
 DATASET = Path("data/dataset.safetensors")
+FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, as make feedback leaves them
 LEADERBOARD = Path("reports/leaderboard.json")
 TIMINGS = Path("reports/timings.json")
 CHAMPION = Path("models/champion")
@@ -47,6 +48,7 @@ class Params(NamedTuple):
     classes: list[str]
     source: dict[str, Any]  # keyword arguments of sources.fetch
     bounds: dict[str, Any]  # keyword arguments of checks.expectations
+    feedback: str | None  # the SHA-256 of corrections to train with
     split: dict[str, Any]  # keyword arguments of data.split
     seeds: list[int]
     variants: dict[str, Variant]
@@ -91,6 +93,7 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 
     dataset, variant = data.load(DATASET), params.variants[name.removesuffix(VOTE) if members else name]
     training, validation = data.split(dataset.train, **params.split)
+    training = data.joined(training, data.corrections(DATASET))
     parts = {"training": training, "validation": validation, "test": dataset.test}
     of_data = [tracking.Data(context, params.dataset, part, str(DATASET)) for context, part in parts.items()]
     model = models.build(**variant.model, classes=len(params.classes))
@@ -184,6 +187,7 @@ def sections(
     *,
     dataset: str,
     datasets: dict[str, Any],
+    feedback: sources.Sha256 | None,
     split: dict[str, Any],
     seeds: Annotated[list[int], Field(min_length=1)],
     recipe: dict[str, Any],
@@ -205,6 +209,7 @@ def sections(
         classes=classes,
         source=check(f"datasets.{dataset}", sources.fetch, entry, name=dataset),
         bounds=bounds,
+        feedback=feedback,
         split=check("split", data.split, split),
         seeds=seeds,
         variants=trained,

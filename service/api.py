@@ -19,7 +19,7 @@ from starlette.types import Message
 
 from digitline import drawing
 from digitline.errors import InputError
-from service import schema
+from service import feedback, schema
 from service.champion import Champion, Study
 
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
@@ -70,36 +70,55 @@ def classification(champion: Champion, data: bytes) -> schema.Classification:
 
 
 async def explain(request: Request) -> Response:
-    """A picture as for classify; the answer has what each layer sees besides."""
-    return await answer(request, explanation, await picture(request))
+    """A picture as for classify; the answer has what each layer sees besides, and unless it is to be brief, why."""
+    work = partial(explanation, "brief" in request.query_params)
+    return await answer(request, work, await picture(request))
 
 
-def explanation(champion: Champion, data: bytes) -> schema.Explanation:
+def explanation(brief: bool, champion: Champion, data: bytes) -> schema.Explanation:
     found = classification(champion, data)
     image = np.array(found.image, np.uint8)
     layers = [
-        schema.Seen(name=layer.name, **layer.field._asdict(), maps=schema.packed(layer.maps))
+        schema.Seen(name=layer.name, **layer.field._asdict(), window=layer.window, maps=schema.packed(layer.maps))
         for layer in champion.layers(image)
     ]
-    evidence = champion.evidence(image, found.digit).round(3).tolist()
+    evidence = None if brief else champion.evidence(image, found.digit).round(3).tolist()
     return schema.Explanation(**found.model_dump(), layers=layers, evidence=evidence)
 
 
 async def network(request: Request) -> Response:
     """What of the layers is the same for every image."""
-    return await answer(request, architecture, b"")
+    return await answer(request, partial(architecture, feedback.folder() is not None), b"")
 
 
-def architecture(champion: Champion, _: bytes) -> schema.Network:
+def architecture(corrections: bool, champion: Champion, _: bytes) -> schema.Network:
     layers = [
         schema.Filters(
             name=layer.name,
             **layer.field._asdict(),
+            window=layer.window,
             filters=None if layer.filters is None else schema.packed(layer.filters),
+            bias=None if layer.bias is None else layer.bias.tolist(),
+            scale=None if layer.scale is None else layer.scale.tolist(),
         )
         for layer in champion.layers(np.zeros((drawing.SIDE, drawing.SIDE), np.uint8))
     ]
-    return schema.Network(model=champion.sha256, classes=champion.classes, layers=layers)
+    return schema.Network(
+        model=champion.sha256,
+        classes=champion.classes,
+        members=len(champion.lineage.get("members", [0])),
+        corrections=corrections,
+        layers=layers,
+    )
+
+
+async def correct(request: Request) -> Response:
+    """What an image of 28x28, as bytes, shows in truth."""
+    place = feedback.admitted(request)
+    if media(request) != schema.RAW:
+        raise unsupported(request, schema.RAW)
+    name = feedback.label(request, request.app.state.champion.classes)
+    return await answer(request, partial(feedback.keep, place, name), await body(request, drawing.SIDE**2))
 
 
 async def compare(request: Request) -> Response:
@@ -243,6 +262,7 @@ app = Starlette(
         Route("/compare", compare, methods=["POST"]),
         Route("/network", network),
         Route("/lineage", lineage),
+        Route("/feedback", correct, methods=["POST"]),
         Route("/docs.json", document),
         Route("/", page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),

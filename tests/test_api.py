@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from prometheus_client import REGISTRY
 from scipy.special import softmax
 from starlette.testclient import TestClient
@@ -150,18 +151,34 @@ def test_an_explanation_holds_the_answer_and_what_each_layer_sees(client: TestCl
     layers = insight.layers(model, image)
     assert [each.name for each in explained.layers] == [layer.name for layer in layers]
     for each, layer in zip(explained.layers, layers, strict=True):
-        steps = np.frombuffer(base64.b64decode(each.maps.data), np.uint8).reshape(each.maps.shape)
-        maps = each.maps.low + (each.maps.high - each.maps.low) * steps / 255.0
-        np.testing.assert_allclose(maps, layer.maps, atol=(each.maps.high - each.maps.low) / 509)
+        np.testing.assert_allclose(unpacked(each.maps), layer.maps, atol=(each.maps.high - each.maps.low) / 130_000)
     evidence = insight.evidence(model, image, CLASSES.index(explained.digit))
-    np.testing.assert_allclose(explained.evidence, evidence, atol=1e-3)
+    np.testing.assert_allclose(np.array(explained.evidence), evidence, atol=1e-3)
+
+
+def unpacked(maps: schema.Map) -> Any:
+    steps = np.frombuffer(base64.b64decode(maps.data), "<u2").reshape(maps.shape)
+    return maps.low + (maps.high - maps.low) * steps / 65535
+
+
+def test_a_brief_explanation_leaves_out_the_evidence_alone(client: TestClient, digits: Dataset) -> None:
+    data = {"content": picture(digits.test.images[0]), "headers": {"Content-Type": "image/png"}}
+    whole, brief = (client.post(f"/explain{query}", **data).json() for query in ("", "?brief"))
+    assert brief == {**whole, "evidence": None}
+    assert whole["evidence"] is not None
 
 
 def test_the_network_is_described_with_its_filters(client: TestClient) -> None:
-    first, pooling, *_ = schema.Network.model_validate(client.get("/network").json()).layers
+    network = schema.Network.model_validate(client.get("/network").json())
+    _, first, pooling, *_ = network.layers
+    assert network.members == 1
     assert (first.name, first.size, first.step, first.start) == ("convolution 1", 5, 1, 0)
     assert first.filters is not None
     assert first.filters.shape == [4, 1, 5, 5]
+    [convolution] = [each for each in api.app.state.champion.model.modules() if isinstance(each, torch.nn.Conv2d)]
+    np.testing.assert_allclose(unpacked(first.filters), convolution.weight.detach().numpy(), atol=1e-4)
+    assert convolution.bias is not None
+    assert first.bias == pytest.approx(convolution.bias.tolist())
     assert pooling.filters is None
 
 
@@ -363,8 +380,10 @@ def test_beyond_its_capacity_the_service_refuses_at_once(client: TestClient, mon
 
 def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
     document = client.get("/docs.json").json()
+    usual = {"200", "400", "408", "413", "415", "500", "503"}
     for path in ("/predict", "/classify", "/explain", "/compare"):
-        assert set(document["paths"][path]["post"]["responses"]) == {"200", "400", "408", "413", "415", "500", "503"}
+        assert set(document["paths"][path]["post"]["responses"]) == usual
+    assert set(document["paths"]["/feedback"]["post"]["responses"]) == usual | {"403", "404", "409"}
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
     assert named == set(document["components"]["schemas"])
