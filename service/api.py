@@ -20,7 +20,7 @@ from starlette.types import Message
 
 from digitline import drawing
 from digitline.errors import InputError
-from service import exchange, metrics, schema
+from service import metrics, schema
 from service.work import Work
 
 if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
@@ -256,8 +256,15 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 def missing(request: Request, error: Exception) -> Response:
-    """What there is instead."""
+    """404: a path that there is not."""
     return JSONResponse({"error": f"there is no {request.url.path[:80]}, see /docs.json for what there is"}, 404)
+
+
+def unmet(request: Request, error: Exception) -> Response:
+    """405: a path, but not for that method."""
+    headers = getattr(error, "headers", None) or {}
+    sentence = f"{request.method} is not for {request.url.path}, expected {headers.get('Allow')}"
+    return JSONResponse({"error": sentence}, 405, headers)
 
 
 class BentoML:
@@ -265,14 +272,6 @@ class BentoML:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await scope["app"].state.bentoml(scope, receive, send)
-
-
-@asynccontextmanager
-async def lifespan(app: Starlette) -> AsyncIterator[None]:
-    """Takes up new champions as long as the process runs."""
-    watch = asyncio.create_task(exchange.watch(app.state))
-    yield
-    watch.cancel()
 
 
 app = Starlette(
@@ -292,7 +291,7 @@ app = Starlette(
     exception_handlers={
         **dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),
         404: missing,
+        405: unmet,
     },
-    lifespan=lifespan,
 )
 app.state.work = Work()

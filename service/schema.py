@@ -1,6 +1,7 @@
 """What goes in and what comes out, and the OpenAPI document that says so."""
 
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,13 +20,13 @@ Row = Annotated[list[Pixel], Field(strict=True, min_length=SIDE, max_length=SIDE
 Pixels = Annotated[list[Row], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
 RAW = "application/octet-stream"
 PICTURES = ("image/png", "image/jpeg", RAW)
+BUSY = [("500", "A fault of the service"), ("503", "The service is at its capacity")]
 REFUSALS = [
     ("400", "The body is not as expected"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
     ("415", "The body is of another type"),
-    ("500", "A fault of the service"),
-    ("503", "The service is at its capacity"),
+    *BUSY,
 ]
 EXPECTED = [
     f"a list of 1 to {MAX_IMAGES} images",
@@ -215,8 +216,8 @@ def openapi() -> dict[str, Any]:
                 {"application/json": content(Images)},
                 {"application/json": content(Comparison)},
             ),
-            "/lineage": get("Where the model comes from.", content(Lineage)),
-            "/network": get("The layers and filters of the model.", content(Network)),
+            "/lineage": get("Where the model comes from.", content(Lineage), refusals=BUSY),
+            "/network": get("The layers and filters of the model.", content(Network), refusals=BUSY),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),
             "/metrics": get("Counts and durations of requests, for Prometheus.", text, "text/plain"),
@@ -227,16 +228,21 @@ def openapi() -> dict[str, Any]:
 
 def operation(summary: str, bodies: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
     """A path that takes a POST."""
-    refusals = {
-        status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in REFUSALS
-    }
-    answers = {"200": {"description": "The model's answer", "content": answer}, **refusals}
+    answers = {"200": {"description": "The model's answer", "content": answer}, **refused(REFUSALS)}
     return {"post": {"summary": summary, "requestBody": {"required": True, "content": bodies}, "responses": answers}}
 
 
-def get(summary: str, answer: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
+def get(
+    summary: str, answer: dict[str, Any], media: str = "application/json", refusals: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
     """A path that takes a GET."""
-    return {"get": {"summary": summary, "responses": {"200": {"description": summary, "content": {media: answer}}}}}
+    answers = {"200": {"description": summary, "content": {media: answer}}, **refused(refusals)}
+    return {"get": {"summary": summary, "responses": answers}}
+
+
+def refused(refusals: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What may come in place of an answer."""
+    return {status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in refusals}
 
 
 def content(model: type[BaseModel]) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that carries the model."""
 
+import asyncio
+
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLConfigException
@@ -31,7 +33,6 @@ def champion() -> bentoml.models.BentoModel:
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": "."},
 )
-@bentoml.asgi_app(app)
 class Digitline:
     """Recognises handwritten digits: POST /predict takes 28x28 images as JSON, POST /classify a PNG or JPEG."""
 
@@ -43,6 +44,11 @@ class Digitline:
         logs.configure()
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
         exchange.begin(app.state, str(self.champion.tag))
+
+    @bentoml.on_startup
+    async def look(self) -> None:
+        """Takes up new champions as long as the process runs."""
+        self.looking = asyncio.create_task(exchange.watch(app.state))
 
 
 class First:

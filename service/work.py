@@ -121,4 +121,4 @@ def joined(jobs: list[Pass]) -> "Images":
 
 def full() -> HTTPException:
     metrics.SHED.inc()
-    return HTTPException(503, f"the service is at its capacity of {CAPACITY} requests, try again", {"Retry-After": "1"})
+    return HTTPException(503, "the service is at its capacity, try again", {"Retry-After": "1"})
