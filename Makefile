@@ -13,9 +13,9 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve plots difference verify record bench lock
+.PHONY: help run setup test lint format ui serve plots difference verify record bench bench-serve lock
 help:  ## what there is
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
@@ -67,6 +67,10 @@ record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports
 bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
 	@dvc repro fetch
 	@python -m scripts.bench
+
+bench-serve: $(STAMP)  ## the service against other servers, runtimes and its own limits, into reports/bench; ARGS="--seconds 1"
+	@python -m scripts.bench_serve $(ARGS)
+	@python -m pipeline.leaderboard serving
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	@pip-compile --quiet $(ARGS) --extra dev --allow-unsafe --strip-extras --no-annotate --no-header \

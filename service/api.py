@@ -24,7 +24,8 @@ from service import metrics, schema
 from service.work import Work
 
 if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
-    from service.champion import Champion, Floats, Study
+    from digitline.runtime import Floats, Images
+    from service.champion import Champion, Study
 
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
 RAW_BYTES = schema.MAX_RAW * drawing.SIDE**2
@@ -41,13 +42,10 @@ HEADERS = {
 
 async def predict(request: Request) -> Response:
     """Images of 28x28 as JSON, or as bytes."""
-    match media(request):
-        case "application/json":
-            limit, read, told = JSON_BYTES, schema.images, predictions
-        case schema.RAW:
-            limit, read, told = RAW_BYTES, schema.raw, raw_predictions
-        case _:
-            raise unsupported(request, "application/json", schema.RAW)
+    kind = media(request)
+    if kind not in KINDS:
+        raise unsupported(request, *KINDS)
+    limit, read, told = KINDS[kind]
     data, work, champion = await body(request, limit), request.app.state.work, request.app.state.champion
     with work.admitted(len(data)):
         images = read(data) if len(data) <= SHORT else await work.run(read, data)
@@ -64,6 +62,13 @@ def predictions(champion: "Champion", probabilities: "Floats") -> schema.Predict
 def raw_predictions(champion: "Champion", probabilities: "Floats") -> bytes:
     digits: bytes = probabilities.argmax(1).astype(np.uint8).tobytes()
     return digits + probabilities.astype("<f4").tobytes()
+
+
+# By media type: the longest body, what reads it and what puts the answer into words.
+KINDS: dict[str, tuple[int, Callable[[bytes], "Images"], Callable[["Champion", "Floats"], BaseModel | bytes]]] = {
+    "application/json": (JSON_BYTES, schema.images, predictions),
+    schema.RAW: (RAW_BYTES, schema.raw, raw_predictions),
+}
 
 
 async def classify(request: Request) -> Response:
@@ -286,7 +291,10 @@ app = Starlette(
         Route("/metrics", counts),
         Route("/", page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
-        *(Route(path, BentoML(), methods=["GET"]) for path in ("/livez", "/healthz", "/readyz", "/static_content/{file}")),
+        *(
+            Route(path, BentoML(), methods=["GET"])
+            for path in ("/livez", "/healthz", "/readyz", "/static_content/{file}")
+        ),
     ],
     exception_handlers={
         **dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),

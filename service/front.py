@@ -49,7 +49,7 @@ def identity(scope: Scope) -> str:
 
 def record(scope: Scope, name: str, status: int, seconds: float) -> None:
     """Counts the request and logs it; nothing of what it carried."""
-    route = getattr(scope.get("route"), "path", "none")  # a client cannot make up routes, and no rows of counts
+    route = getattr(scope.get("route"), "path", "none")  # by path, a client could make up rows without end
     metrics.REQUESTS.labels(route, status).inc()
     metrics.DURATIONS.labels(route).observe(seconds)
     fields: dict[str, Any] = {

@@ -29,6 +29,8 @@ def configure() -> None:
         RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES) if path else logging.StreamHandler(sys.stdout)
     )
     handler.setFormatter(Line())
+    # What no line shows need not be looked up for each.
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = logging.logAsyncioTasks = False
     logging.getLogger().handlers = [handler]
     logging.getLogger("service").setLevel(logging.INFO)
     for name in ("bentoml", "uvicorn.error", "circus"):

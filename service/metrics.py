@@ -15,7 +15,9 @@ SIZES = [1, 4, 16, 64, 256, 1024, 4096]
 SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 REQUESTS = Counter("digitline_requests", "Requests answered, by route and status.", ["route", "status"])
-DURATIONS = Histogram("digitline_request_seconds", "From a request's headers to its answer.", ["route"], buckets=SECONDS)
+DURATIONS = Histogram(
+    "digitline_request_seconds", "From a request's headers to its answer.", ["route"], buckets=SECONDS
+)
 SHED = Counter("digitline_shed", "Requests refused because the service was at its capacity.")
 WAITING = Gauge("digitline_waiting", "Requests at work or waiting for it.", multiprocess_mode="livesum")
 IMAGES = Histogram("digitline_images", "Images of one request.", buckets=SIZES)

@@ -1,6 +1,7 @@
 """The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that carries the model."""
 
 import asyncio
+from typing import Any
 
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
@@ -25,15 +26,7 @@ def champion() -> bentoml.models.BentoModel:
         raise BentoMLConfigException(str(error)) from None
 
 
-@bentoml.service(
-    name="digitline",
-    http={"host": "127.0.0.1"},
-    # Ours count and log the same by routes, of which there are few, and time out by the body's arrival.
-    metrics={"enabled": False},
-    logging={"access": {"enabled": False}},
-    tracing={"excluded_urls": "."},
-)
-class Digitline:
+class Served:
     """Recognises handwritten digits: POST /predict takes 28x28 images as JSON, POST /classify a PNG or JPEG."""
 
     champion = champion()
@@ -44,11 +37,7 @@ class Digitline:
         logs.configure()
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
         exchange.begin(app.state, str(self.champion.tag))
-
-    @bentoml.on_startup
-    async def look(self) -> None:
-        """Takes up new champions as long as the process runs."""
-        self.looking = asyncio.create_task(exchange.watch(app.state))
+        self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, as long as the process runs
 
 
 class First:
@@ -56,14 +45,23 @@ class First:
 
     def __init__(self, app: ASGIApp, ours: ASGIApp) -> None:
         self.bentoml = app
-        self.ours = Front(ours)
+        self.ours: ASGIApp = Front(ours)
         if BentoMLContainer.http.cors.enabled.get():
-            self.ours = CORSMiddleware(self.ours, **BentoMLContainer.access_control_options.get())
+            options: dict[str, Any] = BentoMLContainer.access_control_options.get()
+            self.ours = CORSMiddleware(self.ours, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         app.state.bentoml = self.bentoml
         await (self.ours if scope["type"] == "http" else self.bentoml)(scope, receive, send)
 
 
+Digitline = bentoml.service(
+    name="digitline",
+    http={"host": "127.0.0.1"},
+    # Ours count and log the same by routes, of which there are few, and time out by the body's arrival.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": "."},
+)(Served)
 Digitline.add_asgi_middleware(First, ours=app)
 protocol.install()

@@ -14,9 +14,11 @@ from starlette.exceptions import HTTPException
 from service import metrics
 
 if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
-    from service.champion import Champion, Floats, Images
+    from digitline.runtime import Floats, Images
+    from service.champion import Champion
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 THREADS = min(4, os.cpu_count() or 1)  # at work at once; the largest picture takes each half a gigabyte
 CAPACITY = 64  # requests
@@ -89,9 +91,9 @@ class Work:
         """Takes what waits until nothing does."""
         while self.passes:
             jobs = self.next_pass()
-            [found] = await asyncio.gather(
-                self.run(jobs[0].champion.probabilities, joined(jobs)), return_exceptions=True
-            )
+            found: Floats | BaseException
+            pending = self.run(jobs[0].champion.probabilities, joined(jobs))
+            [found] = await asyncio.gather(pending, return_exceptions=True)
             at = 0
             for job in jobs:
                 if job.done.done():  # its client has gone

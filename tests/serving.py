@@ -130,9 +130,8 @@ def started(clone: Clone, *words: str, **settings: str) -> Server:
 
 def worker(server: Server) -> psutil.Process:
     """The process that answers; the command's own only watches it."""
-    [found] = [
-        each for each in psutil.Process(server.process.pid).children() if "_bentoml_impl.worker.service" in each.cmdline()
-    ]
+    children = psutil.Process(server.process.pid).children()
+    [found] = [each for each in children if "_bentoml_impl.worker.service" in each.cmdline()]
     return found
 
 

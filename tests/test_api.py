@@ -19,7 +19,7 @@ from starlette.types import Message
 from digitline import checkpoint, doubt, drawing, insight
 from digitline.data import Dataset
 from digitline.evaluation import predict
-from service import api, exchange, metrics, schema, work
+from service import api, metrics, schema, work
 from service.champion import Champion, Study
 from tests.serving import (
     CLASSES,

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from scipy.special import softmax
 from digitline import checkpoint, drawing
 from digitline.data import Dataset
 from digitline.evaluation import predict
-from service import api, exchange, schema
+from scripts import servers
+from service import api, schema
 from tests.serving import (
     ROOT,
     STORE,
@@ -101,9 +102,7 @@ def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server
 
 
 @pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/predict", "POST"), ("POST", "/livez", "GET")])
-def test_another_method_is_refused_with_the_one_that_fits(
-    server: Server, method: str, path: str, allowed: str
-) -> None:
+def test_another_method_is_refused_with_the_one_that_fits(server: Server, method: str, path: str, allowed: str) -> None:
     answer = httpx.request(method, f"{server.url}{path}")
     assert answer.status_code == 405
     assert allowed in answer.headers["Allow"]
@@ -149,9 +148,7 @@ def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server
 
     def ask(_: int) -> tuple[float, httpx.Response]:
         began = time.perf_counter()
-        answer = httpx.post(
-            f"{server.url}/predict", content=images, headers={"Content-Type": schema.RAW}, timeout=60
-        )
+        answer = httpx.post(f"{server.url}/predict", content=images, headers={"Content-Type": schema.RAW}, timeout=60)
         return time.perf_counter() - began, answer
 
     with ThreadPoolExecutor(24) as pool:
@@ -178,62 +175,75 @@ def test_thousands_of_requests_leave_no_memory_behind(server: Server) -> None:
                 client.get(f"/made/up/{number}")
                 client.post("/predict", json={"images": []})
                 client.post("/predict", content=bytes(784), headers={"Content-Type": schema.RAW})
-        return process.memory_info().rss
+        return int(process.memory_info().rss)
 
     warm = ask(300)
     assert ask(1000) - warm < 8 * 2**20
 
 
-def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, digits: Dataset) -> None:
-    folder = server.clone.folder / "models/champion"
-    images = {"images": digits.test.images[:2].tolist()}
-    old, answers, ended = checkpoint.digest(folder / "model.safetensors"), [], threading.Event()
+@contextmanager
+def asking(server: Server, images: dict[str, Any]) -> Iterator[list[httpx.Response]]:
+    """Three clients that ask the same without a pause, and what they were answered."""
+    answers: list[httpx.Response] = []
+    ended = threading.Event()
 
     def ask() -> None:
         with httpx.Client(base_url=server.url) as client:
             while not ended.is_set():
                 answers.append(client.post("/predict", json=images))
 
-    def named() -> str:
-        name: str = httpx.post(f"{server.url}/predict", json=images).json()["model"]
-        return name
-
     clients = [threading.Thread(target=ask) for _ in range(3)]
     for client in clients:
         client.start()
-    (folder / "model.safetensors").rename(folder / "kept")
-    (folder / "model.safetensors").write_bytes(b"half of a model")
-    time.sleep(2 * exchange.SECONDS)
-    assert named() == old
-    assert httpx.get(f"{server.url}/readyz").status_code == 200
-    (folder / "kept").rename(folder / "model.safetensors")
-
-    new_champion(folder.with_name("new"), seed=5)
-    new = checkpoint.digest(folder.with_name("new") / "model.safetensors")
-    folder.rename(folder.with_name("old"))
-    folder.with_name("new").rename(folder)
-    for _ in range(200):
-        if named() == new:
-            break
-        time.sleep(0.1)
+    yield answers
     ended.set()
     for client in clients:
         client.join()
 
+
+def until(server: Server, sha256: str) -> None:
+    """Waits for a model to answer."""
+    for _ in range(300):
+        if httpx.get(f"{server.url}/lineage").json()["model"] == sha256:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{sha256} was not taken up")
+
+
+def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, digits: Dataset) -> None:
+    folder, images = server.clone.folder / "models/champion", digits.test.images[:2]
+    kept, coming = folder.with_name("kept"), folder.with_name("coming")
+    new_champion(coming, seed=5)
+    old, new = (checkpoint.digest(each / "model.safetensors") for each in (folder, coming))
+    with asking(server, {"images": images.tolist()}) as answers:
+        folder.rename(kept)
+        coming.rename(folder)
+        until(server, new)
     assert {answer.status_code for answer in answers} == {200}
-    said: dict[str, Any] = {}
+    assert list(dict.fromkeys(answer.headers["X-Model"] for answer in answers)) == [old, new]
+    models = {old: checkpoint.load(kept / "model.safetensors"), new: checkpoint.load(folder / "model.safetensors")}
+    expected = {name: softmax(predict(model, images), 1) for name, model in models.items()}
     for answer in answers:
-        found = answer.json()
-        said.setdefault(found["model"], []).append([each["probabilities"] for each in found["predictions"]])
-    assert list(said) == [old, new]
-    for place, name in ((folder.with_name("old"), old), (folder, new)):
-        expected = softmax(predict(checkpoint.load(place / "model.safetensors"), digits.test.images[:2]), 1)
-        for probabilities in said[name]:
-            np.testing.assert_allclose(probabilities, expected, atol=1e-5)
-    warned = [line["message"] for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
-    assert any(message.startswith("the champion stays: ") for message in warned)
+        found = [each["probabilities"] for each in answer.json()["predictions"]]
+        np.testing.assert_allclose(found, expected[answer.json()["model"]], atol=1e-5)
     assert httpx.get(f"{server.url}/lineage").json()["seed"] == 5
-    assert f'{{sha256="{old}",variant="conv1"}} 0.0' in httpx.get(f"{server.url}/metrics").text
+    counts = httpx.get(f"{server.url}/metrics").text
+    assert f'{{sha256="{old}",variant="conv1"}} 0.0' in counts
+    assert f'{{sha256="{new}",variant="conv1"}} 1.0' in counts
+
+
+def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Server) -> None:
+    model = server.clone.folder / "models/champion/model.safetensors"
+    whole, sha256 = model.read_bytes(), checkpoint.digest(model)
+    model.write_bytes(whole[: len(whole) // 2])
+    for _ in range(100):
+        warned = [line for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
+        if warned:
+            break
+        time.sleep(0.1)
+    assert f"the champion stays: {model} is not the model that its card names" in warned[-1]["message"]
+    assert httpx.get(f"{server.url}/lineage").json()["model"] == sha256
+    model.write_bytes(whole)
 
 
 def test_the_server_describes_itself_in_our_words(server: Server) -> None:
@@ -294,10 +304,8 @@ def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was
         client.sendall(head.encode() + bytes(400))
         httpx.get(f"{server.url}/livez")  # what came before it has been read
         server.process.send_signal(signal.SIGTERM)
-        with pytest.raises(httpx.TransportError):
-            for _ in range(100):
-                httpx.get(f"{server.url}/livez")
-                time.sleep(0.1)
+        while servers.answers(f"{server.url}/livez"):
+            time.sleep(0.1)
         client.sendall(bytes(384))
         answer = client.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")

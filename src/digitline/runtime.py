@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -38,18 +39,19 @@ def on_processor(model: nn.Module, *, threads: int = 1) -> Callable[[Images], Fl
 
 def onnx(model: nn.Module) -> bytes:
     """The model, which may take any number of images, as an ONNX file that ends in probabilities."""
-    file, images = io.BytesIO(), torch.zeros(1, SIDE, SIDE)
+    file: Any = io.BytesIO()
     # By tracing: a sixth of a second, where the exporter that looks at the code takes five.
     torch.onnx.export(
         nn.Sequential(model, nn.Softmax(1)).eval(),
-        (images,),
+        (torch.zeros(1, SIDE, SIDE),),
         file,
         input_names=["images"],
         output_names=["probabilities"],
         dynamic_axes={"images": {0: "count"}, "probabilities": {0: "count"}},
         dynamo=False,
     )
-    return file.getvalue()
+    content: bytes = file.getvalue()
+    return content
 
 
 def on_cuda(model: nn.Module) -> Callable[[Images], Floats]:
