@@ -23,7 +23,7 @@ from digitline import checkpoint, data, packing, runtime
 from pipeline import stage
 from scripts import load
 from scripts.bench import FOLDER, processor
-from scripts.servers import JSON, RAW, Contender, Server, ours, others, started
+from scripts.servers import JSON, RAW, Contender, Server, others, ours, started
 
 CONNECTIONS = {1: 16, 256: 4}  # by the images of a request
 PORT = 18080
@@ -83,7 +83,7 @@ def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> dict[str, Any]:
-    """What only the service is asked: when it is ready, its latency at 70% of capacity, its memory over many requests."""
+    """What only the service is asked: when it is ready, latency at 70% of capacity, memory over many requests."""
     request, few = ours(RAW).request(images[:1]), CONNECTIONS[1]
     with tempfile.TemporaryDirectory() as folder:
         log, starts = Path(folder) / "log", []

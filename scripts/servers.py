@@ -64,7 +64,7 @@ def ours(form: str, workers: int = 1) -> Contender:
 
 
 def others(folder: Path, workers: int) -> list[Contender]:
-    """The other servers, each tuned as its documentation says and with so many workers; MLflow's model into the folder."""
+    """The other servers, each tuned as its documentation says, with so many workers; MLflow's model in the folder."""
     flow, each = folder / "flow", str(workers)
     subprocess.run([*HERE, "scripts.contenders.flow", str(flow)], check=True, capture_output=True)
     uvicorn = [*HERE, "uvicorn", "--port", "{port}", "--workers", each, "--no-access-log", "--log-level", "warning"]

@@ -30,7 +30,7 @@ def configure() -> None:
     )
     handler.setFormatter(Line())
     # What no line shows need not be looked up for each.
-    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = logging.logAsyncioTasks = False
+    logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     logging.getLogger().handlers = [handler]
     logging.getLogger("service").setLevel(logging.INFO)
     for name in ("bentoml", "uvicorn.error", "circus"):
