@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic.json_schema import models_json_schema
@@ -152,10 +153,28 @@ def raw(body: bytes) -> NDArray[np.uint8]:
 
 def images(body: bytes) -> NDArray[np.float32]:
     """The images [N, 28, 28] of a JSON body; InputError says what in it is not as expected."""
+    if (found := plain(body)) is not None:
+        return found
     try:
         return np.array(Images.model_validate_json(body).images, np.float32)
     except ValidationError as error:
         raise InputError(sentence(error)) from None
+
+
+def plain(body: bytes) -> NDArray[np.float32] | None:
+    """The same in half the time; None where it takes the longer look to tell what is wrong, if anything is."""
+    if b"t" in body or b"f" in body:  # true and false, which NumPy takes for numbers
+        return None
+    try:
+        match orjson.loads(body):
+            case {"images": list() as rows, **rest} if not rest and 1 <= len(rows) <= MAX_IMAGES:
+                found = np.array(rows)
+            case _:
+                return None
+    except ValueError:  # no JSON, or lists of several lengths
+        return None
+    fits = found.shape[1:] == (SIDE, SIDE) and found.dtype.kind in "iuf" and found.min() >= 0 and found.max() <= 255
+    return found.astype(np.float32) if fits else None
 
 
 def sentence(error: ValidationError) -> str:
