@@ -13,9 +13,9 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve feedback plots difference verify record bench trials lock
+.PHONY: help run setup test lint format ui serve feedback plots difference verify record bench bench-serve trials lock
 help:  ## what there is
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
@@ -77,6 +77,9 @@ bench: $(STAMP)  ## training against the usual script and the processor's floor,
 
 trials: $(STAMP)  ## the champion, tried with sheets of paper, letters and scribbles, into reports/trials.json
 	@python -m scripts.trials
+bench-serve: $(STAMP)  ## the service against other servers, runtimes and its own limits, into reports/bench; ARGS="--seconds 1"
+	@python -m scripts.bench_serve $(ARGS)
+	@python -m pipeline.leaderboard serving
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \

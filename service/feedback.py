@@ -2,15 +2,17 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from digitline import feedback
 from digitline.errors import InputError
 from service import schema
-from service.champion import Champion
+
+if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
+    from service.champion import Champion
 
 MOST = 2000  # corrections; each takes less than a kilobyte
 
@@ -39,12 +41,14 @@ def label(request: Request, classes: list[str]) -> str:
     raise InputError(f"the query is not as expected: label, one of {', '.join(classes)}, or empty for none of them")
 
 
-def keep(place: Path, label: str, champion: Champion, data: bytes) -> schema.Kept:
+def keep(place: Path, label: str, champion: "Champion", data: bytes) -> schema.Kept:
     """Keeps the one image of a body, beside what the model makes of it."""
+    from digitline import feedback  # it takes PyTorch along, too
+
     images = schema.raw(data)
     if len(images) > 1:
         raise InputError(f"the body has {len(images)} images, expected one")
-    [found] = champion.classify(images)
+    [found] = champion.answers(champion.probabilities(images))
     one = feedback.Correction(images[0], label, found.digit, found.doubtful, champion.sha256)
     try:
         kept = feedback.keep(place, one, most=MOST)

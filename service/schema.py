@@ -1,9 +1,11 @@
 """What goes in and what comes out, and the OpenAPI document that says so."""
 
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic.json_schema import models_json_schema
@@ -19,13 +21,13 @@ Row = Annotated[list[Pixel], Field(strict=True, min_length=SIDE, max_length=SIDE
 Pixels = Annotated[list[Row], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
 RAW = "application/octet-stream"
 PICTURES = ("image/png", "image/jpeg", RAW)
+BUSY = [("500", "A fault of the service"), ("503", "The service is at its capacity")]
 REFUSALS = [
     ("400", "The body is not as expected"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
     ("415", "The body is of another type"),
-    ("500", "A fault of the service"),
-    ("503", "The service is at its capacity"),
+    *BUSY,
 ]
 CLOSED = [
     ("403", "The request is not from this service's page"),
@@ -170,10 +172,28 @@ def raw(body: bytes) -> NDArray[np.uint8]:
 
 def images(body: bytes) -> NDArray[np.float32]:
     """The images [N, 28, 28] of a JSON body; InputError says what in it is not as expected."""
+    if (found := plain(body)) is not None:
+        return found
     try:
         return np.array(Images.model_validate_json(body).images, np.float32)
     except ValidationError as error:
         raise InputError(sentence(error)) from None
+
+
+def plain(body: bytes) -> NDArray[np.float32] | None:
+    """The same in half the time; None where it takes the longer look to tell what is wrong, if anything is."""
+    if b"t" in body or b"f" in body:  # true and false, which NumPy takes for numbers
+        return None
+    try:
+        match orjson.loads(body):
+            case {"images": list() as rows, **rest} if not rest and 1 <= len(rows) <= MAX_IMAGES:
+                found = np.array(rows)
+            case _:
+                return None
+    except ValueError:  # no JSON, or lists of several lengths
+        return None
+    fits = found.shape[1:] == (SIDE, SIDE) and found.dtype.kind in "iuf" and found.min() >= 0 and found.max() <= 255
+    return found.astype(np.float32) if fits else None
 
 
 def sentence(error: ValidationError) -> str:
@@ -244,8 +264,8 @@ def openapi() -> dict[str, Any]:
                     [query("label", "a class, or nothing for none of them", required=True)],
                 )
             ),
-            "/lineage": get("Where the model comes from.", content(Lineage)),
-            "/network": get("The layers and filters of the model.", content(Network)),
+            "/lineage": get("Where the model comes from.", content(Lineage), refusals=BUSY),
+            "/network": get("The layers and filters of the model.", content(Network), refusals=BUSY),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),
             "/metrics": get("Counts and durations of requests, for Prometheus.", text, "text/plain"),
@@ -258,20 +278,15 @@ def operation(
     summary: str, bodies: dict[str, Any], answer: dict[str, Any], parameters: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
     """A path that takes a POST."""
-    answers = {"200": {"description": "The model's answer", "content": answer}, **refusals(REFUSALS)}
+    answers = {"200": {"description": "The model's answer", "content": answer}, **refused(REFUSALS)}
     body = {"required": True, "content": bodies}
     return {"post": {"summary": summary, "parameters": parameters or [], "requestBody": body, "responses": answers}}
 
 
 def correction(path: dict[str, Any]) -> dict[str, Any]:
     """A path with the refusals besides that only corrections know."""
-    path["post"]["responses"] |= refusals(CLOSED)
+    path["post"]["responses"] |= refused(CLOSED)
     return path
-
-
-def refusals(reasons: list[tuple[str, str]]) -> dict[str, Any]:
-    """Answers by status."""
-    return {status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in reasons}
 
 
 def query(name: str, description: str, *, required: bool) -> dict[str, Any]:
@@ -280,9 +295,17 @@ def query(name: str, description: str, *, required: bool) -> dict[str, Any]:
     return {"name": name, "in": "query", "description": description, "required": required, **text}
 
 
-def get(summary: str, answer: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
+def get(
+    summary: str, answer: dict[str, Any], media: str = "application/json", refusals: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
     """A path that takes a GET."""
-    return {"get": {"summary": summary, "responses": {"200": {"description": summary, "content": {media: answer}}}}}
+    answers = {"200": {"description": summary, "content": {media: answer}}, **refused(refusals)}
+    return {"get": {"summary": summary, "responses": answers}}
+
+
+def refused(refusals: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What may come in place of an answer."""
+    return {status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in refusals}
 
 
 def content(model: type[BaseModel]) -> dict[str, Any]:
