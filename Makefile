@@ -13,9 +13,9 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve plots difference verify record bench lock
+.PHONY: help run setup test lint format ui serve container container-test plots difference verify record bench lock
 help:  ## what there is
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
@@ -48,6 +48,13 @@ ui: $(STAMP)  ## MLflow on port 5000
 
 serve: $(STAMP)  ## the champion on port 3000
 	@bentoml serve
+
+TORCH := cuda
+container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
+	@python -m scripts.container $(TORCH)
+
+container-test: container  ## that image, run: the whole test set over HTTP, and what it must not need or hold
+	@IMAGE=digitline:$(TORCH) pytest tests/test_container.py
 
 plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show
