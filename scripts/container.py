@@ -21,7 +21,8 @@ from pipeline import stage
 from scripts import engine, sbom
 
 FOLDER = Path(".container")
-PYTHON = "3.11"  # of the base that Containerfile names
+PYTHON = "3.11"
+BASE = os.environ.get("BASE", f"docker.io/library/python:{PYTHON}-slim")  # a mirror's name for it, perhaps
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyTorch's own, of builds without CUDA
 ROOM = {"cuda": 16, "cpu": 4}  # gigabytes of disk: the libraries, the image and what lies between
 
@@ -38,7 +39,7 @@ def main() -> None:
     libraries(torch, context)
     bento = lay_out_bento(context / "bento")
     tags = [f"digitline:{card['sha256'][:16]}-{torch}", f"digitline:{torch}"]
-    engine.build(name, context, tags, labels(card, commit, bento, installed(context / "lib")))
+    engine.build(name, context, BASE, tags, labels(card, commit, bento, installed(context / "lib")))
     stage.write_json(bill(torch), sbom.bill(name, tags[0], context / "lib", card))
     print(f"\n{' and '.join(tags)}: {engine.size(name, tags[0]) / 1e9:.2f} GB; what is in it: {bill(torch)}")
 
@@ -126,6 +127,7 @@ def labels(card: dict[str, Any], commit: str, bento: str, versions: dict[str, st
         "org.opencontainers.image.version": project["version"],
         "org.opencontainers.image.licenses": project["license"],
         "org.opencontainers.image.revision": commit,
+        "org.opencontainers.image.base.name": BASE,
         "digitline.model.sha256": card["sha256"],
         "digitline.model.variant": str(card["variant"]),
         "digitline.dataset.sha256": str(card.get("dataset_sha256", "")),

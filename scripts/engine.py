@@ -19,17 +19,18 @@ def find() -> str:
         if shutil.which(name) and asked(name, "info").returncode == 0:
             return name
     raise InputError(
-        f"no container engine: {' and '.join(names)} did not answer; install podman, or install Docker and start it"
+        f"no container engine answers, of {', '.join(names)}: install podman, or install Docker and start it"
     )
 
 
-def build(engine: str, folder: Path, tags: Sequence[str], labels: Mapping[str, str]) -> None:
-    """Builds the folder into an image, by Containerfile; InputError where the engine fails."""
+def build(engine: str, folder: Path, base: str, tags: Sequence[str], labels: Mapping[str, str]) -> None:
+    """Builds the folder into an image on that base, by Containerfile; InputError where the engine fails."""
     # The form in which podman and buildah keep a health check.
     form = [] if engine == "docker" else ["--format", "docker"]
     named = [word for tag in tags for word in ("--tag", tag)]
     labelled = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-    follow([engine, "build", *form, *named, *labelled, "--file", "Containerfile", str(folder)])
+    words = [*form, "--build-arg", f"BASE={base}", *named, *labelled, "--file", "Containerfile"]
+    follow([engine, "build", *words, str(folder)])
 
 
 def size(engine: str, image: str) -> int:
@@ -82,8 +83,7 @@ def follow(words: Sequence[str]) -> None:
 def failure(words: Sequence[str], text: str) -> InputError:
     """What a command that failed said, in one sentence."""
     lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
-    full = [line for line in lines if "no space left" in line.lower()]
     name = " ".join(Path(word).name for word in words[:2])
-    return InputError(
-        f"{name} found the disk full: {full[0]}" if full else f"{name} failed: {lines[-1].removeprefix('Error: ')}"
-    )
+    if any("no space left" in line.lower() for line in lines):
+        return InputError(f"{name} found the disk full; free some of it and run this again")
+    return InputError(f"{name} failed: {lines[-1].removeprefix('Error: ')}")

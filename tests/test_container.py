@@ -1,6 +1,7 @@
 """The container image, built and run: no network, no root, nothing to write but /tmp.
 
-IMAGE names one of this clone's champion, as make container-test does; without it a small champion is trained and shipped.
+IMAGE names one of this clone's champion, as make container-test does; without it a small champion is trained, and
+shipped on a PyTorch for the CPU alone.
 """
 
 import json
