@@ -13,7 +13,7 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve container container-test plots difference verify record bench lock
+.PHONY: help run setup test lint format ui serve container container-test push plots difference verify record bench lock
 help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
@@ -26,8 +26,8 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
-test: $(STAMP)  ## the tests
-	@pytest
+test: $(STAMP)  ## the tests; ARGS=tests/test_models.py takes some of them
+	@pytest $(ARGS)
 
 lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@ruff check
@@ -43,11 +43,15 @@ format: $(STAMP)  ## code and the DAG's picture, brought in order
 	@ruff format
 	@python scripts/dag.py
 
-ui: $(STAMP)  ## MLflow on port 5000
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
+ui: PORT := 5000
+ui: $(STAMP)  ## MLflow on port 5000; PORT=5001 for another
+	@python -m scripts.port ui $(PORT)
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT)
 
-serve: $(STAMP)  ## the champion on port 3000
-	@bentoml serve
+serve: PORT := 3000
+serve: $(STAMP)  ## the champion on port 3000; PORT=3001 for another
+	@python -m scripts.port serve $(PORT)
+	@bentoml serve --port $(PORT)
 
 TORCH := cuda
 container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
@@ -55,6 +59,9 @@ container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA
 
 container-test: container  ## that image, run: the whole test set over HTTP, and what it must not need or hold
 	@IMAGE=digitline:$(TORCH) pytest tests/test_container.py
+
+push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
+	@python -m scripts.push digitline:$(TORCH) "$(TO)"
 
 plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show

@@ -159,9 +159,12 @@ def start(shipped: Shipped, *network: str) -> Running:
     engine.answer(shipped.engine, "run", "--detach", "--name", name, *locked, *network, shipped.image)
     running = Running(shipped.engine, name)
     _, *check = shipped.config()["Healthcheck"]["Test"]
-    for _ in range(90):
+    until = time.monotonic() + 180
+    while engine.answer(running.engine, "inspect", "--format", "{{.State.Running}}", name) == "true":
         if running.command(*check).returncode == 0:
             return running
+        if time.monotonic() > until:
+            break
         time.sleep(1)
     log = running.log()
     remove(running)

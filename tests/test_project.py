@@ -48,7 +48,7 @@ def pins() -> dict[str, str]:
 
 
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 # Dependencies
@@ -121,7 +121,19 @@ def test_a_workflow_runs_pinned_actions_and_make_targets() -> None:
     for workflow in WORKFLOWS:
         text = workflow.read_text()
         assert all(re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line) for line in re.findall(r"uses: .*", text))
-        assert set(re.findall(r"\bmake (?:--silent )?([a-z]+)", text)) <= targets()
+        assert set(re.findall(r"\bmake (?:--silent )?([a-z-]+)", text)) <= targets()
+
+
+def test_the_dev_container_sets_up_as_everybody_does_on_a_supported_python() -> None:
+    found = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert set(re.findall(r"\bmake ([a-z-]+)", found["onCreateCommand"])) == {"setup"}
+    assert found["image"].rpartition(":")[2].partition("-")[0] in {"3.11", "3.12", "3.13"}
+
+
+def test_a_commit_is_held_to_what_ci_checks() -> None:
+    [hook] = [hook for repo in yaml(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    assert hook["entry"] == "make lint"
+    assert "- run: make lint\n" in (ROOT / ".github/workflows/test.yml").read_text()
 
 
 # The picture
@@ -178,12 +190,12 @@ def test_readme_s_tree_names_what_is_there_and_every_module() -> None:
 
 def test_readme_and_contributing_name_targets_that_exist() -> None:
     text = README + (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE))
     assert {"ui", "serve", "test", "lint"} <= named <= targets()
 
 
 def test_make_help_says_what_every_target_does() -> None:
-    shown = re.findall(r"^make ([a-z]+) +\S", command("make", "help").stdout, re.MULTILINE)
+    shown = re.findall(r"^make ([a-z-]+) +\S", command("make", "help").stdout, re.MULTILINE)
     assert set(shown) == targets()
 
 

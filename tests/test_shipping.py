@@ -3,9 +3,11 @@
 import ast
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tomllib
+from contextlib import closing
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -93,3 +95,23 @@ def test_a_disk_that_fills_up_and_a_failure_end_in_one_sentence(capfd: pytest.Ca
     assert capfd.readouterr().out.startswith("begun\n")
     with pytest.raises(InputError, match=r"^sh -c failed: no such image$"):
         engine.follow(["sh", "-c", "echo begun; echo 'Error: no such image'; exit 125"])
+
+
+@pytest.mark.parametrize("target", ["serve", "ui"])
+def test_a_port_in_use_ends_in_one_sentence(target: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as holder:
+        port = holder.getsockname()[1]
+        words = [sys.executable, "-m", "scripts.port", target, str(port)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    other = f"make {target} PORT={port + 1}"
+    assert done.stderr == f"error: port {port}: Address already in use; stop what holds it, or take another: {other}\n"
+    assert done.returncode == 1
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("to", ["", "digitline:1", "registry/digitline"])
+def test_a_place_to_push_to_that_is_none_is_refused(to: str) -> None:
+    words = [sys.executable, "-m", "scripts.push", "digitline:cpu", to]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == f"error: TO is {to or 'not given'}, expected registry/name:tag\n"
+    assert done.returncode == 1
