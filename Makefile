@@ -53,7 +53,7 @@ serve: $(STAMP)  ## the champion on port 3000; PORT=3001 for another
 	@python -m scripts.port serve $(PORT)
 	@bentoml serve --port $(PORT)
 
-TORCH := cuda
+TORCH ?= cuda
 container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
 	@python -m scripts.container $(TORCH)
 

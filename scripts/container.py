@@ -72,25 +72,23 @@ def libraries(torch: str, context: Path) -> None:
     shutil.rmtree(context, ignore_errors=True)
     version = next(line for line in lock.splitlines() if line.startswith("torch=="))
     if torch == "cpu":
-        version += "+cpu"
-        fetch_cpu_wheel(version, context / "wheels")
+        torch_build = [version + "+cpu", "--find-links", str(fetch_cpu_wheel(version + "+cpu", context / "wheels"))]
     else:
-        version = version.replace("==", "===")  # that build and not one with a suffix, which == takes as well
-    found = ["--find-links", str(context / "wheels")]
-    fixed = ["--constraint", "requirements.lock", "--group", "serve", version]
-    pip("install", "--no-compile", "--target", str(folder), *found, *fixed)
+        torch_build = [version.replace("==", "===")]  # that one and none with a suffix, which == takes as well
+    pip("install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", "serve", *torch_build)
     for part in ("bin", "torch/include", "torch/test"):  # commands for the Python that ran pip; 150 MB for C++
-        shutil.rmtree(folder / part)
+        shutil.rmtree(folder / part, ignore_errors=True)
     stamp.write_text(wanted)
 
 
-def fetch_cpu_wheel(requirement: str, folder: Path) -> None:
+def fetch_cpu_wheel(requirement: str, folder: Path) -> Path:
     """PyTorch's build without CUDA, from where pip is set to look or else from PyTorch's own index."""
     words = ["download", "--no-deps", "--dest", str(folder), requirement]
     try:
         pip(*words)
     except InputError:
         pip(*words, "--index-url", CPU_WHEELS)
+    return folder
 
 
 def pip(*words: str) -> None:
