@@ -13,9 +13,10 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve feedback plots difference verify record bench bench-serve trials lock
+.PHONY: help run setup test lint format ui serve feedback container container-test push plots difference verify record
+.PHONY: bench bench-serve trials lock
 help:  ## what there is
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
@@ -27,8 +28,8 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
-test: $(STAMP)  ## the tests
-	@pytest
+test: $(STAMP)  ## the tests; ARGS=tests/test_models.py takes some of them
+	@pytest $(ARGS)
 
 lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@ruff check
@@ -44,12 +45,26 @@ format: $(STAMP)  ## code and the DAG's picture, brought in order
 	@ruff format
 	@python scripts/dag.py
 
-ui: $(STAMP)  ## MLflow on port 5000
+ui: PORT := 5000
+ui: $(STAMP)  ## MLflow on port 5000; PORT=5001 for another
 	@digitline runs
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
+	@python -m scripts.port ui $(PORT)
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT)
 
-serve: $(STAMP)  ## the champion on port 3000
-	@bentoml serve
+serve: PORT := 3000
+serve: $(STAMP)  ## the champion on port 3000; PORT=3001 for another
+	@python -m scripts.port serve $(PORT)
+	@bentoml serve --port $(PORT)
+
+TORCH ?= cuda
+container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
+	@python -m scripts.container $(TORCH)
+
+container-test: container  ## that image, run: the whole test set over HTTP, and what it must not need or hold
+	@IMAGE=digitline:$(TORCH) pytest tests/test_container.py
+
+push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
+	@python -m scripts.push digitline:$(TORCH) "$(TO)"
 
 feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained with it
 	@dvc repro --quiet fetch

@@ -124,6 +124,18 @@ def test_a_workflow_runs_pinned_actions_and_make_targets() -> None:
         assert set(re.findall(r"\bmake (?:--silent )?([a-z-]+)", text)) <= targets()
 
 
+def test_the_dev_container_sets_up_as_everybody_does_on_a_supported_python() -> None:
+    found = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert set(re.findall(r"\bmake ([a-z-]+)", found["onCreateCommand"])) == {"setup"}
+    assert found["image"].rpartition(":")[2].partition("-")[0] in {"3.11", "3.12", "3.13"}
+
+
+def test_a_commit_is_held_to_what_ci_checks() -> None:
+    [hook] = [hook for repo in yaml(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    assert hook["entry"] == "make lint"
+    assert "- run: make lint\n" in (ROOT / ".github/workflows/test.yml").read_text()
+
+
 # The picture
 
 
