@@ -13,13 +13,14 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve plots difference verify record bench lock
+.PHONY: help run setup test lint format ui serve report explore plots difference verify record bench lock
 help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
 	@python -m pipeline.leaderboard
+	@python -m pipeline.report
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
 
@@ -48,6 +49,13 @@ ui: $(STAMP)  ## MLflow on port 5000
 
 serve: $(STAMP)  ## the champion on port 3000
 	@bentoml serve
+
+report: $(STAMP)  ## reports/site/index.html: the whole study as pages to look at
+	@dvc repro
+	@python -m pipeline.report
+
+explore: $(STAMP)  ## the arithmetic of a variant's layers, or of all: VARIANT=conv2
+	@python -m pipeline.explore $(VARIANT)
 
 plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show

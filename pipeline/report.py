@@ -45,7 +45,7 @@ def report(params: stage.Params) -> None:
     study = Study(
         board=stage.read_json(stage.LEADERBOARD),
         timings=stage.read_json(stage.TIMINGS),
-        insight={name: stage.read_json(REPORTS / f"insight/{name}.json") for name in params.variants},
+        insight=stage.read_json(REPORTS / "insight.json"),
         colours=colours(params.variants, params.votes),
         params=params,
     )
@@ -92,7 +92,7 @@ def overview(study: Study) -> dict[str, Any]:
     validation, champion = stage.read_json(REPORTS / "validation.json"), packing.read_card(stage.CHAMPION)
     confusion = table("confusion")
     images = round(sum(float(line["count"]) for line in confusion if line["variant"] == study.board[0]["variant"]))
-    sums = [{"variant": name, **counts(study.insight[name])} for name in study.params.variants]
+    sums: list[dict[str, Any]] = [{"variant": name, **counts(study.insight[name])} for name in study.params.variants]
     ranked = sorted(study.board, key=lambda row: row["temperature"])
     return {
         "leader": study.board[0],
@@ -149,7 +149,7 @@ def drawn(study: Study) -> Drawings:
         "losses": charts.learning(losses, of, "loss on validation, nats"),
         "sharing": charts.sharing({n: list(counts(look).values()) for n, look in study.insight.items()}, of),
         "temperatures": charts.temperatures(
-            {name: heats(name) for name in study.insight},
+            {name: heats(look) for name, look in study.insight.items()},
             {name: look["temperature"]["best"] for name, look in study.insight.items()},
             of,
         ),
@@ -204,9 +204,9 @@ def bins(variant: str) -> list[Bin]:
     return [Bin(int(line["count"]), float(line["confidence"]), float(line["accuracy"])) for line in lines]
 
 
-def heats(variant: str) -> list[tuple[float, float]]:
+def heats(look: Mapping[str, Any]) -> list[tuple[float, float]]:
     """A variant's loss on validation by temperature."""
-    return [(float(heat), float(loss)) for heat, loss in stage.read_csv(REPORTS / f"insight/{variant}/temperature.csv")]
+    return [(float(heat), loss) for heat, loss in look["temperature"]["losses"].items()]
 
 
 def counts(look: Mapping[str, Any]) -> dict[str, int]:
@@ -273,7 +273,7 @@ def tables(study: Study, folder: Path) -> None:
     stage.write_csv(folder / "comparisons.csv", [list(pairs[0]) if pairs else [], *(list(p.values()) for p in pairs)])
     sums = [[name, *counts(look).values()] for name, look in study.insight.items()]
     stage.write_csv(folder / "sharing.csv", [["variant", "parameters", "unshared"], *sums])
-    lines = [[name, *point] for name in study.insight for point in heats(name)]
+    lines = [[name, *point] for name, look in study.insight.items() for point in heats(look)]
     stage.write_csv(folder / "temperatures.csv", [["variant", "temperature", "loss"], *lines])
     for row in study.board:
         lines = [list(line.values()) for line in table("confusion") if line["variant"] == row["variant"]]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from digitline import mosaics
 from digitline.evaluation import Bin
-from digitline.palette import BLUE, CLASSES, COLOURS, INK, LINE, ORANGE, PAPER, SOFT
+from digitline.palette import BLUE, CLASSES, COLOURS, INK, LINE, ORANGE, PAPER, SOFT, dashed
 
 Arguments = ParamSpec("Arguments")
 Row = Mapping[str, Any]
@@ -107,9 +107,10 @@ def panel(height: float, **options: Any) -> tuple[Figure, Axes]:
     return figure, figure.subplots(**options)
 
 
-def line(axes: Axes, name: str, points: Iterable[Sequence[float]], colour: str, *, dashed: bool = False) -> None:
-    """A line of a variant, which the page finds by its name."""
-    axes.plot(*zip(*points, strict=True), "--" if dashed else "-", color=colour, label=name, gid=f"of-{name}")
+def line(axes: Axes, name: str, points: Iterable[Sequence[float]], colours: Mapping[str, str]) -> None:
+    """A line of a row of the leaderboard, which the page finds by its name."""
+    style = "--" if dashed(name, colours) else "-"
+    axes.plot(*zip(*points, strict=True), style, color=colours[name], gid=f"of-{name}")
 
 
 @styled
@@ -191,7 +192,7 @@ def learning(curves: Mapping[str, Mapping[int, Sequence[float]]], colours: Mappi
         numbers, values = list(epochs), [np.asarray(runs) for runs in epochs.values()]
         low, high = [run.min() for run in values], [run.max() for run in values]
         axes.fill_between(numbers, low, high, color=colours[name], alpha=0.15, linewidth=0, gid=f"of-{name}.1")
-        line(axes, name, zip(numbers, [run.mean() for run in values], strict=True), colours[name])
+        line(axes, name, zip(numbers, [run.mean() for run in values], strict=True), colours)
     axes.set(yscale="log", xlabel="epoch", title=title)
     for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         axis("{x:g}")
@@ -202,12 +203,11 @@ def learning(curves: Mapping[str, Mapping[int, Sequence[float]]], colours: Mappi
 
 @styled
 def robustness(curves: Mapping[str, Sequence[tuple[float, float]]], colours: Mapping[str, str], unit: str) -> Figure:
-    """Accuracy in percent by level of one family of changes, small; of two of a colour the first is dashed: a vote."""
+    """Accuracy in percent by level of one family of changes, small."""
     figure = Figure(figsize=(WIDTH / 2, 1.7), layout="constrained")
     axes = figure.subplots()
-    seen = [colours[name] for name in curves]
     for name, points in curves.items():
-        line(axes, name, points, colours[name], dashed=seen.count(colours[name]) > 1 and name.endswith("_vote"))
+        line(axes, name, points, colours)
     axes.set(ylim=(0, 102), yticks=(0, 50, 100))
     axes.set_xlabel(unit, fontsize=8)
     axes.tick_params(labelsize=7.5)
@@ -321,7 +321,7 @@ def temperatures(
     """Loss on validation by what the logits are divided by; a dot where it is least."""
     figure, axes = panel(3.0)
     for name, points in curves.items():
-        line(axes, name, points, colours[name])
+        line(axes, name, points, colours)
         at = min(points, key=lambda point: abs(point[0] - best[name]))
         axes.plot(*at, "o", color=colours[name], markersize=5, gid=f"of-{name}.1")
     axes.axvline(1, color=SOFT, linewidth=1)
