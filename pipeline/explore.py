@@ -17,9 +17,9 @@ def main() -> None:
     try:
         params = stage.read()
         chosen = {name: choose("the variant", name, params.variants)} if name else params.variants
+        networks = {name: models.build(**one.model, classes=len(params.classes)) for name, one in chosen.items()}
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
-    networks = {name: models.build(**one.model, classes=len(params.classes)) for name, one in chosen.items()}
     print("\n\n".join(arithmetic.text(name, network) for name, network in networks.items()))
 
 

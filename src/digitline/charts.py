@@ -4,14 +4,16 @@ import functools
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -53,6 +55,8 @@ STYLE: dict[Any, Any] = {
     "ytick.labelcolor": SOFT,
     "ytick.labelsize": 8.5,
 }
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
+CLEAR = LinearSegmentedColormap.from_list("clear", [to_rgba(ORANGE, 0), to_rgba(ORANGE, 1)])
 THEMED = {INK: "ink", SOFT: "soft", LINE: "line", PAPER: "paper"}
 THEMED |= {colour: f"c{place}" for place, colour in enumerate(CLASSES)}
 
@@ -113,6 +117,13 @@ def line(axes: Axes, name: str, points: Iterable[Sequence[float]], colours: Mapp
     axes.plot(*zip(*points, strict=True), style, color=colours[name], gid=f"of-{name}")
 
 
+def few_ticks(axes: Axes) -> None:
+    """Ticks at 1, 2, 5, 10, … of a logarithmic axis upwards."""
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter("{x:g}")
+
+
 @styled
 def intervals(rows: Sequence[Row], colours: Mapping[str, str]) -> Figure:
     """Error on test of a leaderboard's rows; thick what the images leave open, thin what the seeds do."""
@@ -124,7 +135,7 @@ def intervals(rows: Sequence[Row], colours: Mapping[str, str]) -> Figure:
         if test["ci95"]:
             axes.plot([100 - 100 * end for end in test["ci95"]], [place] * 2, color=colour, linewidth=1.2)
         axes.plot(100 - 100 * test["mean"], place, "o", color=colour, markersize=5)
-    axes.set(yticks=range(len(rows)), yticklabels=[f"{row['variant']}  {row['group']}" for row in rows])
+    axes.set(yticks=range(len(rows)), yticklabels=[f"{row['variant']} ({row['group']})" for row in rows])
     axes.set(xlabel="error on test, %", ylim=(len(rows) - 0.4, -0.6))
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.grid(visible=False, axis="y")
@@ -140,24 +151,28 @@ def front(rows: Sequence[Row], colours: Mapping[str, str]) -> Figure:
     best = sorted(points[row["variant"]] for row in rows if row["front"])
     axes.step(*zip(*best, strict=True), where="post", color=SOFT, linewidth=1, zorder=1)
     axes.set(xscale="log", yscale="log", xlabel="multiply-adds an image", ylabel="error on validation, %")
-    for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        axis("{x:g}")
+    few_ticks(axes)
     axes.margins(0.16)
     axes.grid(visible=False)
     for row in rows:
         name = row["variant"]
         face = colours[name] if row["front"] else PAPER
         axes.plot(*points[name], "o", markersize=7, markerfacecolor=face, markeredgecolor=colours[name], zorder=2)
-    label(figure, axes, points)
+    label(figure, axes, points, best)
     return figure
 
 
-def label(figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Names the points, each on that side of its own where it covers the least of the others and of their names."""
+def label(
+    figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]], steps: Sequence[tuple[float, float]]
+) -> None:
+    """Names the points, each on the side where its name covers least of other points and names and of the steps."""
     figure.draw_without_rendering()
     reach = 5 * figure.dpi / 72
     places = [axes.transData.transform(point) for point in points.values()]
     taken = [Bbox.from_bounds(x - reach, y - reach, 2 * reach, 2 * reach) for x, y in places]
+    ways = [axes.transData.transform(place) for place in steps]
+    for (x, y), (next_x, next_y) in pairwise(ways):
+        taken += [Bbox([[x, y - 2], [next_x, y + 2]]), Bbox([[next_x - 2, next_y], [next_x + 2, y]])]
     sides = [(7, 0, "left"), (-7, 0, "right"), (0, 9, "center"), (0, -9, "center")]
     sides += [(5, 9, "left"), (5, -9, "left"), (-5, 9, "right"), (-5, -9, "right")]
     sides += [(0, 19, "center"), (0, -19, "center")]
@@ -194,9 +209,7 @@ def learning(curves: Mapping[str, Mapping[int, Sequence[float]]], colours: Mappi
         axes.fill_between(numbers, low, high, color=colours[name], alpha=0.15, linewidth=0, gid=f"of-{name}.1")
         line(axes, name, zip(numbers, [run.mean() for run in values], strict=True), colours)
     axes.set(yscale="log", xlabel="epoch", title=title)
-    for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-        axis("{x:g}")
-    axes.tick_params(axis="y", which="minor", labelsize=7)
+    few_ticks(axes)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
@@ -221,7 +234,7 @@ def calibration(bins: Sequence[Bin], colour: str) -> Figure:
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
     total = sum(each.images for each in bins)
     sizes = [12 + 240 * each.images / total for each in bins]
-    axes.scatter([b.confidence for b in bins], [b.accuracy for b in bins], sizes, colour, zorder=2)
+    axes.scatter([b.confidence for b in bins], [b.accuracy for b in bins], sizes, colour, zorder=2, clip_on=False)
     axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.03), ylim=(0, 1.03))
     return figure
 
@@ -231,21 +244,16 @@ def confusion(counts: NDArray[np.floating], classes: Sequence[str]) -> Figure:
     """Mean counts [actual, predicted] of a run, the mistakes coloured: beside them the right answers are many."""
     figure, axes = panel(4.0)
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, counts)
+    axes.imshow(mistakes, cmap=CLEAR, vmin=0, vmax=max(mistakes.max(), 1e-9), interpolation="none", aspect="auto")
     for (actual, predicted), count in np.ndenumerate(counts):
-        share = mistakes[actual, predicted] / max(mistakes.max(), 1e-9)
-        axes.fill_between([predicted - 0.5, predicted + 0.5], actual - 0.5, actual + 0.5, color=ORANGE, alpha=share)
         if count:
             colour = SOFT if actual == predicted else INK
             axes.text(predicted, actual, f"{count:.1f}".removesuffix(".0"), **CENTRED, color=colour)
     ticks = range(len(classes))
     axes.set(xlabel="predicted", ylabel="actual", xticks=ticks, xticklabels=classes, yticks=ticks, yticklabels=classes)
-    axes.set(xlim=(-0.5, len(classes) - 0.5), ylim=(len(classes) - 0.5, -0.5))
     axes.grid(visible=False)
     axes.tick_params(length=0)
     return figure
-
-
-CENTRED: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 7}
 
 
 @styled
@@ -294,7 +302,7 @@ def lines(curves: Mapping[str, NDArray[np.floating]], x_label: str, y_label: str
         axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
         axes.plot(x, mean, color=colour, label=name, marker="o", markersize=3.5)
     figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handlelength=1.4)
-    axes.set(xlabel=x_label, ylabel=y_label)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=x)
     return figure
 
 
@@ -326,8 +334,7 @@ def temperatures(
         axes.plot(*at, "o", color=colours[name], markersize=5, gid=f"of-{name}.1")
     axes.axvline(1, color=SOFT, linewidth=1)
     axes.set(yscale="log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("")
+    few_ticks(axes)
     axes.set(xscale="log", xlabel="temperature", ylabel="loss on validation, nats", xticks=[0.2, 0.5, 1, 2, 5])
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")

@@ -20,12 +20,12 @@ def misclassified(
 ) -> bytes:
     """The first 60 of the images [N, 28, 28], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=13)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
         axes.set_axis_off()
         if place < len(images):
             axes.imshow(images[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=8)
+            axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=12)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.9, hspace=0.3)
     return png(figure)
 

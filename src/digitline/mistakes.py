@@ -23,8 +23,11 @@ def explained(look: Look) -> list[dict[str, Any]]:
     predicted, sure = shares.argmax(1), shares.max(1)
     (wrong,) = np.nonzero(predicted != look.test.labels)
     wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:EACH]
-    right = [np.flatnonzero((look.test.labels == label) & (predicted == label)) for label in look.test.labels[wrong]]
-    chosen = [*(int(places[0]) for places in right if len(places)), *map(int, wrong)]
+    right: list[int] = []
+    for label in look.test.labels[wrong]:  # beside each mistake another right answer of its class
+        alike = np.setdiff1d(np.flatnonzero((look.test.labels == label) & (predicted == label)), right)
+        right += alike[:1].tolist()
+    chosen = [*right, *map(int, wrong)]
     if not chosen:
         return []
     answers = [int(predicted[index]) for index in chosen]
@@ -35,9 +38,7 @@ def explained(look: Look) -> list[dict[str, Any]]:
     tiles = np.stack([mosaics.ink(images), mosaics.heat(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
     heads = [told_apart(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]
     rows = ["image", "slope", "cover"]
-    picture = mosaics.svg(
-        tiles, columns=heads, rows=rows, breaks=[len(chosen) - len(wrong)], alt="where the evidence lies"
-    )
+    picture = mosaics.svg(tiles, columns=heads, rows=rows, breaks=[len(right)], alt="where the evidence lies")
     lines = [
         [index, look.classes[look.test.labels[index]], look.classes[answer], row, *(f"{v:.3g}" for v in values.flat)]
         for index, answer, *both in zip(chosen, answers, steep, large, strict=True)
@@ -72,7 +73,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
         nearest = int(alike[np.square(features[alike] - features[index]).sum(1).argmin()])
         tiles.append(np.stack([look.test.images[index], look.test.images[nearest]]))
         told.append(
-            {"actual": look.classes[is_class], "predicted": look.classes[taken], "count": -number}
+            {"actual": look.classes[is_class], "predicted": look.classes[taken], "count": number}
             | {"test_image": int(index), "like": nearest}
         )
     if told:
