@@ -36,7 +36,7 @@ def lines(value: float) -> dict[str, list[tuple[float, float]]]:
 
 
 def points(value: float) -> Figure:
-    places = np.array([[0, 0], [1, value], [2, 0]])
+    places = np.array([[0, 0], [1, value], [2, 1]])
     return charts.embedding(places, np.array([0, 1, 1]), np.array([0, 1, 0]), ["zero", "one"])
 
 

@@ -47,3 +47,10 @@ def test_the_second_half_stands_beside_the_first():
     assert float(size[1][1]) < float(size[0][1])
     assert len(pictures(mosaics.svg(tiles, halves=True, alt=""))) == 2
     assert len(pictures(mosaics.pairs(mosaics.ink(np.zeros((5, 2, 3, 3), np.uint8)), list("abcde"), alt=""))) == 5
+
+
+def test_what_fills_the_last_row_up_is_see_through():
+    filled = mosaics.wrapped(mosaics.signed(np.ones((3, 2, 2)), (1, 2)), 2)
+    assert filled.shape == (2, 2, 2, 2, 4)
+    assert filled[1, 0, 0, 0].tolist() == [213, 94, 0, 255]
+    assert not filled[1, 1].any()

@@ -66,10 +66,7 @@ def draw_weights(look: Look, layer: filters.Stage) -> None:
     """Draws all weights of a layer: of the first, a picture a filter; of those behind it, a column a filter."""
     count, inputs, side, _ = layer.weights.shape
     if inputs == 1:
-        across = 10
-        padded = np.zeros((-(-count // across) * across, side, side), np.float32)
-        padded[:count] = layer.weights[:, 0]
-        tiles, cell = mosaics.signed(padded.reshape(-1, across, side, side), (2, 3)), mosaics.CELL
+        tiles, cell = mosaics.wrapped(mosaics.signed(layer.weights[:, 0], (1, 2)), 10), mosaics.CELL
     else:
         tiles = mosaics.signed(layer.weights, (1, 2, 3)).swapaxes(0, 1)  # a column a filter
         cell = max(2 * side, 300 // count)

@@ -45,6 +45,12 @@ def coloured(shares: Floats, colours: Colormap) -> Colours:
     return found
 
 
+def wrapped(tiles: Colours, across: int) -> Colours:
+    """Tiles [N, height, width, 4] in rows of so many, the last one filled up with see-through ones."""
+    filled = np.pad(tiles, ((0, -len(tiles) % across), (0, 0), (0, 0), (0, 0)))
+    return filled.reshape(-1, across, *tiles.shape[1:])
+
+
 def svg(
     tiles: Colours,
     *,
