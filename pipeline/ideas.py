@@ -117,7 +117,7 @@ def one(run: Run) -> Iterator[Outcome]:
     """Trains and measures one network, in a process of its own."""
     dataset = data.load(stage.DATASET)
     kept, held = data.split(dataset.train, **run.split)
-    few, validation, test = first(kept, run.images), spread(held), spread(dataset.test)
+    few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(dataset.test, CHOSEN)
     torch.manual_seed(run.seed)
     model = models.build(**run.network)
     gradients = [ideas.gradients(model, validation)]
@@ -127,14 +127,9 @@ def one(run: Run) -> Iterator[Outcome]:
     yield Outcome(accuracy, gradients, run.trial.measure(model.eval(), validation, test))
 
 
-def first(part: Part, count: int) -> Part:
-    """The first images: a split has them in random order."""
-    return Part(part.images[:count], part.labels[:count])
-
-
-def spread(part: Part) -> Part:
-    """As many as are measured on, spread evenly."""
-    places = np.linspace(0, len(part.labels) - 1, min(CHOSEN, len(part.labels))).astype(int)
+def spread(part: Part, count: int) -> Part:
+    """So many images, spread evenly."""
+    places = np.linspace(0, len(part.labels) - 1, min(count, len(part.labels))).astype(int)
     return Part(part.images[places], part.labels[places])
 
 
