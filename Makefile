@@ -13,8 +13,8 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve feedback container container-test push plots difference verify record
-.PHONY: bench bench-serve trials lock
+.PHONY: help run setup test lint format ui serve feedback container container-test push report explore plots difference
+.PHONY: verify record bench bench-serve trials lock
 help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
@@ -22,6 +22,7 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 	@dvc repro
 	@digitline runs
 	@python -m pipeline.leaderboard
+	@python -m pipeline.report
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
 
@@ -70,6 +71,13 @@ feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained
 	@dvc repro --quiet fetch
 	@corrections=$$(python -m pipeline.feedback) && dvc exp run --set-param "feedback=$$corrections"
 	@printf '\nHeld against the rest: dvc exp show. As before: git checkout . && dvc checkout\n'
+
+report: $(STAMP)  ## reports/site/index.html: the whole study as pages to look at
+	@dvc repro
+	@python -m pipeline.report
+
+explore: $(STAMP)  ## the arithmetic of a variant's layers, or of all: VARIANT=conv2
+	@python -m pipeline.explore $(VARIANT)
 
 plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -43,6 +43,11 @@ class Variant(NamedTuple):
     recipe: dict[str, Any]  # keyword arguments of training.fit, less seed
 
 
+class Ideas(NamedTuple):
+    images: int  # of training, for each of the short trainings
+    epochs: int
+
+
 class Params(NamedTuple):
     dataset: str
     classes: list[str]
@@ -51,9 +56,11 @@ class Params(NamedTuple):
     feedback: str | None  # the SHA-256 of corrections to train with
     split: dict[str, Any]  # keyword arguments of data.split
     seeds: list[int]
+    recipe: dict[str, Any]  # what every variant starts from
     variants: dict[str, Variant]
     votes: list[str]  # names of rows, each after the variant whose seeds vote
     robustness: dict[str, Any]  # keyword arguments of robustness.accuracies
+    ideas: Ideas
     gate: dict[str, Any]  # keyword arguments of selection.gate
 
 
@@ -194,6 +201,7 @@ def sections(
     variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)],
     votes: list[str],
     robustness: dict[str, Any],
+    ideas: dict[str, Any],
     gate: dict[str, Any],
 ) -> Params:
     """Checks each section against the function that it goes to."""
@@ -212,15 +220,21 @@ def sections(
         feedback=feedback,
         split=check("split", data.split, split),
         seeds=seeds,
+        recipe=recipe,
         variants=trained,
         votes=[vote(place, name, trained) for place, name in enumerate(votes)],
         robustness=check("robustness", robust.accuracies, robustness),
+        ideas=Ideas(**check("ideas", short, ideas)),
         gate=check("gate", selection.gate, gate),
     )
 
 
 def described(*, classes: Annotated[list[str], Field(min_length=2)], files: Any, mirrors: Any, bounds: Any) -> None:
     """The keys of a data set's entry; the last three are checked against the functions that take them."""
+
+
+def short(*, images: PositiveInt, epochs: PositiveInt) -> None:
+    """The keys of the short trainings."""
 
 
 def variant(name: str, recipe: dict[str, Any], options: dict[str, Any]) -> Variant:

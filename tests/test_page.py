@@ -2,14 +2,13 @@
 
 import base64
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpx
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from scipy.special import softmax
 
 from digitline import checkpoint, data, feedback, insight
@@ -17,8 +16,6 @@ from tests.serving import CLASSES, Server, new_clone, new_study, started, stoppe
 
 pytestmark = pytest.mark.slow
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ALONE = ["--no-sandbox", "--disable-background-networking"]
 ANSWERED = re.compile("probability|nearest")
 SEVEN = [(0.3, 0.25), (0.5, 0.22), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]  # of the sheet's sides
 
@@ -35,16 +32,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = started(clone._replace(environment={**clone.environment, "DIGITLINE_FEEDBACK": "kept"}))
     yield server
     stopped(server)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if not BROWSER:
-        pytest.skip("there is no Chromium or Chrome")  # CI has one
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=BROWSER, args=ALONE)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1440, 900, "light"), (390, 844, "dark")], ids=["desktop", "phone"])

@@ -356,6 +356,13 @@ def evaluate(
     store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
 
 
+@answering()
+def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) -> None:
+    """Logs the folder's files to the run that trained these models, unless it was deleted in MLflow."""
+    if parent := find(store, family(map(checkpoint.digest, models))):
+        store.client.log_artifacts(parent.info.run_id, str(folder), name)
+
+
 def train_again(
     store: Store, variant: Variant, models: Mapping[int, Path], curves: Mapping[int, Sequence[Epoch]]
 ) -> Run:
