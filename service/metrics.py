@@ -23,11 +23,7 @@ WAITING = Gauge("digitline_waiting", "Requests at work or waiting for it.", mult
 IMAGES = Histogram("digitline_images", "Images of one request.", buckets=SIZES)
 BATCHES = Histogram("digitline_batch", "Images of one pass through the model.", buckets=SIZES)
 ANSWERS = Counter("digitline_answers", "Images recognised, by answer and its probability.", ["digit", "probability"])
-CONFIDENCE = Histogram(
-    "digitline_confidence",
-    "The probability of the answer given.",
-    buckets=[0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1],
-)
+CONFIDENCE = Counter("digitline_confidence", "The probabilities of the answers given, added up.")
 DOUBTS = Counter("digitline_doubts", "Images of which it is doubtful that they show a digit.")
 MODEL = Gauge("digitline_model", "1 for the model that answers.", ["sha256", "variant"], multiprocess_mode="livemax")
 
@@ -37,8 +33,7 @@ def count(classes: Sequence[str], probabilities: NDArray[np.float32], doubtful: 
     BATCHES.observe(len(probabilities))
     DOUBTS.inc(int(doubtful.sum()))
     highest = probabilities.max(1)
-    for confidence in highest.tolist():
-        CONFIDENCE.observe(confidence)
+    CONFIDENCE.inc(float(highest.sum()))
     digits, sure = probabilities.argmax(1).tolist(), np.searchsorted(SURE, highest, side="right").tolist()
     for (digit, place), many in Counts(zip(digits, sure, strict=True)).items():
         ANSWERS.labels(classes[digit], name(place)).inc(many)

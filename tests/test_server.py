@@ -133,11 +133,15 @@ def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server)
 
 
 @pytest.mark.slow
-def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server: Server) -> None:
+def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server: Server, tmp_path: Path) -> None:
     # Which bytes are a picture or whole images, a schema cannot say: so valid ones are refused by right.
     words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance", "--max-examples", "8"]
     done = subprocess.run(
-        [Path(sys.executable).with_name("st"), *words, "--seed", "1"], capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name("st"), *words, "--seed", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout
     assert re.search(r"Tested: +9\b", done.stdout), done.stdout
