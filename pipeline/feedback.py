@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digitline import checkpoint, data, feedback, figures, files, leaderboard
+from digitline import checkpoint, data, feedback, figures, files, leaderboard, retraining
 from digitline.errors import InputError
 from digitline.feedback import Correction
 from pipeline.stage import DATASET, FEEDBACK, Params, run
@@ -22,8 +22,8 @@ def show(params: Params) -> None:
     if not corrections:
         raise InputError(f"{folder} has no corrections; DIGITLINE_FEEDBACK={folder} make serve keeps those of the page")
     digits = [one for one in corrections if one.label]
-    reasons = feedback.reasons(
-        feedback.part(digits, params.classes), data.load(DATASET), classes=params.classes, **params.bounds
+    reasons = retraining.reasons(
+        retraining.part(digits, params.classes), data.load(DATASET), classes=params.classes, **params.bounds
     )
     fit = [one for one, why in zip(digits, reasons, strict=True) if not why]
     told = {feedback.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
@@ -32,7 +32,7 @@ def show(params: Params) -> None:
     files.write(SHEET, sheet(corrections))
     if not fit:
         raise InputError(f"none of the {len(corrections)} corrections can be trained with; the table says why")
-    feedback.save(feedback.part(fit, params.classes), FEEDBACK)
+    retraining.save(retraining.part(fit, params.classes), FEEDBACK)
     print(f"{len(fit)} of {len(corrections)} to train with, in {FEEDBACK}; drawn in {SHEET}", file=sys.stderr)
     print(checkpoint.digest(FEEDBACK))
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from digitline import data, feedback, sources
+from digitline import data, retraining, sources
 from pipeline.stage import DATASET, FEEDBACK, Params, run
 
 
@@ -13,7 +13,7 @@ def fetch(params: Params) -> None:
     if chosen := os.environ.get("DIGITLINE_DATA"):
         folders.insert(0, Path(chosen))
     dataset = sources.fetch(folders, len(params.classes), name=params.dataset, **params.source)
-    corrections = feedback.load(FEEDBACK, params.feedback) if params.feedback else None
+    corrections = retraining.load(FEEDBACK, params.feedback) if params.feedback else None
     data.save(dataset, DATASET, corrections=corrections)
 
 

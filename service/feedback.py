@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from digitline import feedback
 from digitline.errors import InputError
 from service import schema
 
@@ -27,7 +28,7 @@ def admitted(request: Request) -> Path:
     """The folder, for a request that comes from this service's own page."""
     place = folder()
     if place is None:
-        raise HTTPException(404, "corrections are not kept here: the service was started without DIGITLINE_FEEDBACK")
+        raise HTTPException(403, "corrections are not kept here: the service was started without DIGITLINE_FEEDBACK")
     if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
         raise HTTPException(403, "the request is from another page, expected one of this service's own origin")
     return place
@@ -43,8 +44,6 @@ def label(request: Request, classes: list[str]) -> str:
 
 def keep(place: Path, label: str, champion: "Champion", data: bytes) -> schema.Kept:
     """Keeps the one image of a body, beside what the model makes of it."""
-    from digitline import feedback  # it takes PyTorch along, too
-
     images = schema.raw(data)
     if len(images) > 1:
         raise InputError(f"the body has {len(images)} images, expected one")

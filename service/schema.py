@@ -30,8 +30,7 @@ REFUSALS = [
     *BUSY,
 ]
 CLOSED = [
-    ("403", "The request is not from this service's page"),
-    ("404", "This service keeps no corrections"),
+    ("403", "Corrections are not kept here, or not from this page"),
     ("409", "It cannot be kept: there are as many as may be, or what is there is damaged"),
 ]
 EXPECTED = [

@@ -8,7 +8,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 from starlette.testclient import TestClient
 
-from digitline import checkpoint, data, drawing, feedback
+from digitline import checkpoint, data, drawing, feedback, retraining
 from digitline.data import Dataset, Part
 from digitline.errors import InputError
 from digitline.feedback import Correction
@@ -109,7 +109,7 @@ def test_the_expectations_of_the_data_decide_over_each_correction(images: data.B
     copies = digits.train.images[5], digits.test.images[5]
     part = Part(np.stack([images[0], faint, small, *copies]), np.zeros(5, np.uint8))
     bounds = {name: bound for name, bound in stage.read().bounds.items() if name != "images"}
-    good, *bad = feedback.reasons(part, digits, classes=DIGITS, **bounds)
+    good, *bad = retraining.reasons(part, digits, classes=DIGITS, **bounds)
     assert good == []
     for found, name in zip(
         bad, ["brightest pixel 85", "longer side of the ink's bounding box", *["copies"] * 2], strict=True
@@ -158,7 +158,7 @@ def test_corrections_are_closed_unless_a_folder_is_named(client: TestClient, mon
     monkeypatch.delenv("DIGITLINE_FEEDBACK")
     assert not client.get("/network").json()["corrections"]
     answer = client.post("/feedback?label=class 4", content=bytes(784), headers=ORIGIN)
-    assert answer.status_code == 404
+    assert answer.status_code == 403
     assert "DIGITLINE_FEEDBACK" in error(answer)
 
 
