@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from digitline import data, figures, files, leaderboard, statistics
+from digitline import charts, data, figures, files, leaderboard, statistics
 from digitline.evaluation import joint_calibration, mean_confusion
+from digitline.palette import colours
 from digitline.robustness import FAMILIES
 from digitline.statistics import LEVEL
 from digitline.training import Epoch
@@ -30,7 +31,8 @@ def compare(params: stage.Params) -> None:
     board = [row | {"group": letters[row["variant"]], "front": row["variant"] in front} for row in rows]
     stage.write_json(stage.LEADERBOARD, board)
     stage.write_json(Path("reports/comparisons.json"), [pair._asdict() for pair in pairs])
-    files.write(Path("reports/front.png"), figures.front(board))
+    of = colours(params.variants, params.votes)
+    files.write(Path("reports/front.png"), charts.png(charts.front(board, of)))
 
     stage.write_csv(PLOTS / "curves.csv", [["variant", "seed", *Epoch._fields[:-1]], *curves(params.variants)])
     lines = confusions(logits, labels, params.classes)
@@ -41,7 +43,7 @@ def compare(params: stage.Params) -> None:
     stage.write_csv(PLOTS / "robustness.csv", [["variant", "family", "level", "accuracy"], *lines])
     files.write(
         Path("reports/robustness.png"),
-        figures.robustness(lines, {name: family.unit for name, family in FAMILIES.items()}),
+        figures.robustness(lines, {name: family.unit for name, family in FAMILIES.items()}, of),
     )
 
 

@@ -1,7 +1,10 @@
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from playwright.sync_api import Browser, sync_playwright
 
 from digitline import sources
 from digitline.data import Dataset, Part
@@ -24,3 +27,17 @@ def digits(mnist: Dataset) -> Dataset:
     """A few hundred real digits."""
     sizes = zip(mnist, (1000, 200), strict=True)
     return Dataset(*(Part(part.images[:size].copy(), part.labels[:size].copy()) for part, size in sizes))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real browser, which asks nobody for anything on its own."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not found:
+        pytest.skip("there is no Chromium or Chrome")  # CI has one
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()

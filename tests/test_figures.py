@@ -15,25 +15,18 @@ def misclassified(digits, first: int) -> bytes:
     return figures.misclassified(digits.test.images[first : first + 3], NAMES[[0, 1, 0]], NAMES[[1, 0, 1]], "title")
 
 
-def front(macs: int) -> bytes:
-    rows = [("a", 100, 0.9, True), ("b", macs, 0.99, True), ("c", 5000, 0.95, False)]
-    keys = "variant", "macs", "val_accuracy", "front"
-    return figures.front([dict(zip(keys, (n, m, {"mean": a}, f), strict=True)) for n, m, a, f in rows])
-
-
 def robustness(accuracy: float) -> bytes:
     lines = [("a", "blur", 0, 0.9), ("a", "blur", 1, accuracy), ("b", "blur", 0, 0.8), ("b", "blur", 1, 0.5)]
-    return figures.robustness(lines, {"blur": "pixels"})
+    return figures.robustness(lines, {"blur": "pixels"}, {"a": "#000000", "b": "#ff0000"})
 
 
-@pytest.fixture(params=["misclassified", "confusion", "calibration", "front", "robustness"])
+@pytest.fixture(params=["misclassified", "confusion", "calibration", "robustness"])
 def pages(request, digits):
     """A figure, the same again, and one of other data."""
     return {
         "misclassified": (misclassified(digits, 0), misclassified(digits, 0), misclassified(digits, 5)),
         "confusion": [figures.confusion(counts, ["a", "b"], "title") for counts in (COUNTS, COUNTS, COUNTS.T)],
         "calibration": [figures.calibration([Bin(9, 0.9, x)], "title") for x in (0.8, 0.8, 0.5)],
-        "front": [front(macs) for macs in (2000, 2000, 9000)],
         "robustness": [robustness(accuracy) for accuracy in (0.7, 0.7, 0.2)],
     }[request.param]
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digitline.evaluation import Bin
-from digitline.palette import BLUE, COLOURS
+from digitline.palette import BLUE, dashed
 
 COLUMNS, ROWS = 10, 6
 GREY = "0.6"
@@ -20,12 +20,12 @@ def misclassified(
 ) -> bytes:
     """The first 60 of the images [N, 28, 28], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(title, fontsize=13)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
         axes.set_axis_off()
         if place < len(images):
             axes.imshow(images[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=8)
+            axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=12)
     figure.subplots_adjust(0.01, 0.01, 0.99, 0.9, hspace=0.3)
     return png(figure)
 
@@ -60,41 +60,18 @@ def calibration(bins: Sequence[Bin], title: str) -> bytes:
     return png(figure)
 
 
-def front(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    """Validation error by multiply-adds, both logarithmic, of a leaderboard's rows; a line joins the Pareto front."""
-    figure = Figure(figsize=(7.5, 5), dpi=120)
-    axes = figure.subplots()
-    points = {row["variant"]: (row["macs"], 100 - 100 * row["val_accuracy"]["mean"]) for row in rows}
-    best = sorted(points[row["variant"]] for row in rows if row["front"])
-    axes.step(*zip(*best, strict=True), where="post", color=GREY, linewidth=1, zorder=1)
-    for row in rows:
-        macs, error = points[row["variant"]]
-        axes.scatter(macs, error, 30, BLUE if row["front"] else GREY, zorder=2)
-        place = (5, -11) if row["front"] else (5, 4)  # those off the line lie above it
-        axes.annotate(row["variant"], (macs, error), place, textcoords="offset points", fontsize=8)
-    axes.set(xscale="log", yscale="log", xlabel="multiply-adds an image", ylabel="error on validation, %")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
-    axes.margins(0.2)
-    axes.set_title("What accuracy costs: no variant is better for as little as those on the line", fontsize=10)
-    figure.tight_layout()
-    return png(figure)
-
-
-def robustness(lines: Sequence[Sequence[Any]], units: Mapping[str, str]) -> bytes:
+def robustness(lines: Sequence[Sequence[Any]], units: Mapping[str, str], colours: Mapping[str, str]) -> bytes:
     """Accuracy by level, a panel a family, a line a variant, of lines (variant, family, level, accuracy)."""
     names, families = (list(dict.fromkeys(line[place] for line in lines)) for place in (0, 1))
     rows = -(-len(families) // 5)
     figure = Figure(figsize=(15, 2.3 * rows + 0.8), dpi=110, layout="constrained")
     panels = figure.subplots(rows, 5, sharey=True, squeeze=False).flat
     for axes, family in zip(panels, [*families, *[None] * (5 * rows - len(families))], strict=True):
-        for place, name in enumerate(names):
+        for name in names:
             points = [(float(x), 100 * float(y)) for variant, of, x, y in lines if (variant, of) == (name, family)]
-            style = "--" if place >= len(COLOURS) else "-"
+            style = "--" if dashed(name, colours) else "-"
             if points:
-                axes.plot(
-                    *zip(*points, strict=True), style, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.3
-                )
+                axes.plot(*zip(*points, strict=True), style, color=colours[name], label=name, linewidth=1.3)
         axes.set_axis_on() if family else axes.set_axis_off()
         axes.set_title(f"{family}: {units[family]}" if family else "", fontsize=9)
         axes.tick_params(labelsize=7)

@@ -1,0 +1,177 @@
+"""Measures the ideas behind the variants in short trainings: pooling, ReLU, dropout."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from torch import nn
+
+from digitline import charts, data, files, ideas, models
+from digitline.data import Part
+from digitline.processes import side_by_side
+from digitline.training import fit
+from pipeline import stage
+
+FOLDER = Path("reports/ideas")
+PIXELS = [0, 1, 2, 3, 4]
+SILENT = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9]  # shares of the hidden units
+DRAWS = 10
+CHOSEN = 1000  # images of validation and of test, spread evenly
+
+Measure = Callable[[nn.Module, Part, Part], Any]  # of a trained network, on images of validation and of test
+
+
+class Trial(NamedTuple):
+    """A small network that differs from the next in one thing."""
+
+    name: str  # for people
+    model: dict[str, Any]  # besides what all have
+    recipe: dict[str, Any]  # besides params.yaml's
+    measure: Measure
+
+
+class Run(NamedTuple):
+    idea: str
+    trial: Trial
+    seed: int
+    network: dict[str, Any]  # keyword arguments of models.build
+    recipe: dict[str, Any]  # keyword arguments of training.fit, less seed
+    split: dict[str, Any]
+    images: int  # of training
+
+
+class Outcome(NamedTuple):
+    accuracy: float  # on validation, after training
+    gradients: list[list[float]]  # before training and after each epoch, by layer
+    measured: Any
+
+
+def shifts(model: nn.Module, validation: Part, test: Part) -> list[float]:
+    """Accuracy in percent by how far the test images are moved."""
+    return [100 * ideas.shifted(model, test, distance) for distance in PIXELS]
+
+
+def silences(model: nn.Module, validation: Part, test: Part) -> list[float]:
+    """Accuracy in percent by the share of hidden units that are silent."""
+    return [100 * ideas.silenced(model, test, share, draws=DRAWS) for share in SILENT]
+
+
+def nothing(model: nn.Module, validation: Part, test: Part) -> None:
+    """Of which only the training is looked at."""
+
+
+SIGMOID = {"learning_rate": 0.01, "weight_decay": 0.1}  # as of the variants that have it
+DEEP = {"filters": [4] * 6, "kernel": 3, "hidden": 30, "pooling": False}
+TRIALS = {
+    "pooling": [
+        Trial("fully connected", {"filters": []}, SIGMOID, shifts),
+        Trial("convolution", {"filters": [8], "pooling": False}, SIGMOID, shifts),
+        Trial("convolution and pooling", {"filters": [8]}, SIGMOID, shifts),
+    ],
+    "dropout": [
+        Trial("without dropout", {"filters": [], "activation": "relu"}, {}, silences),
+        Trial("with dropout", {"filters": [], "activation": "relu", "dropout": 0.5}, {}, silences),
+    ],
+    "gradients": [
+        Trial("sigmoid", {**DEEP, "activation": "sigmoid"}, {}, nothing),
+        Trial("ReLU", {**DEEP, "activation": "relu"}, {}, nothing),
+    ],
+}
+ONCE = "gradients"  # with the first seed alone: its weights are many
+
+
+def measure(params: stage.Params) -> None:
+    """Trains every pair side by side; writes the figures, their numbers as CSV, and those that the report tells."""
+    runs = [
+        planned(params, idea, trial, seed)
+        for idea, trials in TRIALS.items()
+        for trial in trials
+        for seed in (params.seeds[:1] if idea == ONCE else params.seeds)
+    ]
+    found: dict[str, dict[str, dict[int, Outcome]]] = {
+        idea: {trial.name: {} for trial in trials} for idea, trials in TRIALS.items()
+    }
+    # The optimiser imports torch._dynamo, for two seconds: once is enough.
+    for run, outcome in side_by_side(one, runs, imports=["pipeline.stage", "torch._dynamo"]):
+        found[run.idea][run.trial.name][run.seed] = outcome
+    told = {
+        "settings": {**params.ideas._asdict(), "seeds": len(params.seeds), "measured_on": CHOSEN},
+        "pooling": ranges("pooling", found, PIXELS, "pixels", "accuracy on test, %"),
+        "dropout": ranges("dropout", found, [100 * share for share in SILENT], "silent hidden units, %", "accuracy, %"),
+        "gradients": slopes(found["gradients"]),
+    }
+    stage.write_json(FOLDER / "ideas.json", told)
+
+
+def planned(params: stage.Params, idea: str, trial: Trial, seed: int) -> Run:
+    """A run with the recipe of params.yaml and what the trial has of its own."""
+    model = {"network": "plain", "hidden": 100, **trial.model}
+    _, recipe = stage.variant("ideas", params.recipe, {"model": model, "epochs": params.ideas.epochs, **trial.recipe})
+    return Run(idea, trial, seed, {**model, "classes": len(params.classes)}, recipe, params.split, params.ideas.images)
+
+
+def one(run: Run) -> Iterator[Outcome]:
+    """Trains and measures one network, in a process of its own."""
+    dataset = data.load(stage.DATASET)
+    kept, held = data.split(dataset.train, **run.split)
+    few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(dataset.test, CHOSEN)
+    torch.manual_seed(run.seed)
+    model = models.build(**run.network)
+    gradients = [ideas.gradients(model, validation)]
+    for epoch in fit(model, few, validation, seed=run.seed, **run.recipe):
+        accuracy = epoch.val_accuracy
+        gradients.append(ideas.gradients(model, validation))
+    yield Outcome(accuracy, gradients, run.trial.measure(model.eval(), validation, test))
+
+
+def spread(part: Part, count: int) -> Part:
+    """So many images, spread evenly."""
+    places = np.linspace(0, len(part.labels) - 1, min(count, len(part.labels))).astype(int)
+    return Part(part.images[places], part.labels[places])
+
+
+def ranges(
+    idea: str, found: dict[str, dict[str, dict[int, Outcome]]], x: Sequence[float], x_label: str, y_label: str
+) -> dict[str, dict[str, float]]:
+    """Draws what was measured by x, its range over seeds as a band; returns the means."""
+    measured = {name: np.array([runs[seed].measured for seed in sorted(runs)]) for name, runs in found[idea].items()}
+    curves = {name: np.stack([x, v.min(0), v.mean(0), v.max(0)], 1) for name, v in measured.items()}
+    lines = [[name, *(f"{value:.6g}" for value in point)] for name, points in curves.items() for point in points]
+    draw(idea, charts.lines(curves, x_label, y_label), [["network", "x", "lowest", "mean", "highest"], *lines])
+    return {
+        name: {f"{at:g}": round(float(mean), 2) for at, mean in zip(x, v.mean(0), strict=True)}
+        for name, v in measured.items()
+    }
+
+
+def slopes(found: dict[str, dict[int, Outcome]]) -> dict[str, Any]:
+    """Draws the gradients by layer over training; tells how much weaker they are in the first than in the last."""
+    runs = {name: next(iter(of.values())) for name, of in found.items()}
+    norms = {name: np.array(run.gradients) for name, run in runs.items()}
+    lines = [
+        [name, epoch, layer, f"{value:.4g}"]
+        for name, values in norms.items()
+        for (epoch, layer), value in np.ndenumerate(values)
+    ]
+    draw("gradients", charts.gradients(norms), [["activation", "epoch", "layer", "gradient"], *lines])
+    return {
+        name: {
+            "layers": values.shape[1],
+            "last_to_first": float(f"{np.exp(np.log(values[:, -1] / values[:, 0]).mean()):.3g}"),
+            "val_accuracy": round(100 * runs[name].accuracy, 1),
+        }
+        for name, values in norms.items()
+    }
+
+
+def draw(name: str, figure: Figure, table: Sequence[Sequence[Any]]) -> None:
+    """Writes a figure and the numbers behind it."""
+    files.write(FOLDER / f"{name}.svg", charts.svg(figure).encode())
+    stage.write_csv(FOLDER / f"{name}.csv", table)
+
+
+if __name__ == "__main__":
+    stage.run(measure)
