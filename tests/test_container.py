@@ -49,6 +49,7 @@ RECIPE: dict[str, Any] = {
     "bfloat16": False,
 }
 BATCH = 2500  # images a request
+VERSION = "from importlib.metadata import version; print(version('torch'))"
 # In the container, by its own Python: images from standard input to the service over HTTP, its answers to output.
 CLIENT = """if True:
     import sys
@@ -189,7 +190,7 @@ def test_the_labels_name_model_data_commit_and_versions(shipped: Shipped) -> Non
     assert labels["digitline.dataset.sha256"] == card["dataset_sha256"]
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=shipped.folder, capture_output=True, text=True, check=True)
     assert labels["org.opencontainers.image.revision"].removesuffix("-dirty") == head.stdout.strip()
-    held = engine.inside(shipped.engine, shipped.image, "python3", "-c", "import torch; print(torch.__version__)")
+    held = engine.inside(shipped.engine, shipped.image, "python3", "-c", VERSION)
     assert labels["digitline.version.torch"] == held
 
 
