@@ -31,14 +31,16 @@ def main() -> None:
     """Builds the image with the PyTorch named: for CUDA, which serves on a CPU as well, or for the CPU alone."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("torch", choices=list(ROOM))
-    torch = parser.parse_args().torch
+    parser.add_argument("--name", default="digitline", help="of the image")
+    words = parser.parse_args()
+    torch = words.torch
     os.umask(0o022)  # what is copied into the image is read there by another user
     name, card, context = engine.find(), packing.verified(stage.CHAMPION), FOLDER / torch
     require_room(ROOM[torch])
     commit = revision()
     libraries(torch, context)
     bento = lay_out_bento(context / "bento")
-    tags = [f"digitline:{card['sha256'][:16]}-{torch}", f"digitline:{torch}"]
+    tags = [f"{words.name}:{card['sha256'][:16]}-{torch}", f"{words.name}:{torch}"]
     engine.build(name, context, BASE, tags, labels(card, commit, bento, installed(context / "lib")))
     stage.write_json(bill(torch), sbom.bill(name, tags[0], context / "lib", card))
     print(f"\n{' and '.join(tags)}: {engine.size(name, tags[0]) / 1e9:.2f} GB; what is in it: {bill(torch)}")
