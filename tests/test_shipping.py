@@ -51,7 +51,6 @@ def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
         foreign |= {name for name in names if not name.startswith(("digitline", "service"))}
     providers = packages_distributions()
     needed = {providers[name][0].lower().replace("_", "-") for name in foreign - sys.stdlib_module_names}
-    needed |= {"httptools", "onnx", "uvloop"}  # which uvicorn and torch.onnx load where they are
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert set(project["dependency-groups"]["serve"]) == needed | BEHIND
     assert needed | BEHIND <= {line.split("==")[0] for line in project["project"]["dependencies"]}
