@@ -23,7 +23,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, request: bytes, answered: Callable[["Connection", float, bool], None]) -> None:
+    def __init__(self, request: bytes, answered: "Callable[[Connection, float, bool], None]") -> None:
         self.request, self.answered = request, answered
         self.received, self.due = b"", 0.0
 
@@ -42,8 +42,13 @@ class Connection(asyncio.Protocol):
             return
         length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
         if len(body) == int(length):
-            self.received = b""
-            self.answered(self, time.perf_counter() - self.due, head.startswith(b"HTTP/1.1 200"))
+            self.received, due, self.due = b"", self.due, 0.0
+            self.answered(self, time.perf_counter() - due, head.startswith(b"HTTP/1.1 200"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.due:  # its answer will not come
+            due, self.due = self.due, 0.0
+            self.answered(self, time.perf_counter() - due, False)
 
 
 def post(path: str, body: bytes, media: str) -> bytes:
@@ -53,18 +58,22 @@ def post(path: str, body: bytes, media: str) -> bytes:
 
 
 def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0, requests: int = 0) -> Outcome:
-    """Each connection asks again as soon as it is answered, for so long or so often."""
+    """Each connection asks again as soon as it is answered, for so long or so often; a failure ends its turn."""
 
     async def run(outcome: list[float], failures: list[int]) -> None:
-        began, done = time.perf_counter(), asyncio.get_running_loop().create_future()
+        began, asking, done = time.perf_counter(), connections, asyncio.get_running_loop().create_future()
 
         def answered(connection: Connection, latency: float, good: bool) -> None:
+            nonlocal asking
             outcome.append(latency)
             failures[0] += not good
             now = time.perf_counter()
-            if (now - began < seconds) if seconds else (len(outcome) < requests):
+            if good and ((now - began < seconds) if seconds else (len(outcome) < requests)):
                 connection.ask(now)
-            elif not done.done():
+                return
+            connection.transport.close()
+            asking -= 1
+            if not asking:
                 done.set_result(None)
 
         for connection in await connect(port, request, connections, answered):

@@ -101,7 +101,7 @@ def started(contender: Contender, port: int, log: Path) -> Iterator[Server]:
             time.sleep(0.02)
         yield Server(port, process, time.perf_counter() - began)
     finally:
-        workers = process.children(recursive=True)
+        workers = process.children(recursive=True) if process.is_running() else []
         process.terminate()
         for each in psutil.wait_procs([process, *workers], timeout=20)[1]:
             each.kill()

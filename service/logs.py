@@ -1,11 +1,13 @@
 """One JSON object a line: on standard output, or in a file that is kept short."""
 
-import json
 import logging
 import os
 import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
+from typing import Any
+
+import orjson
 
 FILE_BYTES, FILES = 16 * 2**20, 4  # of the file that DIGITLINE_LOG names, and of how many before it
 
@@ -14,12 +16,15 @@ class Line(logging.Formatter):
     """A record's time, level, words and fields; none of it can break out of its line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        line = {"time": time, "level": record.levelname.lower(), "message": record.getMessage().rstrip()}
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC),
+            "level": record.levelname.lower(),
+            "message": record.getMessage().rstrip(),
+        }
         line |= getattr(record, "fields", {})
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+        return orjson.dumps(line).decode()
 
 
 def configure() -> None:

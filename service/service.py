@@ -6,6 +6,7 @@ from typing import Any
 import bentoml
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLConfigException
+from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,7 +44,8 @@ class Served:
 class First:
     """Asks our routes before BentoML's, which would answer a path that it does not know in a form of its own."""
 
-    def __init__(self, app: ASGIApp, ours: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, ours: Starlette) -> None:
+        ours.state.bentoml = app
         self.bentoml = app
         self.ours: ASGIApp = Front(ours)
         if BentoMLContainer.http.cors.enabled.get():
@@ -51,17 +53,21 @@ class First:
             self.ours = CORSMiddleware(self.ours, **options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        app.state.bentoml = self.bentoml
         await (self.ours if scope["type"] == "http" else self.bentoml)(scope, receive, send)
+
+
+class Outside(bentoml.Service[Served]):
+    """Keeps BentoML's own layers for BentoML's own routes: on ours they would cost as much as the model does."""
+
+    def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        return First(super().to_asgi(is_main), app)
 
 
 Digitline = bentoml.service(
     name="digitline",
     http={"host": "127.0.0.1"},
-    # Ours count and log the same by routes, of which there are few, and time out by the body's arrival.
-    metrics={"enabled": False},
+    metrics={"enabled": False},  # ours are by route, of which there are few
     logging={"access": {"enabled": False}},
-    tracing={"excluded_urls": "."},
+    service_class=Outside,
 )(Served)
-Digitline.add_asgi_middleware(First, ours=app)
 protocol.install()

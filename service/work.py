@@ -24,7 +24,8 @@ THREADS = min(4, os.cpu_count() or 1)  # at work at once; the largest picture ta
 CAPACITY = 64  # requests
 CAPACITY_BYTES = 16 * 2**20  # of their bodies together, if they are several
 ARRIVING_BYTES = 256 * 2**20  # of bodies that are still on their way
-BATCH = 64  # images
+BATCH = 64  # images that go through the model together
+SHORT = 0  # images that need no thread of their own
 
 
 class Pass(NamedTuple):
