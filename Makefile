@@ -13,12 +13,14 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve report explore plots difference verify record bench lock
+.PHONY: help run setup test lint format ui serve feedback container container-test push report explore plots difference
+.PHONY: verify record bench bench-serve trials lock
 help:  ## what there is
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-12s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
 	@dvc repro
+	@digitline runs
 	@python -m pipeline.leaderboard
 	@python -m pipeline.report
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
@@ -27,8 +29,8 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
-test: $(STAMP)  ## the tests
-	@pytest
+test: $(STAMP)  ## the tests; ARGS=tests/test_models.py takes some of them
+	@pytest $(ARGS)
 
 lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@ruff check
@@ -44,11 +46,31 @@ format: $(STAMP)  ## code and the DAG's picture, brought in order
 	@ruff format
 	@python scripts/dag.py
 
-ui: $(STAMP)  ## MLflow on port 5000
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1
+ui: PORT := 5000
+ui: $(STAMP)  ## MLflow on port 5000; PORT=5001 for another
+	@digitline runs
+	@python -m scripts.port ui $(PORT)
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT)
 
-serve: $(STAMP)  ## the champion on port 3000
-	@bentoml serve
+serve: PORT := 3000
+serve: $(STAMP)  ## the champion on port 3000; PORT=3001 for another
+	@python -m scripts.port serve $(PORT)
+	@bentoml serve --port $(PORT)
+
+TORCH ?= cuda
+container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
+	@python -m scripts.container $(TORCH)
+
+container-test: container  ## that image, run: the whole test set over HTTP, and what it must not need or hold
+	@IMAGE=digitline:$(TORCH) pytest tests/test_container.py
+
+push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
+	@python -m scripts.push digitline:$(TORCH) "$(TO)"
+
+feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained with it
+	@dvc repro --quiet fetch
+	@corrections=$$(python -m pipeline.feedback) && dvc exp run --set-param "feedback=$$corrections"
+	@printf '\nHeld against the rest: dvc exp show. As before: git checkout . && dvc checkout\n'
 
 report: $(STAMP)  ## reports/site/index.html: the whole study as pages to look at
 	@dvc repro
@@ -63,8 +85,8 @@ plots: $(STAMP)  ## DVC's plots, as one page
 difference: $(STAMP)  ## parameters and metrics against the last commit, or against BASE=...
 	@sh scripts/difference.sh
 
-verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock
-	@sh scripts/verify.sh
+verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock; ARGS=--tolerance=0.01
+	@python -m scripts.verify $(ARGS)
 
 record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
 	@python scripts/record.py record
@@ -76,8 +98,14 @@ bench: $(STAMP)  ## training against the usual script and the processor's floor,
 	@dvc repro fetch
 	@python -m scripts.bench
 
+trials: $(STAMP)  ## the champion, tried with sheets of paper, letters and scribbles, into reports/trials.json
+	@python -m scripts.trials
+bench-serve: $(STAMP)  ## the service against other servers, runtimes and its own limits, into reports/bench; ARGS="--seconds 1"
+	@python -m scripts.bench_serve $(ARGS)
+	@python -m pipeline.leaderboard serving
+
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
-	@pip-compile --quiet $(ARGS) --extra dev --allow-unsafe --strip-extras --no-annotate --no-header \
+	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	@{ echo '# By make lock. Without +cpu and the like: each machine takes the build of torch that its index offers.'; \
 		sed -e '/^#/d' -e '/^$$/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock

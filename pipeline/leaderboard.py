@@ -34,11 +34,24 @@ def shifts(folder: Path) -> str:
     return leaderboard.markdown(lines)
 
 
+def serving(folder: Path) -> str:
+    """The servers by how many requests of one image they answer a second."""
+    found = stage.read_json(folder / "serving.json")["servers"]
+    lines = [["server", "requests a second, one image", "median ms", "99th of 100, ms", "images a second, 256"]]
+    lines.append(["---"] * len(lines[0]))
+    for name, sizes in sorted(found.items(), key=lambda pair: -pair[1]["1"]["requests_per_second"]):
+        one, many = sizes["1"], sizes["256"]
+        figures = [f"{one['requests_per_second']:,.0f}", f"{one['p50_ms']:.1f}", f"{one['p99_ms']:.1f}"]
+        lines.append([name, *figures, f"{many['images_per_second']:,.0f}"])
+    return leaderboard.markdown(lines)
+
+
 TABLES = {
     "results": (table, Path("reports")),
     "record": (table, Path("reports/record")),
     "ablation": (ablation, Path("reports/ablation")),
     "shifts": (shifts, Path("reports/ablation")),
+    "serving": (serving, Path("reports/bench")),
 }
 
 

@@ -1,43 +1,44 @@
 """Makes the best model champion if it passes the gate; otherwise the present champion stays as it is."""
 
-import shutil
+import getpass
+import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from digitline import checkpoint, data, files, leaderboard, packing, selection, tracking
+import numpy as np
+
+from digitline import checkpoint, data, files, leaderboard, ledger, packing, selection, succession, tracking
 from digitline.errors import InputError
-from digitline.evaluation import accuracy, latency, predict
+from digitline.evaluation import latency, predict
+from digitline.succession import Heir
 from pipeline import stage
 
+PLACES = succession.Places(stage.CHAMPION, Path("promotions.jsonl"))
+REPORT = Path("reports/promotion.json")
 VALIDATION = Path("reports/validation.json")
 STUDY = Path("models/study")
-NEW, OLD = stage.CHAMPION.with_suffix(".new"), stage.CHAMPION.with_suffix(".old")
 
 
 def promote(params: stage.Params) -> None:
     """Holds the leader's best run against the gate and the champion."""
     board = stage.read_json(stage.LEADERBOARD)
     display(board)
-    row = board[0]
-    run = leaderboard.best_run(row)
-    path = stage.vote_path(row["variant"]) if "members" in run else stage.model_path(row["variant"], run["seed"])
-    if checkpoint.digest(path) != run["sha256"]:
-        raise InputError(f"{path} is not the model that was evaluated, expected SHA-256 {run['sha256']}")
-    champion = present()
-    verdict = judge(params, path, champion)
-    stage.write_json(Path("reports/promotion.json"), record(row, run, champion, verdict))
-    if not verdict.passed:
-        stays = f"the champion stays {title(champion)}" if champion else "there is no champion"
-        sentence = f"{stays}: {row['variant']} did not pass the gate: {'; '.join(verdict.reasons)}"
+    store = stage.store(params)
+    with succession.alone(PLACES, store):
+        champion, entries = succession.present(PLACES), ledger.read(PLACES.ledger)
+        heir = first(study(params, board), entries)
+        undone = ledger.withdrawn(entries).get(heir.sha256)
+        if undone:
+            again = f"digitline promote {heir.sha256[:16]} promotes it again"
+            reasons = [f"it was rolled back on {undone['when'][:10]}, {undone['reason']}; {again}"]
+        else:
+            reasons = challenge(params, store, heir, "first of the leaderboard by validation").reasons
+    if reasons:
+        sentence = f"{heir.card['variant']} did not pass the gate: {'; '.join(reasons)}"
         if not champion:
-            raise InputError(sentence)
-        print(sentence)
-        return
-    best = card(params, row, run)
-    if champion != best:
-        replace(path, best)
-    announce(params, best)
+            raise InputError(f"there is no champion: {sentence}")
+        print(f"the champion stays {champion.title}: {sentence}")
 
 
 def display(board: list[leaderboard.Row]) -> None:
@@ -48,26 +49,19 @@ def display(board: list[leaderboard.Row]) -> None:
     stage.write_json(STUDY / packing.STUDY, [{"variant": name, "sha256": run["sha256"]} for name, run in runs.items()])
 
 
-def judge(params: stage.Params, path: Path, champion: dict[str, Any] | None) -> selection.Verdict:
-    """The gate's verdict; the champion is scored anew, on the same validation images."""
-    _, validation = data.split(data.load(stage.DATASET).train, **params.split)
-
-    def score(model: Path) -> float:
-        return accuracy(predict(checkpoint.load(model), validation.images), validation.labels)
-
-    challenger = selection.Candidate(score(path), latency(checkpoint.load(path)), path.stat().st_size / 1e6)
-    comparable = champion and champion["classes"] == params.classes
-    return selection.gate(challenger, score(stage.CHAMPION / packing.MODEL) if comparable else None, **params.gate)
-
-
-def present() -> dict[str, Any] | None:
-    """The champion's card, if there is one; InputError where its model is not the one that the card names."""
-    if OLD.exists():  # a promotion was cut short
-        shutil.rmtree(OLD) if stage.CHAMPION.exists() else OLD.rename(stage.CHAMPION)
-    return packing.verified(stage.CHAMPION) if stage.CHAMPION.exists() else None
+def study(params: stage.Params, board: list[leaderboard.Row]) -> dict[str, Heir]:
+    """Every run of the leaderboard by its model's SHA-256, the best of each row first."""
+    digest = checkpoint.digest(stage.DATASET)
+    heirs = {}
+    for row in board:
+        for run in sorted(row["runs"], key=lambda run: run is not leaderboard.best_run(row)):
+            variant = row["variant"]
+            path = stage.vote_path(variant) if "members" in run else stage.model_path(variant, run["seed"])
+            heirs[run["sha256"]] = Heir(path, card(params, row, run, digest))
+    return heirs
 
 
-def card(params: stage.Params, row: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
+def card(params: stage.Params, row: leaderboard.Row, run: dict[str, Any], digest: str) -> dict[str, Any]:
     """What there is to know of a champion: nothing of when or how fast, for DVC hashes it."""
     return {
         "variant": row["variant"],
@@ -76,57 +70,95 @@ def card(params: stage.Params, row: dict[str, Any], run: dict[str, Any]) -> dict
         "parameters": row["parameters"],
         "macs": row["macs"],
         "dataset": params.dataset,
-        "dataset_sha256": checkpoint.digest(stage.DATASET),
+        "dataset_sha256": digest,
     }
 
 
-def record(
-    row: dict[str, Any], run: dict[str, Any], champion: dict[str, Any] | None, verdict: selection.Verdict
-) -> dict[str, Any]:
-    """The verdict as a report."""
-    return {
+def first(heirs: dict[str, Heir], entries: list[ledger.Entry]) -> Heir:
+    """The leader; where that was rolled back, the champion by the ledger, if the study has it."""
+    leader = next(iter(heirs.values()))
+    champion = ledger.champion(entries)
+    return heirs[champion] if leader.sha256 in ledger.withdrawn(entries) and champion in heirs else leader
+
+
+def challenge(params: stage.Params, store: tracking.Store, heir: Heir, reason: str) -> selection.Verdict:
+    """Holds a model against the gate and the champion, and writes the verdict; makes it champion if it passes."""
+    champion = succession.present(PLACES)
+    verdict = judge(params, heir, champion)
+    report = {
         "passed": verdict.passed,
         "reasons": verdict.reasons,
-        "challenger": {"variant": row["variant"], "seed": run["seed"], "sha256": run["sha256"]},
-        "champion": champion and {key: champion[key] for key in ("variant", "seed", "sha256")},
+        "challenger": identity(heir),
+        "champion": champion and identity(champion),
+        "figures": verdict.figures,
+        "gate": params.gate,
     }
+    stage.write_json(REPORT, report)
+    files.write(REPORT.with_suffix(".md"), selection.page(report).encode())
+    if verdict.passed:
+        succeed(params, store, heir, verdict, action=ledger.PROMOTION, reason=reason)
+    return verdict
 
 
-def replace(path: Path, card: dict[str, Any]) -> None:
-    """Puts model and card in the champion's place: a whole new folder, or the old one untouched."""
-    shutil.rmtree(NEW, ignore_errors=True)
-    files.write(NEW / packing.MODEL, path.read_bytes())
-    stage.write_json(NEW / packing.CARD, card)
-    if stage.CHAMPION.exists():
-        stage.CHAMPION.rename(OLD)
-    NEW.rename(stage.CHAMPION)
-    shutil.rmtree(OLD, ignore_errors=True)
+def identity(heir: Heir) -> dict[str, Any]:
+    """Which model it is."""
+    return {key: heir.card[key] for key in ("variant", "seed", "sha256")}
 
 
-def announce(params: stage.Params, card: dict[str, Any]) -> None:
-    """Gives the champion its place in MLflow's registry and in BentoML's store."""
-    examples = data.load(stage.DATASET).test.images[:4]
-    name = f"{card['variant']}-seed-{card['seed']}"
-    store = stage.store(params)
-    version = tracking.promote(
-        store, stage.CHAMPION / packing.MODEL, name=name, examples=examples, description=title(card)
-    )
-    # What is random or timed stays out of models/champion, which DVC hashes; BentoML's store may hold it.
-    tag = packing.bento(
-        stage.CHAMPION,
-        mlflow_version=version.number,
-        mlflow_run=version.run,
+def judge(params: stage.Params, heir: Heir, champion: Heir | None) -> selection.Verdict:
+    """The gate's verdict; a champion is tried anew, on the same validation images."""
+    if checkpoint.digest(heir.model) != heir.sha256:
+        raise InputError(f"{heir.model} is not the model that was evaluated, expected SHA-256 {heir.sha256}")
+    _, validation = data.split(data.load(stage.DATASET).train, **params.split)
+
+    def right(model: Path) -> selection.Right:
+        return np.asarray(predict(checkpoint.load(model), validation.images).argmax(1) == validation.labels)
+
+    size = heir.model.stat().st_size / 1e6
+    candidate = selection.Candidate(right(heir.model), latency(checkpoint.load(heir.model)), size)
+    another = champion and champion.sha256 != heir.sha256 and champion.card["classes"] == params.classes
+    return selection.gate(candidate, right(champion.model) if champion and another else None, **params.gate)
+
+
+def succeed(
+    params: stage.Params, store: tracking.Store, heir: Heir, verdict: selection.Verdict, *, action: str, reason: str
+) -> None:
+    """Makes a model champion; the ledger gets an entry unless it names that model already."""
+    champion, entries = succession.present(PLACES), ledger.read(PLACES.ledger)
+    replaced = champion.sha256 if champion and champion.sha256 != heir.sha256 else ledger.champion(entries)
+    entry = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "who": who(),
+        "action": action,
+        "from": replaced,
+        "to": heir.sha256,
+        "variant": heir.card["variant"],
+        "dataset_sha256": heir.card["dataset_sha256"],
+        "gate": verdict.figures,
+        "reason": reason,
+    }
+    crown(params, store, heir, entry if ledger.champion(entries) != heir.sha256 else None)
+
+
+def crown(params: stage.Params, store: tracking.Store, heir: Heir, entry: ledger.Entry | None) -> None:
+    """Gives a model the champion's place everywhere, with the entry that the ledger gets, if any."""
+    where = succession.move(
+        PLACES,
+        store,
+        heir,
+        entry,
+        examples=data.load(stage.DATASET).test.images[:4],
         git_commit=store.tags.get("mlflow.source.git.commit", ""),
         validation="passed" if stage.read_json(VALIDATION)["success"] else "failed",
         promoted=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    print(f"champion: {title(card)}; MLflow's version {version.number}, BentoML's {tag}")
+    print(f"champion: {heir.title}; {where}")
 
 
-def title(card: dict[str, Any]) -> str:
-    """A champion in one line."""
-    seeds = f"seeds {', '.join(map(str, card['members']))}" if "members" in card else f"seed {card['seed']}"
-    return f"{card['variant']}, {seeds}, {card['sha256'][:16]}, {card['val_accuracy']:.2%} on validation"
+def who() -> str:
+    """Whom git names as author here, or else the account."""
+    told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    return told.stdout.strip() or getpass.getuser()
 
 
 if __name__ == "__main__":

@@ -28,10 +28,14 @@ if TYPE_CHECKING:  # MLflow takes a second to import: the processes that train a
     from digitline import tracking
 
 DATASET = Path("data/dataset.safetensors")
+FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, as make feedback leaves them
 LEADERBOARD = Path("reports/leaderboard.json")
 TIMINGS = Path("reports/timings.json")
 CHAMPION = Path("models/champion")
 VOTE = "_vote"  # after a variant's name
+FIGURES = ["misclassified", "confusion", "calibration"]
+
+Work = Callable[..., None]  # of params and the command's arguments
 
 
 class Variant(NamedTuple):
@@ -49,6 +53,7 @@ class Params(NamedTuple):
     classes: list[str]
     source: dict[str, Any]  # keyword arguments of sources.fetch
     bounds: dict[str, Any]  # keyword arguments of checks.expectations
+    feedback: str | None  # the SHA-256 of corrections to train with
     split: dict[str, Any]  # keyword arguments of data.split
     seeds: list[int]
     recipe: dict[str, Any]  # what every variant starts from
@@ -59,16 +64,21 @@ class Params(NamedTuple):
     gate: dict[str, Any]  # keyword arguments of selection.gate
 
 
-def run(stage: Callable[..., None], *arguments: str) -> None:
-    """Runs a stage with the command's arguments; what a user can mend ends in one sentence and exit status 1."""
+def run(stage: Work, *arguments: str) -> None:
+    """Runs a stage with the command's arguments."""
     parser = argparse.ArgumentParser(description=stage.__doc__)
     for argument in arguments:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
-    torch.set_num_threads(1)  # in the processes that train, too: a result depends on no number of cores
     end_with_dvc()
+    end_well(stage, **values)
+
+
+def end_well(work: Work, **values: Any) -> None:
+    """Does the work with params.yaml; what a user can mend ends in one sentence and exit status 1."""
+    torch.set_num_threads(1)  # in the processes that train, too: a result depends on no number of cores
     try:
-        stage(read(), **values)
+        work(read(), **values)
     except KeyboardInterrupt:
         sys.exit("interrupted; the next dvc repro goes on from here")
     except (InputError, OSError) as error:
@@ -90,6 +100,7 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 
     dataset, variant = data.load(DATASET), params.variants[name.removesuffix(VOTE) if members else name]
     training, validation = data.split(dataset.train, **params.split)
+    training = data.joined(training, data.corrections(DATASET))
     parts = {"training": training, "validation": validation, "test": dataset.test}
     of_data = [tracking.Data(context, params.dataset, part, str(DATASET)) for context, part in parts.items()]
     model = models.build(**variant.model, classes=len(params.classes))
@@ -102,6 +113,21 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 def vote_path(name: str) -> Path:
     """Where the model that votes is kept."""
     return Path(f"models/variants/{name}/vote.safetensors")
+
+
+def model_paths(params: Params, name: str) -> dict[int, Path]:
+    """Where the models of a row are kept, by seed; the one that votes counts as of a seed 0."""
+    return {0: vote_path(name)} if name in params.votes else {seed: model_path(name, seed) for seed in params.seeds}
+
+
+def row_path(name: str) -> Path:
+    """Where a row of the leaderboard is kept."""
+    return Path(f"reports/variants/{name}.json")
+
+
+def figure_path(kind: str, name: str) -> Path:
+    """Where a row's figure is kept."""
+    return Path(f"reports/{kind}/{name}.png")
 
 
 def robustness_path(name: str) -> Path:
@@ -154,6 +180,8 @@ def note_timings(variant: str, **figures: Any) -> None:
 
 def read(path: Path = Path("params.yaml")) -> Params:
     """Reads and checks all of params.yaml, so that a slip in any section ends the first stage, not the last."""
+    if not path.exists():
+        raise InputError(f"there is no {path} here; digitline and the stages work in the root of a checkout")
     try:
         tree = YAML(typ="safe").load(path)
     except YAMLError as error:
@@ -166,6 +194,7 @@ def sections(
     *,
     dataset: str,
     datasets: dict[str, Any],
+    feedback: sources.Sha256 | None,
     split: dict[str, Any],
     seeds: Annotated[list[int], Field(min_length=1)],
     recipe: dict[str, Any],
@@ -188,6 +217,7 @@ def sections(
         classes=classes,
         source=check(f"datasets.{dataset}", sources.fetch, entry, name=dataset),
         bounds=bounds,
+        feedback=feedback,
         split=check("split", data.split, split),
         seeds=seeds,
         recipe=recipe,

@@ -63,6 +63,7 @@ def train(params: stage.Params, variant: str) -> None:
 def one(run: Run) -> Iterator[Epoch | None]:
     """Trains one seed, yielding its epochs; then writes its model and yields None."""
     kept, held = data.split(data.load(stage.DATASET).train, **run.split)
+    kept = data.joined(kept, data.corrections(stage.DATASET))
     torch.manual_seed(run.seed)
     model = models.build(**run.model)
     yield from fit(model, kept, held, seed=run.seed, keep=run.keep / identity(run), **run.recipe)

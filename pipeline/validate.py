@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from digitline import checkpoint, checks, data, datadocs
+from digitline import checkpoint, checks, data, datadocs, retraining
 from digitline.errors import InputError
 from pipeline.stage import DATASET, Params, run
 
@@ -36,6 +36,8 @@ def validate(params: Params) -> None:
             print(f"warning: {told(finding)}", file=sys.stderr)
     if critical:
         raise InputError(f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {DOCS})")
+    if any(retraining.reasons(data.corrections(DATASET), dataset, classes=params.classes, **params.bounds)):
+        raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
 
 
 def told(finding: checks.Finding) -> str:

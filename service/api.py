@@ -1,10 +1,11 @@
 """The routes: what a client gets wrong is a 4xx with {"error": "one sentence"}; no URL that it names is fetched."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel
@@ -19,13 +20,17 @@ from starlette.types import Message
 
 from digitline import drawing
 from digitline.errors import InputError
-from service import schema
-from service.champion import Champion, Study
+from service import feedback, metrics, schema
+from service.work import Work
+
+if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
+    from digitline.runtime import Floats, Images
+    from service.champion import Champion, Study
 
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
 RAW_BYTES = schema.MAX_RAW * drawing.SIDE**2
+SHORT = 64 * 2**10  # bytes; a longer body is read in a thread
 FORM_BYTES = 4096  # that a form adds to its file
-CAPACITY = 64  # requests that have arrived and are not answered
 BODY_SECONDS = 30  # for a body to arrive
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
@@ -37,23 +42,33 @@ HEADERS = {
 
 async def predict(request: Request) -> Response:
     """Images of 28x28 as JSON, or as bytes."""
-    match media(request):
-        case "application/json":
-            return await answer(request, predictions, await body(request, JSON_BYTES))
-        case schema.RAW:
-            return await answer(request, raw_predictions, await body(request, RAW_BYTES))
-    raise unsupported(request, "application/json", schema.RAW)
+    kind = media(request)
+    if kind not in KINDS:
+        raise unsupported(request, *KINDS)
+    limit, read, told = KINDS[kind]
+    data, work, champion = await body(request, limit), request.app.state.work, request.app.state.champion
+    with work.admitted(len(data)):
+        images = read(data) if len(data) <= SHORT else await work.run(read, data)
+        metrics.IMAGES.observe(len(images))
+        probabilities = await work.recognise(champion, images)
+    return told_by(champion, told(champion, probabilities), request)
 
 
-def predictions(champion: Champion, data: bytes) -> schema.Predictions:
-    answers = [schema.Prediction(**each._asdict()) for each in champion.classify(schema.images(data))]
+def predictions(champion: "Champion", probabilities: "Floats") -> schema.Predictions:
+    answers = [schema.Prediction(**each._asdict()) for each in champion.answers(probabilities)]
     return schema.Predictions(model=champion.sha256, classes=champion.classes, predictions=answers)
 
 
-def raw_predictions(champion: Champion, data: bytes) -> bytes:
-    probabilities = champion.probabilities(schema.raw(data))
+def raw_predictions(champion: "Champion", probabilities: "Floats") -> bytes:
     digits: bytes = probabilities.argmax(1).astype(np.uint8).tobytes()
     return digits + probabilities.astype("<f4").tobytes()
+
+
+# By media type: the longest body, what reads it and what puts the answer into words.
+KINDS: dict[str, tuple[int, Callable[[bytes], "Images"], Callable[["Champion", "Floats"], BaseModel | bytes]]] = {
+    "application/json": (JSON_BYTES, schema.images, predictions),
+    schema.RAW: (RAW_BYTES, schema.raw, raw_predictions),
+}
 
 
 async def classify(request: Request) -> Response:
@@ -61,45 +76,65 @@ async def classify(request: Request) -> Response:
     return await answer(request, classification, await picture(request))
 
 
-def classification(champion: Champion, data: bytes) -> schema.Classification:
+def classification(champion: "Champion", data: bytes) -> schema.Classification:
     image = prepared(data)
-    [found] = champion.classify(image[None])
+    metrics.IMAGES.observe(1)
+    [found] = champion.answers(champion.probabilities(image[None]))
     return schema.Classification(
         model=champion.sha256, classes=champion.classes, **found._asdict(), image=image.tolist()
     )
 
 
 async def explain(request: Request) -> Response:
-    """A picture as for classify; the answer has what each layer sees besides."""
-    return await answer(request, explanation, await picture(request))
+    """A picture as for classify; the answer has what each layer sees besides, and unless it is to be brief, why."""
+    work = partial(explanation, "brief" in request.query_params)
+    return await answer(request, work, await picture(request))
 
 
-def explanation(champion: Champion, data: bytes) -> schema.Explanation:
+def explanation(brief: bool, champion: "Champion", data: bytes) -> schema.Explanation:
     found = classification(champion, data)
     image = np.array(found.image, np.uint8)
     layers = [
-        schema.Seen(name=layer.name, **layer.field._asdict(), maps=schema.packed(layer.maps))
+        schema.Seen(name=layer.name, **layer.field._asdict(), window=layer.window, maps=schema.packed(layer.maps))
         for layer in champion.layers(image)
     ]
-    evidence = champion.evidence(image, found.digit).round(3).tolist()
+    evidence = None if brief else champion.evidence(image, found.digit).round(3).tolist()
     return schema.Explanation(**found.model_dump(), layers=layers, evidence=evidence)
 
 
 async def network(request: Request) -> Response:
     """What of the layers is the same for every image."""
-    return await answer(request, architecture, b"")
+    return await answer(request, partial(architecture, feedback.folder() is not None), b"")
 
 
-def architecture(champion: Champion, _: bytes) -> schema.Network:
+def architecture(corrections: bool, champion: "Champion", _: bytes) -> schema.Network:
     layers = [
         schema.Filters(
             name=layer.name,
             **layer.field._asdict(),
+            window=layer.window,
             filters=None if layer.filters is None else schema.packed(layer.filters),
+            bias=None if layer.bias is None else layer.bias.tolist(),
+            scale=None if layer.scale is None else layer.scale.tolist(),
         )
         for layer in champion.layers(np.zeros((drawing.SIDE, drawing.SIDE), np.uint8))
     ]
-    return schema.Network(model=champion.sha256, classes=champion.classes, layers=layers)
+    return schema.Network(
+        model=champion.sha256,
+        classes=champion.classes,
+        members=len(champion.card.get("members", [0])),
+        corrections=corrections,
+        layers=layers,
+    )
+
+
+async def correct(request: Request) -> Response:
+    """What an image of 28x28, as bytes, shows in truth."""
+    place = feedback.admitted(request)
+    if media(request) != schema.RAW:
+        raise unsupported(request, schema.RAW)
+    name = feedback.label(request, request.app.state.champion.classes)
+    return await answer(request, partial(feedback.keep, place, name), await body(request, drawing.SIDE**2))
 
 
 async def compare(request: Request) -> Response:
@@ -109,7 +144,7 @@ async def compare(request: Request) -> Response:
     return await answer(request, partial(comparison, request.app.state.study), await body(request, JSON_BYTES))
 
 
-def comparison(study: Study, champion: Champion, data: bytes) -> schema.Comparison:
+def comparison(study: "Study", champion: "Champion", data: bytes) -> schema.Comparison:
     found = study.probabilities(schema.images(data))
     return schema.Comparison(classes=champion.classes, variants={name: rows.tolist() for name, rows in found.items()})
 
@@ -119,25 +154,24 @@ async def lineage(request: Request) -> Response:
     return await answer(request, origin, b"")
 
 
-def origin(champion: Champion, _: bytes) -> schema.Lineage:
-    return schema.Lineage(**{**champion.lineage, "model": champion.sha256})
+def origin(champion: "Champion", _: bytes) -> schema.Lineage:
+    return schema.Lineage(**{**champion.lineage(), "model": champion.sha256})
 
 
-async def answer(request: Request, work: Callable[[Champion, bytes], BaseModel | bytes], data: bytes) -> Response:
+async def answer(request: Request, work: Callable[["Champion", bytes], BaseModel], data: bytes) -> Response:
     """Works in a thread, so that the next request can be read meanwhile; beyond capacity, refuses at once."""
-    champion: Champion = request.app.state.champion
-    if champion.waiting >= CAPACITY:
-        raise HTTPException(
-            503, f"the service is at its capacity of {CAPACITY} requests, try again", {"Retry-After": "1"}
-        )
-    champion.waiting += 1
-    try:
-        result = await asyncio.get_running_loop().run_in_executor(champion.threads, work, champion, data)
-    finally:
-        champion.waiting -= 1
+    champion, place = request.app.state.champion, request.app.state.work
+    with place.admitted(len(data)):
+        return told_by(champion, await place.run(work, champion, data), request)
+
+
+def told_by(champion: "Champion", result: BaseModel | bytes, request: Request) -> Response:
+    """An answer, which names the model in its headers as well, and for the log."""
+    request.scope["model"] = champion.sha256
+    headers = {"X-Model": champion.sha256}
     if isinstance(result, bytes):
-        return Response(result, media_type=schema.RAW, headers={"X-Model": champion.sha256})
-    return Response(result.model_dump_json(), media_type="application/json")
+        return Response(result, media_type=schema.RAW, headers=headers)
+    return Response(result.model_dump_json(), media_type="application/json", headers=headers)
 
 
 async def picture(request: Request) -> bytes:
@@ -159,36 +193,41 @@ def prepared(data: bytes) -> drawing.Bytes:
 
 async def body(request: Request, limit: int) -> bytes:
     """The whole body."""
-    async with asyncio.timeout(BODY_SECONDS):
-        return await limited(request, limit).body()
+    async with arriving(request, limit) as limited:
+        return await limited.body()
 
 
 async def upload(request: Request) -> bytes:
     """The one file of a form."""
-    async with asyncio.timeout(BODY_SECONDS), limited(request, drawing.MAX_BYTES + FORM_BYTES).form() as form:
+    async with arriving(request, drawing.MAX_BYTES + FORM_BYTES) as limited, limited.form() as form:
         match form.multi_items():
             case [("image", UploadFile() as file)]:
                 return await file.read()
     raise InputError("the form is not as expected: one file, in the field image")
 
 
-def limited(request: Request, limit: int) -> Request:
-    """The same request, refused as soon as its body is known to be longer than the limit."""
+@asynccontextmanager
+async def arriving(request: Request, limit: int) -> AsyncIterator[Request]:
+    """The same request, refused as soon as its body is known to be too long or takes too long."""
     refusal = HTTPException(413, f"the body is too large, expected at most {limit} bytes")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
         raise refusal
     received = 0
+    with request.app.state.work.arrival() as more:
 
-    async def receive() -> Message:
-        nonlocal received
-        message = await request.receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise refusal
-        return message
+        async def receive() -> Message:
+            nonlocal received
+            message = await request.receive()
+            size = len(message.get("body", b""))
+            received += size
+            if received > limit:
+                raise refusal
+            more(size)
+            return message
 
-    return Request(request.scope, receive)
+        async with asyncio.timeout(BODY_SECONDS):
+            yield Request(request.scope, receive)
 
 
 def media(request: Request) -> str:
@@ -203,6 +242,11 @@ def unsupported(request: Request, *expected: str) -> HTTPException:
 async def document(request: Request) -> Response:
     """In place of BentoML's, which knows methods of its own alone."""
     return JSONResponse(schema.openapi())
+
+
+async def counts(request: Request) -> Response:
+    """In place of BentoML's, which keeps a row for every path that anyone asks for."""
+    return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 async def page(request: Request) -> Response:
@@ -235,6 +279,25 @@ async def refuse(request: Request, error: Exception) -> Response:
             return JSONResponse({"error": "a fault of the service; its log has more"}, 500)
 
 
+def missing(request: Request, error: Exception) -> Response:
+    """404: a path that there is not."""
+    return JSONResponse({"error": f"there is no {request.url.path[:80]}, see /docs.json for what there is"}, 404)
+
+
+def unmet(request: Request, error: Exception) -> Response:
+    """405: a path, but not for that method."""
+    headers = getattr(error, "headers", None) or {}
+    sentence = f"{request.method} is not for {request.url.path}, expected {headers.get('Allow')}"
+    return JSONResponse({"error": sentence}, 405, headers)
+
+
+class BentoML:
+    """What BentoML itself answers: whether the process is up and ready, and the parts of its page."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await scope["app"].state.bentoml(scope, receive, send)
+
+
 app = Starlette(
     routes=[
         Route("/predict", predict, methods=["POST"]),
@@ -243,9 +306,20 @@ app = Starlette(
         Route("/compare", compare, methods=["POST"]),
         Route("/network", network),
         Route("/lineage", lineage),
+        Route("/feedback", correct, methods=["POST"]),
         Route("/docs.json", document),
+        Route("/metrics", counts),
         Route("/", page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
+        *(
+            Route(path, BentoML(), methods=["GET"])
+            for path in ("/livez", "/healthz", "/readyz", "/static_content/{file}")
+        ),
     ],
-    exception_handlers=dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),
+    exception_handlers={
+        **dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),
+        404: missing,
+        405: unmet,
+    },
 )
+app.state.work = Work()

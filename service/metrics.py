@@ -1,28 +1,61 @@
-"""What is counted besides BentoML's requests and durations, for /metrics."""
+"""What is counted, for Prometheus."""
 
+import os
+from collections import Counter as Counts
 from collections.abc import Sequence
 
 import numpy as np
+import prometheus_client
 from numpy.typing import NDArray
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.multiprocess import MultiProcessCollector
 
 SURE = [0.5, 0.9, 0.99]  # where the probability of an answer is cut into classes
+SIZES = [1, 4, 16, 64, 256, 1024, 4096]
+SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
+REQUESTS = Counter("digitline_requests", "Requests answered, by route and status.", ["route", "status"])
+DURATIONS = Histogram(
+    "digitline_request_seconds", "From a request's headers to its answer.", ["route"], buckets=SECONDS
+)
+SHED = Counter("digitline_shed", "Requests refused because the service was at its capacity.")
+WAITING = Gauge("digitline_waiting", "Requests at work or waiting for it.", multiprocess_mode="livesum")
+IMAGES = Histogram("digitline_images", "Images of one request.", buckets=SIZES)
+BATCHES = Histogram("digitline_batch", "Images of one pass through the model.", buckets=SIZES)
 ANSWERS = Counter("digitline_answers", "Images recognised, by answer and its probability.", ["digit", "probability"])
+CONFIDENCE = Counter("digitline_confidence", "The probabilities of the answers given, added up.")
 DOUBTS = Counter("digitline_doubts", "Images of which it is doubtful that they show a digit.")
-IMAGES = Histogram("digitline_images", "Images of one request.", buckets=[1, 4, 16, 64, 256, 1024, 4096])
+MODEL = Gauge("digitline_model", "1 for the model that answers.", ["sha256", "variant"], multiprocess_mode="livemax")
 
 
 def count(classes: Sequence[str], probabilities: NDArray[np.float32], doubtful: NDArray[np.bool_]) -> None:
-    """Counts the answers to one request, from the probabilities [N, classes]."""
-    IMAGES.observe(len(probabilities))
+    """Counts the answers of one pass through the model, from the probabilities [N, classes]."""
+    BATCHES.observe(len(probabilities))
     DOUBTS.inc(int(doubtful.sum()))
-    digits, sure = probabilities.argmax(1), np.searchsorted(SURE, probabilities.max(1), side="right")
-    pairs, counts = np.unique(np.stack([digits, sure]), axis=1, return_counts=True)
-    for (digit, place), many in zip(pairs.T, counts, strict=True):
-        ANSWERS.labels(classes[digit], name(place)).inc(int(many))
+    highest = probabilities.max(1)
+    CONFIDENCE.inc(float(highest.sum()))
+    digits, sure = probabilities.argmax(1).tolist(), np.searchsorted(SURE, highest, side="right").tolist()
+    for (digit, place), many in Counts(zip(digits, sure, strict=True)).items():
+        ANSWERS.labels(classes[digit], name(place)).inc(many)
 
 
 def name(place: int) -> str:
     """A class of probabilities, in words: below 0.5, below 0.9, below 0.99 or above."""
     return f"below {SURE[place]}" if place < len(SURE) else f"{SURE[-1]} and above"
+
+
+def serve(sha256: str, variant: str) -> None:
+    """Says which model answers from now on."""
+    for each in MODEL.collect():
+        for sample in each.samples:
+            MODEL.labels(**sample.labels).set(0)
+    MODEL.labels(sha256, variant).set(1)
+
+
+def text() -> bytes:
+    """All of it in Prometheus's format: of this process, or of all workers where BentoML has several share a folder."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return prometheus_client.generate_latest()
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return prometheus_client.generate_latest(registry)

@@ -1,9 +1,11 @@
 """What goes in and what comes out, and the OpenAPI document that says so."""
 
 import base64
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic.json_schema import models_json_schema
@@ -19,13 +21,17 @@ Row = Annotated[list[Pixel], Field(strict=True, min_length=SIDE, max_length=SIDE
 Pixels = Annotated[list[Row], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
 RAW = "application/octet-stream"
 PICTURES = ("image/png", "image/jpeg", RAW)
+BUSY = [("500", "A fault of the service"), ("503", "The service is at its capacity")]
 REFUSALS = [
     ("400", "The body is not as expected"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
     ("415", "The body is of another type"),
-    ("500", "A fault of the service"),
-    ("503", "The service is at its capacity"),
+    *BUSY,
+]
+CLOSED = [
+    ("403", "Corrections are not kept here, or not from this page"),
+    ("409", "It cannot be kept: there are as many as may be, or what is there is damaged"),
 ]
 EXPECTED = [
     f"a list of 1 to {MAX_IMAGES} images",
@@ -68,19 +74,20 @@ class Classification(Prediction, Champion):
 
 
 class Map(BaseModel):
-    """Numbers as bytes: byte b stands for low + (high - low) * b / 255."""
+    """Numbers in two bytes each: b stands for low + (high - low) * b / 65535."""
 
     shape: list[int]
     low: float
     high: float
-    data: Annotated[str, Field(description="base64, the last dimension fastest")]
+    data: Annotated[str, Field(description="base64, little-endian, the last dimension fastest")]
 
 
 class Layer(BaseModel):
-    name: Annotated[str, Field(description="convolution, pooling or an activation, and of which block")]
+    name: Annotated[str, Field(description="image, convolution, pooling, an activation, output, …")]
     size: Annotated[int, Field(description="pixels a side of the square of the image that a unit sees")]
     step: Annotated[int, Field(description="pixels between what neighbouring units see")]
     start: Annotated[int, Field(description="where the first unit's square begins; below 0 in the padding")]
+    window: Annotated[int, Field(description="a side of what a unit takes from each map of the layer before")]
 
 
 class Seen(Layer):
@@ -88,17 +95,22 @@ class Seen(Layer):
 
 
 class Filters(Layer):
-    filters: Annotated[Map | None, Field(description="[channels, inputs, kernel, kernel] of a convolution")]
+    filters: Annotated[Map | None, Field(description="[channels, inputs, window, window]: weights of a unit's sum")]
+    bias: Annotated[list[float] | None, Field(description="of each channel, added")]
+    scale: Annotated[list[float] | None, Field(description="of each channel of a normalisation, which multiplies")]
 
 
 class Network(Champion):
+    members: Annotated[int, Field(description="how many networks vote; 1 where there is no vote")]
+    corrections: Annotated[bool, Field(description="whether this service keeps them: see /feedback")]
     layers: Annotated[list[Filters], Field(description="of a vote, its first member's")]
 
 
 class Explanation(Classification):
     layers: Annotated[list[Seen], Field(description="of a vote, its first member's")]
     evidence: Annotated[
-        list[list[float]], Field(description="14x14: how much of the digit's log-odds that part of the image carries")
+        list[list[float]] | None,
+        Field(description="14x14: how much of the digit's log-odds that part of the image carries; null with ?brief"),
     ]
 
 
@@ -130,14 +142,22 @@ class Lineage(Champion):
     promoted: Annotated[str | None, Field(description="when, UTC")] = None
 
 
+class Kept(BaseModel):
+    """A correction that was kept."""
+
+    image: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the image's pixels")]
+    label: Annotated[str, Field(description="what it shows; empty: none of the classes")]
+    kept: Annotated[int, Field(description="how many there are")]
+
+
 class Refusal(BaseModel):
     error: Annotated[str, Field(description="one sentence: what was wrong and what was expected")]
 
 
 def packed(values: NDArray[np.float32]) -> Map:
-    """An array in a byte a number: the page draws no finer."""
+    """An array in two bytes a number: sums of them are right to three places."""
     low, high = float(values.min()), float(values.max())
-    steps = np.rint((values - low) * (255 / (high - low or 1))).astype(np.uint8)
+    steps = np.rint((values - low) * (65535 / (high - low or 1))).astype("<u2")
     return Map(shape=list(values.shape), low=low, high=high, data=base64.b64encode(steps.tobytes()).decode())
 
 
@@ -151,10 +171,28 @@ def raw(body: bytes) -> NDArray[np.uint8]:
 
 def images(body: bytes) -> NDArray[np.float32]:
     """The images [N, 28, 28] of a JSON body; InputError says what in it is not as expected."""
+    if (found := plain(body)) is not None:
+        return found
     try:
         return np.array(Images.model_validate_json(body).images, np.float32)
     except ValidationError as error:
         raise InputError(sentence(error)) from None
+
+
+def plain(body: bytes) -> NDArray[np.float32] | None:
+    """The same in half the time; None where it takes the longer look to tell what is wrong, if anything is."""
+    if b"t" in body or b"f" in body:  # true and false, which NumPy takes for numbers
+        return None
+    try:
+        match orjson.loads(body):
+            case {"images": list() as rows, **rest} if not rest and 1 <= len(rows) <= MAX_IMAGES:
+                found = np.array(rows)
+            case _:
+                return None
+    except ValueError:  # no JSON, or lists of several lengths
+        return None
+    fits = found.shape[1:] == (SIDE, SIDE) and found.dtype.kind in "iuf" and found.min() >= 0 and found.max() <= 255
+    return found.astype(np.float32) if fits else None
 
 
 def sentence(error: ValidationError) -> str:
@@ -182,7 +220,7 @@ def shown(value: object) -> str:
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document of the whole service."""
-    answers = Predictions, Classification, Explanation, Network, Comparison, Lineage, Refusal
+    answers = Predictions, Classification, Explanation, Network, Comparison, Lineage, Kept, Refusal
     _, definitions = models_json_schema(
         [(model, "validation") for model in (Images, Upload, *answers)], ref_template="#/components/schemas/{model}"
     )
@@ -209,14 +247,24 @@ def openapi() -> dict[str, Any]:
                 "Recognise the digit in a picture, and show what each layer sees and where the evidence lies.",
                 pictures,
                 {"application/json": content(Explanation)},
+                [query("brief", "leave the evidence out, which takes the longest", required=False)],
             ),
             "/compare": operation(
                 "Ask every variant of the study.",
                 {"application/json": content(Images)},
                 {"application/json": content(Comparison)},
             ),
-            "/lineage": get("Where the model comes from.", content(Lineage)),
-            "/network": get("The layers and filters of the model.", content(Network)),
+            "/feedback": correction(
+                operation(
+                    "Say what an image of 28x28 shows in truth: a byte a pixel. Kept where DIGITLINE_FEEDBACK names a "
+                    "folder, from this service's own page.",
+                    {RAW: binary},
+                    {"application/json": content(Kept)},
+                    [query("label", "a class, or nothing for none of them", required=True)],
+                )
+            ),
+            "/lineage": get("Where the model comes from.", content(Lineage), refusals=BUSY),
+            "/network": get("The layers and filters of the model.", content(Network), refusals=BUSY),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),
             "/metrics": get("Counts and durations of requests, for Prometheus.", text, "text/plain"),
@@ -225,18 +273,38 @@ def openapi() -> dict[str, Any]:
     }
 
 
-def operation(summary: str, bodies: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+def operation(
+    summary: str, bodies: dict[str, Any], answer: dict[str, Any], parameters: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
     """A path that takes a POST."""
-    refusals = {
-        status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in REFUSALS
-    }
-    answers = {"200": {"description": "The model's answer", "content": answer}, **refusals}
-    return {"post": {"summary": summary, "requestBody": {"required": True, "content": bodies}, "responses": answers}}
+    answers = {"200": {"description": "The model's answer", "content": answer}, **refused(REFUSALS)}
+    body = {"required": True, "content": bodies}
+    return {"post": {"summary": summary, "parameters": parameters or [], "requestBody": body, "responses": answers}}
 
 
-def get(summary: str, answer: dict[str, Any], media: str = "application/json") -> dict[str, Any]:
+def correction(path: dict[str, Any]) -> dict[str, Any]:
+    """A path with the refusals besides that only corrections know."""
+    path["post"]["responses"] |= refused(CLOSED)
+    return path
+
+
+def query(name: str, description: str, *, required: bool) -> dict[str, Any]:
+    """A parameter of a URL."""
+    text = {"schema": {"type": "string"}, "allowEmptyValue": True}
+    return {"name": name, "in": "query", "description": description, "required": required, **text}
+
+
+def get(
+    summary: str, answer: dict[str, Any], media: str = "application/json", refusals: Sequence[tuple[str, str]] = ()
+) -> dict[str, Any]:
     """A path that takes a GET."""
-    return {"get": {"summary": summary, "responses": {"200": {"description": summary, "content": {media: answer}}}}}
+    answers = {"200": {"description": summary, "content": {media: answer}}, **refused(refusals)}
+    return {"get": {"summary": summary, "responses": answers}}
+
+
+def refused(refusals: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """What may come in place of an answer."""
+    return {status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in refusals}
 
 
 def content(model: type[BaseModel]) -> dict[str, Any]:

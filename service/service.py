@@ -1,38 +1,67 @@
 """The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that carries the model."""
 
-from pathlib import Path
+import asyncio
+from typing import Any
 
 import bentoml
-import torch
+from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml.exceptions import BentoMLConfigException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline import packing
 from digitline.errors import InputError
+from service import exchange, logs, protocol
 from service.api import app
-from service.champion import Champion, Study
-
-MODELS = Path(__file__).parents[1] / "models"
-CHAMPION = MODELS / "champion"
+from service.front import Front
 
 
 def champion() -> bentoml.models.BentoModel:
     """The model of this clone's champion, stored now where BentoML has it not; a Bento has its card alone, and it."""
+    place = exchange.MODELS / "champion"
     try:
-        in_clone = (CHAMPION / packing.MODEL).exists()
-        return bentoml.models.BentoModel(packing.bento(CHAMPION) if in_clone else packing.tag(CHAMPION))
+        in_clone = (place / packing.MODEL).exists()
+        return bentoml.models.BentoModel(packing.bento(place) if in_clone else packing.tag(place))
     except (InputError, OSError) as error:
         raise BentoMLConfigException(str(error)) from None
 
 
-@bentoml.service(name="digitline", http={"host": "127.0.0.1"})
-@bentoml.asgi_app(app)
-class Digitline:
+class Served:
     """Recognises handwritten digits: POST /predict takes 28x28 images as JSON, POST /classify a PNG or JPEG."""
 
     champion = champion()
 
     def __init__(self) -> None:
+        import torch
+
+        logs.configure()
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
-        stored = bentoml.models.get(self.champion.tag)
-        app.state.champion = Champion(Path(stored.path), lineage=stored.info.labels)
-        app.state.study = Study(MODELS / "study")
+        exchange.begin(app.state, str(self.champion.tag))
+        self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, as long as the process runs
+
+
+class First:
+    """Asks our routes before BentoML's, which would answer a path that it does not know in a form of its own."""
+
+    def __init__(self, app: ASGIApp, ours: ASGIApp) -> None:
+        self.bentoml = app
+        self.ours: ASGIApp = Front(ours)
+        if BentoMLContainer.http.cors.enabled.get():
+            options: dict[str, Any] = BentoMLContainer.access_control_options.get()
+            self.ours = CORSMiddleware(self.ours, **options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app.state.bentoml = self.bentoml
+        await (self.ours if scope["type"] == "http" else self.bentoml)(scope, receive, send)
+
+
+Digitline = bentoml.service(
+    name="digitline",
+    http={"host": "127.0.0.1"},
+    # Ours count and log the same by routes, of which there are few, and time out by the body's arrival.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": "."},
+)(Served)
+Digitline.add_asgi_middleware(First, ours=app)
+protocol.install()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -103,13 +104,13 @@ def free_port() -> int:
         return port
 
 
-def started(clone: Clone, *words: str) -> Server:
+def started(clone: Clone, *words: str, **settings: str) -> Server:
     port = free_port()
     with (clone.folder / "log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "bentoml", "serve", *words, "--port", str(port)],
             cwd=clone.folder,
-            env=clone.environment,
+            env={**clone.environment, **settings},
             stdout=log,
             stderr=subprocess.STDOUT,
             text=True,
@@ -125,6 +126,18 @@ def started(clone: Clone, *words: str) -> Server:
                 break
     process.kill()
     pytest.fail((clone.folder / "log").read_text())
+
+
+def worker(server: Server) -> psutil.Process:
+    """The process that answers; the command's own only watches it."""
+    children = psutil.Process(server.process.pid).children()
+    [found] = [each for each in children if "_bentoml_impl.worker.service" in each.cmdline()]
+    return found
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The log's records; what the command itself says before the worker begins is none."""
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
 
 
 def stopped(server: Server) -> int:

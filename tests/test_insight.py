@@ -1,6 +1,9 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from digitline import insight, models
 from digitline.insight import Field
@@ -23,49 +26,85 @@ def modern():
 
 def test_the_layers_of_nielsen_s_network_see_what_was_computed_by_hand(plain):
     found = insight.layers(plain, IMAGE)
-    assert [(layer.name, layer.maps.shape, layer.field) for layer in found] == [
-        ("convolution 1", (4, 24, 24), Field(5, 1, 0)),
-        ("pooling 1", (4, 12, 12), Field(6, 2, 0)),
-        ("ReLU 1", (4, 12, 12), Field(6, 2, 0)),
-        ("convolution 2", (6, 8, 8), Field(14, 2, 0)),
-        ("pooling 2", (6, 4, 4), Field(16, 4, 0)),
-        ("ReLU 2", (6, 4, 4), Field(16, 4, 0)),
+    assert [(layer.name, layer.maps.shape, layer.field, layer.window) for layer in found] == [
+        ("image", (1, 28, 28), Field(1, 1, 0), 1),
+        ("convolution 1", (4, 24, 24), Field(5, 1, 0), 5),
+        ("pooling 1", (4, 12, 12), Field(6, 2, 0), 2),
+        ("ReLU 1", (4, 12, 12), Field(6, 2, 0), 1),
+        ("convolution 2", (6, 8, 8), Field(14, 2, 0), 5),
+        ("pooling 2", (6, 4, 4), Field(16, 4, 0), 2),
+        ("ReLU 2", (6, 4, 4), Field(16, 4, 0), 1),
+        ("neurons 3", (8, 1, 1), Field(28, 0, 0), 4),
+        ("ReLU 3", (8, 1, 1), Field(28, 0, 0), 1),
+        ("output", (10, 1, 1), Field(28, 0, 0), 1),
     ]
-    assert found[3].filters is not None
-    assert found[3].filters.shape == (6, 4, 5, 5)
+    shapes = [layer.filters.shape for layer in found if layer.filters is not None]
+    assert shapes == [(4, 1, 5, 5), (6, 4, 5, 5), (8, 6, 4, 4), (10, 8, 1, 1)]
 
 
 @pytest.mark.parametrize("network", ["plain", "modern"])
 def test_a_unit_sees_its_field_and_nothing_else(network, request):
     model = request.getfixturevalue(network)
-    pixels = torch.rand(1, 1, 28, 28, requires_grad=True)
-    features, index = pixels, -1
-    names = iter(insight.layers(model, IMAGE))
+    features = pixels = torch.rand(1, 1, 28, 28, requires_grad=True)
+    shown = {layer.name: layer for layer in insight.layers(model, IMAGE)}
+    number = 0
     for layer in model.layers:
-        features, index = layer(features), index + 1
-        if isinstance(layer, torch.nn.BatchNorm2d):
+        features = layer(features)
+        if not isinstance(layer, torch.nn.Conv2d):
             continue
-        if features.ndim < 4 or isinstance(layer, torch.nn.AdaptiveMaxPool2d):
-            break
-        field = next(names).field
-        if isinstance(layer, torch.nn.Conv2d):
-            row, column = features.shape[-2] // 2, 1
-            (slope,) = torch.autograd.grad(features[0, :, row, column].sum(), pixels, retain_graph=True)
-            rows, columns = slope[0, 0].any(1).nonzero().flatten(), slope[0, 0].any(0).nonzero().flatten()
-            top, left = (field.start + at * field.step for at in (row, column))
-            assert max(top, 0) <= rows[0] <= rows[-1] < top + field.size
-            assert max(left, 0) <= columns[0] <= columns[-1] < left + field.size
-    assert next(names, None) is None
+        number += 1
+        field = shown[f"convolution {number}"].field
+        row, column = features.shape[-2] // 2, 1
+        (slope,) = torch.autograd.grad(features[0, :, row, column].sum(), pixels, retain_graph=True)
+        rows, columns = slope[0, 0].any(1).nonzero().flatten(), slope[0, 0].any(0).nonzero().flatten()
+        top, left = (field.start + at * field.step for at in (row, column))
+        assert max(top, 0) <= rows[0] <= rows[-1] < top + field.size
+        assert max(left, 0) <= columns[0] <= columns[-1] < left + field.size
 
 
-def test_of_a_vote_the_first_member_is_shown_and_of_layers_without_maps_nothing():
+def recomputed(layer, before):
+    """A layer's maps, from the maps before it and what it tells of itself."""
+    maps = torch.from_numpy(before.maps)[None]
+    if layer.filters is not None:
+        padding = (layer.maps.shape[1] - before.maps.shape[1] + layer.window - 1) // 2
+        bias = None if layer.bias is None else torch.from_numpy(layer.bias)
+        return functional.conv2d(maps, torch.from_numpy(layer.filters), bias, padding=padding)
+    if layer.scale is not None:
+        return maps * torch.from_numpy(layer.scale)[:, None, None] + torch.from_numpy(layer.bias)[:, None, None]
+    if layer.window > 1:
+        return functional.max_pool2d(maps, layer.window)
+    return maps.relu()
+
+
+@pytest.mark.parametrize("network", ["plain", "modern"])
+def test_each_layer_s_maps_follow_from_those_before_and_the_last_are_the_logits(network, request):
+    model = request.getfixturevalue(network)
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):  # as after training: no mean of 0, no scale of 1
+            layer.get_buffer("running_mean").normal_()
+            layer.get_buffer("running_var").uniform_(0.5, 2)
+            layer.weight.data.uniform_(-1, 2)
+    found = insight.layers(model, IMAGE)
+    for before, layer in pairwise(found):
+        np.testing.assert_allclose(layer.maps, recomputed(layer, before)[0].numpy(), atol=1e-4, err_msg=layer.name)
+    logits = model(torch.from_numpy(IMAGE)[None]).detach().numpy()[0]
+    np.testing.assert_allclose(found[-1].maps[:, 0, 0], logits, atol=1e-5)
+
+
+def test_a_network_without_convolutions_has_neurons_that_see_the_whole_image():
+    found = insight.layers(models.build(network="plain", filters=[], hidden=8, classes=10).eval(), IMAGE)
+    assert [layer.name for layer in found] == ["image", "neurons 1", "Sigmoid 1", "output"]
+    assert found[1].filters is not None
+    assert found[1].filters.shape == (8, 1, 28, 28)
+
+
+def test_of_a_vote_the_first_member_is_shown():
     network = {"network": "plain", "filters": [3], "classes": 10}
     torch.manual_seed(0)
     vote = models.build(network="vote", members=[network, network]).eval()
     member = vote.get_submodule("members.0")
     for shown, own in zip(insight.layers(vote, IMAGE), insight.layers(member, IMAGE), strict=True):
         assert np.array_equal(shown.maps, own.maps)
-    assert insight.layers(models.build(network="plain", filters=[], classes=10), IMAGE) == []
 
 
 def test_the_evidence_lies_where_the_answer_comes_from():

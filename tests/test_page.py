@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from scipy.special import softmax
 
-from tests.serving import Server, new_clone, new_study, started, stopped
+from digitline import checkpoint, data, feedback, insight
+from tests.serving import CLASSES, Server, new_clone, new_study, started, stopped
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +29,7 @@ class Shown(NamedTuple):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     clone = new_clone(tmp_path_factory.mktemp("page"))
     new_study(clone.folder / "models/study")
-    server = started(clone)
+    server = started(clone._replace(environment={**clone.environment, "DIGITLINE_FEEDBACK": "kept"}))
     yield server
     stopped(server)
 
@@ -71,31 +74,117 @@ def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, s
     assert [float(bar.rstrip("%")) for bar in bars] == pytest.approx(
         [100 * share for share in answer["probabilities"]], abs=0.06
     )
-    pixels = page.evaluate("[...document.getElementById('image').getContext('2d').getImageData(0, 0, 28, 28).data]")
-    assert pixels[::4] == [value for row in answer["image"] for value in row]
+    assert image(page).tolist() == answer["image"]
     assert not shown.troubles
 
 
 def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
     page = shown.page
     draw(page, SEVEN)
-    assert page.locator(".layer h3").all_text_contents() == ["convolution 1", "pooling 1", "ReLU 1"]
-    tile = page.locator(".maps canvas").nth(1)
-    values = tile.evaluate("map => [...map.getContext('2d').getImageData(0, 0, map.width, map.height).data]")
+    names = ["image", "convolution 1", "pooling 1", "ReLU 1", "neurons 2", "ReLU 2", "output"]
+    assert page.locator(".layer h3").all_text_contents() == names
+    maps = page.locator(".maps canvas").nth(1)
+    values = maps.evaluate("map => [...map.getContext('2d').getImageData(0, 0, map.width, map.height).data]")
     assert len(set(values[::4])) > 10
-    assert page.locator("#field").is_hidden()
-    tile.hover()
-    field: Any = page.locator("#field").bounding_box()
-    image: Any = page.locator("#image").bounding_box()
-    assert field["width"] == pytest.approx(image["width"] * 5 / 28, abs=1)
-    assert page.locator(".layer .filter canvas").count() == 1
+    maps.hover(position={"x": 20, "y": 20})
+    field, whole = (page.locator(place).bounding_box() for place in ("#field", "#image"))
+    assert field is not None
+    assert whole is not None
+    assert field["width"] == pytest.approx(whole["width"] * 5 / 28, abs=1)
+    assert page.locator(".layer .filters").count() == 1
+    assert not shown.troubles
+
+
+def test_the_close_up_s_numbers_add_up_to_what_the_model_computes(shown: Shown, server: Server) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    model = checkpoint.load(server.clone.folder / "models/champion/model.safetensors")
+    layers = insight.layers(model, image(page))
+    for index, layer in enumerate(layers):
+        page.locator(".maps canvas").nth(index).hover(position={"x": 14, "y": 12})
+        place = [int(number) - 1 for number in re.findall(r"(?:map|unit|row|column) (\d+)", which(page))]
+        maps = layer.maps if len(layer.maps) > 1 else layer.maps[0]
+        value = maps[tuple(place)].item() if maps.shape[-1] > 1 else maps[place[0], 0, 0].item()
+        sentence = minus(page.locator("#work .said").first.text_content())
+        assert float(sentence.split()[-1]) == pytest.approx(value, abs=0.006)
+        if "(bias)" in sentence:
+            added, _, _ = re.sub(r"\(.*?\)", "", sentence).partition("=")
+            terms = re.findall(r"[-+]?[\d.]+", added.replace(" ", ""))
+            assert sum(map(float, terms)) == pytest.approx(value, abs=0.005 * (len(terms) + 1))
+    probabilities = softmax(layers[-1].maps.ravel())
+    share = float(re.findall(r"([\d.]+)%", page.locator("#work .said").nth(1).text_content() or "")[0])
+    assert share == pytest.approx(100 * probabilities[place[0]], abs=0.06)
+    assert not shown.troubles
+
+
+def image(page: Page) -> data.Bytes:
+    """The image as the page shows that the model gets it."""
+    pixels = page.evaluate("[...document.getElementById('image').getContext('2d').getImageData(0, 0, 28, 28).data]")
+    return np.array(pixels[::4], np.uint8).reshape(28, 28)
+
+
+def which(page: Page) -> str:
+    """The name of the unit in the close-up."""
+    return page.locator("#which").text_content() or ""
+
+
+def minus(text: str | None) -> str:
+    return (text or "").replace("\N{MINUS SIGN}", "-")
+
+
+def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    page.locator(".maps canvas").nth(2).hover(position={"x": 10, "y": 10})
+    page.evaluate("""() => {
+        window.units = [];
+        const which = document.getElementById("which");
+        new MutationObserver(() => units.push(which.textContent)).observe(which, { childList: true });
+    }""")
+    page.locator("#slide").click()
+    expect(page.locator("#slide")).to_have_text("Stop")
+    expect(page.locator("#slide")).to_have_text("Slide it over the map", timeout=30_000)
+    units = [[int(number) for number in re.findall(r"(?:row|column) (\d+)", name)] for name in page.evaluate("units")]
+    assert units == sorted(units)
+    assert units[0][0] == 1
+    assert units[-1][0] == 12
+    assert not shown.troubles
+
+
+def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
+    page = shown.page
+    page.locator("#pad").focus()
+    for key in ["Space", *["ArrowDown"] * 9, "Space"]:
+        page.keyboard.press(key)
+    settle(page)
+    expect(page.locator("#said")).to_have_text(ANSWERED)
+    page.locator(".maps canvas").nth(2).focus()
+    assert which(page) == "pooling 1, map 1 of 4, row 7, column 7"
+    for key in [*["ArrowRight"] * 6, "ArrowUp"]:
+        page.keyboard.press(key)
+    assert which(page) == "pooling 1, map 2 of 4, row 6, column 1"
+    assert not shown.troubles
+
+
+def test_a_wrong_answer_is_corrected_with_a_click(shown: Shown, server: Server) -> None:
+    page = shown.page
+    expect(page.locator("#correct")).to_be_hidden()
+    draw(page, SEVEN)
+    seen = image(page)
+    for name, label in [("class 7", "class 7"), ("no digit", "")]:
+        page.get_by_role("button", name=name).click()
+        expect(page.locator("#kept")).to_have_text(f"Kept as {name}. Thank you.")
+        kept = feedback.read(server.clone.folder / "kept", CLASSES)
+        assert label in [one.label for one in kept if np.array_equal(one.image, seen)]
+    page.keyboard.press("Escape")
+    expect(page.locator("#correct")).to_be_hidden()
     assert not shown.troubles
 
 
 def test_a_slider_moves_what_the_variants_get(shown: Shown) -> None:
     page = shown.page
     draw(page, SEVEN)
-    assert page.locator("#variants li > span:first-child").all_text_contents() == ["wide", "narrow", "none"]
+    expect(page.locator("#variants li > span:first-child")).to_have_text(["wide", "narrow", "none"])
     ink = "[...document.getElementById('moved').getContext('2d').getImageData(0, 0, 28, 28).data]"
     before = page.evaluate(ink)[::4]
     page.locator("#right").fill("3")

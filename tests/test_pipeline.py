@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
+OF_THE_STUDY = ("data/mnist/", "dvc.lock", "promotions.jsonl")
 SUBSET = {"train": 2000, "test": 500}
 YAML_FILE = YAML()
 COMMIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "as it is"]
@@ -53,7 +54,7 @@ class Line:
         self.home = folder.with_suffix(".bentoml")
         names = command("git", "ls-files", "-co", "--exclude-standard", cwd=HERE).stdout.split("\n")
         for name in names:
-            if name and not name.startswith(("data/mnist/", "dvc.lock")) and (HERE / name).is_file():
+            if name and not name.startswith(OF_THE_STUDY) and (HERE / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(HERE / name, folder / name)
         files = self.files(mnist)
@@ -265,7 +266,10 @@ def test_a_second_run_does_nothing(line):
 
 def test_a_fresh_checkout_ends_with_the_same_lock(line, tmp_path_factory, mnist):
     other = Line(tmp_path_factory.mktemp("other") / "clone", mnist)
+    shutil.copy(line.folder / "promotions.jsonl", other.folder)
     assert other.run("dvc", "repro").returncode == 0
+    [entry] = (other.folder / "promotions.jsonl").read_text().splitlines()  # which names that very champion
+    assert json.loads(entry)["to"] == other.json("models/champion/model.json")["sha256"]
     assert (other.folder / "dvc.lock").read_text() == (line.folder / "dvc.lock").read_text()
 
 

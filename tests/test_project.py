@@ -43,12 +43,12 @@ def canonical(name: str) -> str:
 def pins() -> dict[str, str]:
     """Versions by name, of pyproject.toml."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pairs = [line.split("==") for line in project["dependencies"] + project["optional-dependencies"]["dev"]]
-    return {canonical(name): version for name, version in pairs}
+    lines = sum(project["optional-dependencies"].values(), project["dependencies"])
+    return {canonical(name.partition("[")[0]): version for name, version in (line.split("==") for line in lines)}
 
 
 def targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 # Dependencies
@@ -121,7 +121,19 @@ def test_a_workflow_runs_pinned_actions_and_make_targets() -> None:
     for workflow in WORKFLOWS:
         text = workflow.read_text()
         assert all(re.search(r"@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line) for line in re.findall(r"uses: .*", text))
-        assert set(re.findall(r"\bmake (?:--silent )?([a-z]+)", text)) <= targets()
+        assert set(re.findall(r"\bmake (?:--silent )?([a-z-]+)", text)) <= targets()
+
+
+def test_the_dev_container_sets_up_as_everybody_does_on_a_supported_python() -> None:
+    found = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
+    assert set(re.findall(r"\bmake ([a-z-]+)", found["onCreateCommand"])) == {"setup"}
+    assert found["image"].rpartition(":")[2].partition("-")[0] in {"3.11", "3.12", "3.13"}
+
+
+def test_a_commit_is_held_to_what_ci_checks() -> None:
+    [hook] = [hook for repo in yaml(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
+    assert hook["entry"] == "make lint"
+    assert "- run: make lint\n" in (ROOT / ".github/workflows/test.yml").read_text()
 
 
 # The picture
@@ -164,6 +176,16 @@ def test_readme_s_speeds_are_the_benchmark_s() -> None:
     assert f"{found['times_the_floor']:.1f} times what the multiply-adds alone" in README
 
 
+def test_readme_s_trials_are_the_champion_s() -> None:
+    found = json.loads((ROOT / "reports/trials.json").read_text())
+    mnist, doubted = found["mnist"], found["doubted"]
+    told = f"right in {mnist['sheets']:.2%} ({mnist['raw']:.2%} as they are)"
+    strangers = f"letters {doubted['letters']:.1%} are doubted, of random scribbles {doubted['scribbles']:.1%}"
+    digits = f"of MNIST's test digits {doubted['digits']:.1%}"
+    for words in (told, f"in {found['scikit_learn']['sheets']:.1%}", strangers, digits):
+        assert words in " ".join(README.split())
+
+
 def test_readme_s_tree_names_what_is_there_and_every_module() -> None:
     block = README.split("```text\n")[1].split("```")[0]
     named, folder = [], ""
@@ -178,12 +200,12 @@ def test_readme_s_tree_names_what_is_there_and_every_module() -> None:
 
 def test_readme_and_contributing_name_targets_that_exist() -> None:
     text = README + (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"(?:^    |`)make ([a-z]+)", text, re.MULTILINE))
+    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE))
     assert {"ui", "serve", "test", "lint"} <= named <= targets()
 
 
 def test_make_help_says_what_every_target_does() -> None:
-    shown = re.findall(r"^make ([a-z]+) +\S", command("make", "help").stdout, re.MULTILINE)
+    shown = re.findall(r"^make ([a-z-]+) +\S", command("make", "help").stdout, re.MULTILINE)
     assert set(shown) == targets()
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, multinomial
 
 from digitline import statistics
-from digitline.statistics import compare, groups, holm, mcnemar, resampled, wilson
+from digitline.statistics import compare, groups, holm, inferiority, mcnemar, resampled, wilson
 
 
 def answers(*wrong, images=2000):
@@ -84,3 +84,25 @@ def test_letters_are_shared_just_where_nothing_is_told_apart():
     assert groups("ab", set()) == {"a": "a", "b": "a"}
     every = {frozenset(pair) for pair in ("ab", "ac", "bc")}
     assert groups("abc", every) == {"a": "a", "b": "b", "c": "c"}
+
+
+@pytest.mark.parametrize("share", [0.031, 0.04, 0.06, 0.12])
+def test_a_model_worse_by_the_margin_passes_for_no_worse_at_most_once_in_twenty(share):
+    images, margin = 100, 0.03
+    shares = [(share - margin) / 2, (share + margin) / 2, 1 - share]
+    taken = chances = 0.0
+    for better, worse in np.ndindex(18, 24):
+        chance = multinomial.pmf([better, worse, images - better - worse], images, shares)
+        chances += chance
+        if chance > 1e-6 and inferiority(better, worse, images, margin) < 0.05:
+            taken += chance
+    assert chances == pytest.approx(1, abs=1e-4)
+    assert taken <= 0.05
+
+
+def test_no_worse_by_a_margin_is_shown_by_agreement_or_by_being_better():
+    assert inferiority(0, 0, 5000, 0.002) < 0.01
+    assert inferiority(30, 12, 5000, 0.002) < 0.01
+    assert inferiority(20, 20, 5000, 0.002) > 0.05
+    assert inferiority(0, 10, 5000, 0.002) > 0.5
+    assert inferiority(8, 8, 5000, 0) > 0.4

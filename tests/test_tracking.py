@@ -41,6 +41,7 @@ RECIPE: dict[str, Any] = {
     "bfloat16": False,
 }
 METRICS = {seed: {"val_accuracy": 0.9 + seed / 100, "test_accuracy": 0.8, "test_nll": 0.5} for seed in (1, 2)}
+CARD = {"variant": "small", "classes": ["null", "één"]}
 SERVER = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
 SOURCE = Path(tracking.__file__).parents[1]
@@ -116,7 +117,11 @@ def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = 
 
 def promote(store: Store, study: Study, seed: int) -> str:
     """The number of the version."""
-    found = tracking.promote(store, study.models[seed], name="small", examples=study.examples, description="good")
+    path = study.models[seed]
+    found = tracking.register(
+        store, path, CARD | {"seed": seed}, name="small", examples=study.examples, description="good"
+    )
+    tracking.promote(store, checkpoint.digest(path))
     return found.number
 
 
@@ -239,6 +244,26 @@ def test_a_store_that_knows_nothing_is_filled_from_the_files(store: Store, study
     assert [point.value for point in points] == [epoch.val_accuracy for epoch in study.curves[1]]
 
 
+def test_a_store_knows_a_variant_once_it_is_evaluated_even_if_it_was_deleted(store: Store, study: Study) -> None:
+    digests = [checkpoint.digest(path) for path in study.models.values()]
+    train(store, study)
+    assert not tracking.knows(store, digests)
+    evaluate(store, study)
+    assert tracking.knows(store, digests)
+    store.client.delete_run(runs_of(store)["small"].info.run_id)
+    assert tracking.knows(store, digests)
+    assert not tracking.knows(store, digests[:1])
+
+
+def test_a_model_is_traced_to_its_run_its_version_and_its_commit(store: Store, study: Study) -> None:
+    evaluate(store, study)
+    promote(store, study, 2)
+    run = runs_of(store)["small · seed 2"]
+    told = tracking.trace(store, checkpoint.digest(study.models[2]))
+    assert (told["version"], told["run"]) == ("digitline 1", f"{run.info.run_id}, small · seed 2")
+    assert tracking.trace(store, "0" * 64) == {}
+
+
 def test_a_run_deleted_in_mlflow_stays_deleted(store: Store, study: Study) -> None:
     train(store, study)
     store.client.delete_run(runs_of(store)["small · seed 1"].info.run_id)
@@ -281,6 +306,23 @@ def test_a_model_that_the_store_does_not_know_can_be_promoted(
     assert promote(store, study, 1) == promote(store, study, 1) == "1"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store.client.tracking_uri)
     assert pyfunc.load_model("models:/digitline@champion").predict(study.examples).shape == (2, 10)
+
+
+def test_the_registry_tells_its_champion_and_gives_back_each_model_with_its_card(
+    store: Store, study: Study, tmp_path: Path
+) -> None:
+    assert tracking.champion(store) is None
+    digests = [checkpoint.digest(study.models[seed]) for seed in (1, 2)]
+    with pytest.raises(InputError, match=f"MLflow's registry has no version of the model {digests[0][:16]}"):
+        tracking.promote(store, digests[0])
+    for seed in (1, 2):
+        promote(store, study, seed)
+    assert tracking.champion(store) == digests[1]
+    folder = tracking.download(store, digests[0], tmp_path)
+    assert folder
+    assert checkpoint.digest(folder / "model.safetensors") == digests[0]
+    assert json.loads((folder / "model.json").read_text()) == CARD | {"seed": 1}
+    assert tracking.download(store, "0" * 64, tmp_path) is None
 
 
 def test_the_view_of_the_leaderboard_names_what_the_runs_have(store: Store, study: Study) -> None:

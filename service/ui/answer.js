@@ -1,4 +1,4 @@
-// The answer: the digit, its probability and the others', the model's image and where the evidence lies.
+// The answer: the digit, its probability and the others', the model's image and, once it is there, the evidence.
 import { paint } from "./draw.js";
 
 const get = (id) => document.getElementById(id);
@@ -12,12 +12,17 @@ export function showAnswer({ digit, probabilities, classes, doubtful, image, evi
     ? `Perhaps no digit; ${digit} comes nearest.`
     : `${digit}, with a probability of ${percent(share)}.`;
   classes.forEach((name, place) => show(name, probabilities[place], name === digit));
-  for (const id of ["image", "under"]) paint(get(id), image.flat(), (value) => [value, value, value, 255]);
-  const strongest = Math.max(1, ...evidence.flat().map(Math.abs));
-  paint(get("evidence"), evidence.flat(), (value) => {
-    const strength = Math.min(1, Math.abs(value) / strongest) * 230;
-    return value > 0 ? [86, 180, 233, strength] : [230, 159, 0, strength];
+  paint(get("image"), image.flat());
+  if (evidence) showEvidence(image, evidence.flat());
+}
+
+function showEvidence(image, evidence) {
+  paint(get("under"), image.flat());
+  const strongest = Math.max(1, ...evidence.map(Math.abs)), picture = new ImageData(14, 14);
+  evidence.forEach((value, place) => {
+    picture.data.set([...(value > 0 ? [230, 140, 0] : [86, 180, 233]), (230 * Math.abs(value)) / strongest], 4 * place);
   });
+  get("evidence").getContext("2d").putImageData(picture, 0, 0);
 }
 
 export function showNothing() {

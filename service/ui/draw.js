@@ -1,20 +1,80 @@
 // Numbers as pixels.
 
-// Paints one value a pixel; colour gives red, green, blue and opacity, 0-255.
-export function paint(canvas, values, colour) {
+const GROUND = [20, 21, 26];
+const BELOW = [[30, 120, 190], [178, 224, 255]], ABOVE = [[226, 130, 0], [255, 232, 170]]; // halfway, at the strongest
+const STEPS = 255; // on each side of zero
+
+// The colour of each value from the strongest below zero to the strongest above: told apart by the colour-blind, too.
+const SIGNED = Array.from({ length: 2 * STEPS + 1 }, (_, place) => {
+  const strength = Math.abs(place - STEPS) / STEPS, [half, full] = place < STEPS ? BELOW : ABOVE;
+  const [from, to, share] = strength < 0.5 ? [GROUND, half, 2 * strength] : [half, full, 2 * strength - 1];
+  return from.map((value, band) => Math.round(value + (to[band] - value) * share));
+});
+const PIXELS = Uint32Array.from(SIGNED, ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0);
+
+function step(value, strongest) {
+  return STEPS + Math.round(STEPS * Math.max(-1, Math.min(1, value / (strongest || 1))));
+}
+
+export function colour(value, strongest) { return `rgb(${SIGNED[step(value, strongest)].join()})`; }
+
+// Paints one value a pixel, black to white.
+export function paint(canvas, values) {
   const pen = canvas.getContext("2d"), picture = pen.createImageData(canvas.width, canvas.height);
-  values.forEach((value, place) => picture.data.set(colour(value), 4 * place));
+  const pixels = new Uint32Array(picture.data.buffer);
+  values.forEach((value, place) => { pixels[place] = (0xff000000 | (value * 0x010101)) >>> 0; });
   pen.putImageData(picture, 0, 0);
 }
 
-// The bytes and form of an array as the service packs it.
-export function unpack({ shape, low, high, data }) {
-  return { shape, low, high, bytes: Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0)) };
+// Paints values that have a sign, as large as the canvas or, if it has other sides, as these.
+export function paintSigned(canvas, values, strongest, width = canvas.width, height = canvas.height) {
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+  const picture = new ImageData(width, height), pixels = new Uint32Array(picture.data.buffer);
+  for (let at = 0; at < values.length; at++) pixels[at] = PIXELS[step(values[at], strongest)];
+  canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-// Blue below zero, orange above, by strength: for weights, which have a sign.
-export function signed(value, strongest) {
-  const strength = Math.min(1, Math.abs(value) / (strongest || 1));
-  const [r, g, b] = value < 0 ? [0, 114, 178] : [213, 94, 0];
-  return [255 - (255 - r) * strength, 255 - (255 - g) * strength, 255 - (255 - b) * strength, 255];
+// An array as the service packs it: its form, its values, and the greatest of them but for the sign.
+export function unpack({ shape, low, high, data }) {
+  const steps = new Uint16Array(decode(data).buffer), values = new Float32Array(steps.length), scale = (high - low) / 65535;
+  for (let at = 0; at < values.length; at++) values[at] = low + scale * steps[at];
+  return { shape, values, strongest: Math.max(Math.abs(low), Math.abs(high)) };
+}
+
+// The bytes that base64 stands for.
+export function decode(text) {
+  const letters = atob(text), bytes = new Uint8Array(letters.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
+  return bytes;
+}
+
+// A number in few letters: two places, or three digits.
+export function short(value) {
+  const text = Math.abs(value) < 9.995 ? value.toFixed(2) : value.toPrecision(3);
+  return text.replace(/^-?0\.00$/, "0").replace(/^(-?)0\./, "$1.").replace("-", "−");
+}
+
+// A square table of numbers in colour, with the numbers in it where they can be read.
+export function grid(values, side, { strongest, mark = -1, label }) {
+  const cell = side > 12 ? 5 : side > 5 ? 14 : side > 3 ? 26 : 30;
+  const canvas = document.createElement("canvas"), sharp = Math.max(2, devicePixelRatio);
+  Object.assign(canvas, { width: side * cell * sharp, height: side * cell * sharp, className: "grid" });
+  canvas.style.width = `${side * cell}px`;
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", label);
+  const pen = canvas.getContext("2d");
+  pen.scale(sharp, sharp);
+  Object.assign(pen, { font: `${cell > 26 ? 12 : 10}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle" });
+  const gap = cell > 20 ? 1 : 0;
+  values.forEach((value, place) => {
+    const [x, y] = [(place % side) * cell, Math.floor(place / side) * cell];
+    pen.fillStyle = colour(value, strongest);
+    pen.fillRect(x, y, cell - gap, cell - gap);
+    if (cell > 20) {
+      pen.fillStyle = Math.abs(value) > 0.6 * strongest ? "#000" : "#fff";
+      pen.fillText(short(value), x + cell / 2, y + cell / 2 + 0.5);
+    }
+    if (place === mark) Object.assign(pen, { strokeStyle: "#fff", lineWidth: 2 }).strokeRect(x + 1, y + 1, cell - 2 - gap, cell - 2 - gap);
+  });
+  return canvas;
 }

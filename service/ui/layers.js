@@ -1,107 +1,178 @@
-// The layers: a tile a feature map; pointing at a place in one shows its filter and its receptive field.
-import { paint, signed, unpack } from "./draw.js";
+// The layers: a picture of all their maps each; pointing at a unit chooses it for the close-up.
+import { paintSigned, unpack } from "./draw.js";
 
-const SIDE = 28;
+const SIDE = 28, GAP = 4;
+const ABOUT = {
+  image: "What the model gets, brought to mean 0 and deviation 1.",
+  convolution: "A filter a map, slid over all of the layer before.",
+  pooling: "The strongest of every 2×2 units.",
+  normalisation: "Each map stretched and moved, so that zero lies in its middle.",
+  ReLU: "What is below zero becomes zero: no more blue.",
+  maximum: "The strongest unit of each whole map: whether its feature is anywhere.",
+  neurons: "Each neuron weighs all units of the layer before.",
+  output: "A sum for each class; the largest one is the answer.",
+};
 
 export class Layers {
-  constructor(place, field) {
-    this.place = place;
-    this.field = field;
-    this.rows = [];
+  constructor(place, field, choose) {
+    Object.assign(this, { place, field, choose, rows: [], chosen: null });
+    this.tile = Object.assign(document.createElement("i"), { className: "tile" });
+    this.unit = Object.assign(document.createElement("i"), { className: "unit" });
+    this.resized = new ResizeObserver(() => { for (const row of this.rows) this.draw(row); this.mark(); });
+    this.seen = new IntersectionObserver((changes) => {
+      for (const { target, isIntersecting } of changes) {
+        const row = this.rows.find(({ element }) => element === target);
+        row.visible = isIntersecting;
+        if (row.visible && row.stale) this.draw(row);
+      }
+    }, { rootMargin: "200px" });
   }
 
-  // The layers and their filters, which no image changes.
-  learn({ layers }) {
-    this.rows = layers.map((layer) => this.row(layer));
+  // The layers and their weights, which no image changes.
+  learn({ layers, classes }) {
+    this.classes = classes;
+    this.rows = layers.map((layer, index) => this.row({ ...layer, filters: layer.filters && unpack(layer.filters) }, index, layers));
     this.place.replaceChildren(...this.rows.map(({ element }) => element));
-    if (!layers.length) this.place.textContent = "This network has no convolutions: each of its neurons sees the whole image.";
+    for (const { element } of this.rows) this.seen.observe(element);
+    this.resized.observe(this.place);
   }
 
-  row(layer) {
-    const element = document.createElement("div");
-    element.className = "layer";
-    element.innerHTML = '<div><h3></h3><p></p><div class="filter"></div></div><div class="maps"></div>';
+  row(layer, index, layers) {
+    const element = Object.assign(document.createElement("div"), { className: "layer" });
+    element.innerHTML = '<div><h3></h3><p></p></div><div class="maps"><canvas width="1" height="1" tabindex="0" role="img"></canvas></div>';
+    if (layer.filters?.shape[1] === 1) element.insertAdjacentHTML("beforeend", '<p>Its filters: one a map, the same at every place.</p><canvas class="filters" role="img" aria-label="The filters"></canvas>');
+    const canvas = element.querySelector("canvas"), row = { layer, index, element, canvas, atlas: document.createElement("canvas") };
     element.querySelector("h3").textContent = layer.name;
-    element.querySelector("p").textContent = `${explain(layer)} Each unit sees ${layer.size}×${layer.size} pixels.`;
-    const filters = layer.filters && unpack(layer.filters);
-    return { layer, element, filters, tiles: [] };
+    const first = layers.findIndex((each) => kind(each) === kind(layer)) === index;
+    const about = first ? `${ABOUT[kind(layer)] ?? "A curve that squeezes every value."} ` : "";
+    element.querySelector("p").textContent = `${about}A unit sees ${sees(layer)} of the image.`;
+    for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => this.point(row, event));
+    canvas.addEventListener("keydown", (event) => this.step(row, event));
+    canvas.addEventListener("focus", () => { if (row.maps && this.chosen?.index !== index) this.tell(index, 0, ...middle(row)); });
+    return row;
   }
 
   show(layers) {
-    layers.forEach(({ maps }, place) => this.fill(this.rows[place], unpack(maps)));
+    layers.forEach(({ maps }, place) => {
+      const row = this.rows[place];
+      row.maps = unpack(maps);
+      row.stale = true;
+      if (row.visible) this.draw(row);
+    });
+    if (this.told) this.pick(...Object.values(this.chosen));
+    else this.pick(1, ...brightest(this.rows[1]));
   }
 
   clear() {
-    for (const { tiles } of this.rows) for (const tile of tiles) tile.getContext("2d").clearRect(0, 0, tile.width, tile.height);
+    for (const row of this.rows) { row.maps = null; this.draw(row); }
+    this.tile.remove();
+    this.unit.remove();
     this.field.hidden = true;
   }
 
-  fill(row, { shape: [channels, height, width], low, high, bytes }) {
-    if (row.tiles.length !== channels) this.tile(row, channels, height, width);
-    row.tiles.forEach((tile, channel) => {
-      const values = bytes.subarray(channel * height * width, (channel + 1) * height * width);
-      paint(tile, values, (value) => [value, value, value, 255]);
-      tile.title = `map ${channel + 1}, from ${low.toFixed(1)} (black) to ${high.toFixed(1)} (white)`;
+  draw(row) {
+    const { canvas, maps, layer } = row;
+    row.stale = false;
+    if (!maps) { canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); return; }
+    const [channels, height, width] = maps.shape, room = canvas.parentElement.clientWidth;
+    const small = room < 500, wanted = (small ? 24 : 32) + Math.min(width, 12);
+    if (width === 1) row.side = layer.name === "output" ? (small ? 27 : 30) : 18;
+    else row.side = width > 20 ? (small ? 36 : 48) : width * Math.floor(wanted / width);
+    row.columns = Math.max(1, Math.min(channels, Math.floor((room + GAP) / (row.side + GAP))));
+    this.tiles(row, canvas, maps);
+    canvas.ariaLabel = `${layer.name}: ${channels} maps of ${width} by ${height} units. The arrow keys choose a unit.`;
+    if (layer.name === "output") this.name(row);
+    if (layer.filters?.shape[1] === 1) this.tiles(row, row.element.querySelector(".filters"), layer.filters);
+  }
+
+  // Draws an array [channels, …, height, width] as one picture of a tile a channel.
+  tiles(row, canvas, { shape, values, strongest }) {
+    const [channels, height, width] = [shape[0], ...shape.slice(-2)], pen = canvas.getContext("2d"), sharp = devicePixelRatio;
+    const size = [row.columns, Math.ceil(channels / row.columns)].map((count) => count * (row.side + GAP) - GAP);
+    const [w, h] = size.map((length) => Math.round(length * sharp));
+    if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
+    [canvas.style.width, canvas.style.height] = size.map((length) => `${length}px`);
+    paintSigned(row.atlas, values, strongest, width, height * channels);
+    pen.imageSmoothingEnabled = false;
+    pen.setTransform(sharp, 0, 0, sharp, 0, 0);
+    for (let channel = 0; channel < channels; channel++) {
+      pen.drawImage(row.atlas, 0, channel * height, width, height, ...this.corner(row, channel), row.side, row.side);
+    }
+  }
+
+  // Writes the classes into the tiles of the output.
+  name(row) {
+    const pen = row.canvas.getContext("2d"), { values, strongest } = row.maps;
+    Object.assign(pen, { font: "12px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" });
+    this.classes.forEach((name, channel) => {
+      const [x, y] = this.corner(row, channel).map((place) => place + row.side / 2);
+      pen.fillStyle = Math.abs(values[channel]) > 0.6 * strongest ? "#000" : "#fff";
+      pen.fillText(name, x, y + 1, row.side - 4);
     });
   }
 
-  tile(row, channels, height, width) {
-    row.tiles = Array.from({ length: channels }, (_, channel) => {
-      const tile = document.createElement("canvas");
-      Object.assign(tile, { width, height, tabIndex: channel ? -1 : 0 });
-      tile.setAttribute("role", "img");
-      tile.setAttribute("aria-label", `${row.layer.name}, map ${channel + 1} of ${channels}`);
-      const point = (event) => this.point(row, channel, ...unit(tile, event));
-      tile.addEventListener("pointermove", point);
-      tile.addEventListener("pointerdown", point);
-      tile.addEventListener("focus", () => this.point(row, channel, height >> 1, width >> 1));
-      tile.addEventListener("keydown", (event) => this.step(row, channel, event));
-      for (const left of ["pointerleave", "blur"]) tile.addEventListener(left, () => { this.field.hidden = true; });
-      return tile;
-    });
-    row.element.querySelector(".maps").replaceChildren(...row.tiles);
+  corner({ columns, side }, channel) { return [channel % columns, Math.floor(channel / columns)].map((place) => place * (side + GAP)); }
+
+  point(row, event) {
+    if (!row.maps) return;
+    const box = row.canvas.getBoundingClientRect(), pitch = row.side + GAP, [channels, height, width] = row.maps.shape;
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
+    const channel = Math.floor(y / pitch) * row.columns + Math.min(row.columns - 1, Math.floor(x / pitch));
+    const at = (place, count) => Math.max(0, Math.min(count - 1, Math.floor(((place % pitch) / row.side) * count)));
+    if (channel < channels) this.tell(row.index, channel, at(y, height), at(x, width));
   }
 
-  // The arrow keys go from map to map.
-  step(row, channel, event) {
-    const next = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    row.tiles[channel + next]?.focus();
+  // The arrow keys go from unit to unit, and over a map's edge to the next map.
+  step(row, event) {
+    const [down, right] = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key] ?? [0, 0];
+    if ((!down && !right) || !row.maps) return;
+    event.preventDefault();
+    const [channels, height, width] = row.maps.shape, { channel, top, left } = this.chosen;
+    const over = Math.floor((top + down) / height) * row.columns + Math.floor((left + right) / width);
+    if (channel + over < 0 || channel + over >= channels) return;
+    this.tell(row.index, channel + over, (top + down + height) % height, (left + right + width) % width);
   }
 
-  // The square of the image that this unit sees, and the filter of its map.
-  point({ layer, filters, element }, channel, top, left) {
-    const at = (unit) => layer.start + unit * layer.step, share = (pixels) => `${(100 * pixels) / SIDE}%`;
-    Object.assign(this.field.style, { top: share(at(top)), left: share(at(left)), width: share(layer.size), height: share(layer.size) });
+  // A choice of the reader's own, which the next image does not change.
+  tell(...unit) {
+    this.told = true;
+    this.pick(...unit);
+  }
+
+  pick(index, channel, top, left) {
+    this.chosen = { index, channel, top, left };
+    this.mark();
+    this.choose(this.rows, this.chosen);
+  }
+
+  // Marks the unit in its map and the square of the image that it sees.
+  mark() {
+    const row = this.rows[this.chosen?.index];
+    if (!row?.maps) return;
+    if (!row.columns) this.draw(row);
+    const { layer, side } = row, { channel, top, left } = this.chosen, [x, y] = this.corner(row, channel);
+    const cell = side / row.maps.shape[1], least = Math.max(cell, 6), shift = (cell - least) / 2;
+    set(this.tile, x, y, side, side, "px");
+    set(this.unit, x + left * cell + shift, y + top * cell + shift, least, least, "px");
+    row.canvas.parentElement.append(this.tile, this.unit);
+    const [from, to, size] = [layer.start + left * layer.step, layer.start + top * layer.step, layer.size].map((pixels) => (100 * pixels) / SIDE);
+    set(this.field, from, to, size, size, "%");
     this.field.hidden = false;
-    if (filters) drawFilter(element.querySelector(".filter"), filters, channel);
   }
 }
 
-// The filter of a map, for each of the maps that it looks at (the first four).
-function drawFilter(place, { shape: [, inputs, height, width], low, high, bytes }, channel) {
-  const values = Array.from(bytes.subarray(channel * inputs * height * width, (channel + 1) * inputs * height * width));
-  const weights = values.map((value) => low + ((high - low) * value) / 255);
-  const strongest = Math.max(...weights.map(Math.abs));
-  const shown = Math.min(inputs, 4);
-  place.replaceChildren(...Array.from({ length: shown }, (_, input) => {
-    const canvas = document.createElement("canvas");
-    Object.assign(canvas, { width, height });
-    paint(canvas, weights.slice(input * height * width, (input + 1) * height * width), (weight) => signed(weight, strongest));
-    canvas.title = "The filter's weights: blue below zero, orange above";
-    return canvas;
-  }));
-  if (inputs > shown) place.append(`… of ${inputs}`);
+export function kind({ name }) { return name.split(" ")[0]; }
+
+function sees({ size }) { return size >= SIDE ? "all" : size === 1 ? "one pixel" : `${size}×${size} pixels`; }
+
+function set({ style }, left, top, width, height, unit) {
+  Object.assign(style, { left: left + unit, top: top + unit, width: width + unit, height: height + unit });
 }
 
-function unit(tile, event) {
-  const box = tile.getBoundingClientRect();
-  const place = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
-  return [place((event.clientY - box.top) / box.height, tile.height), place((event.clientX - box.left) / box.width, tile.width)];
-}
+function middle({ maps: { shape: [, height, width] } }) { return [height >> 1, width >> 1]; }
 
-function explain({ name }) {
-  if (name.startsWith("convolution")) return "One filter a map, slid over all of the layer before.";
-  if (name.startsWith("pooling")) return "The strongest of every 2×2 units: a shift of a pixel changes little.";
-  if (name.startsWith("ReLU")) return "What is below zero becomes zero.";
-  return "A curve that squeezes every value.";
+// The strongest unit of all maps: [channel, row, column].
+function brightest({ maps: { shape: [, height, width], values } }) {
+  const place = values.indexOf(Math.max(...values));
+  return [Math.floor(place / (height * width)), Math.floor(place / width) % height, place % width];
 }

@@ -1,16 +1,22 @@
 // The page: what is drawn goes to /explain as a picture, the answer is shown.
 import { Pad } from "./pad.js";
 import { showAnswer, showNothing, showTrouble } from "./answer.js";
+import { CloseUp } from "./closeup.js";
+import { Correction } from "./correct.js";
 import { Layers } from "./layers.js";
 import { Study } from "./study.js";
 
 const get = (id) => document.getElementById(id);
+const load = async (path) => (await fetch(`../${path}`)).json();
 const pad = new Pad(get("pad"));
-const layers = new Layers(get("layers"), get("field"));
 const study = new Study();
-let busy = false, again = false;
+const network = await load("network");
+const closeup = new CloseUp(network.members), correction = new Correction(network);
+const layers = new Layers(get("layers"), get("field"), (...unit) => closeup.show(...unit));
+let busy = false, again = false, longer;
 
 pad.onchange = ask;
+closeup.onslide = (...unit) => layers.tell(...unit);
 get("undo").onclick = () => pad.undo();
 get("clear").onclick = () => pad.clear();
 get("size").oninput = (event) => { pad.width = Number(event.target.value); };
@@ -23,19 +29,54 @@ addEventListener("keydown", (event) => {
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); pad.undo(); }
 });
 
-// One question at a time; what was drawn meanwhile is asked next.
+// One question at a time; what was drawn meanwhile is asked next. What takes longer waits until the pen rests, and gives
+// way as soon as it moves on.
 async function ask() {
+  longer?.abort();
   if (busy) { again = true; return; }
-  if (pad.blank) { showNothing(); layers.clear(); study.clear(); return; }
+  if (pad.blank) { nothing(); return; }
   busy = true;
   document.body.ariaBusy = "true";
   try {
-    await send(await pad.picture());
+    const picture = pad.picture(), answer = await send(picture, "?brief");
+    longer = new AbortController();
+    if (answer && !again) rest(await send(picture, "", longer.signal));
   } finally {
     busy = false;
     document.body.ariaBusy = "false";
     if (again) { again = false; ask(); }
   }
+}
+
+// Answers a picture; with nothing where there is no answer, which is told.
+async function send(picture, query, signal) {
+  const began = performance.now();
+  try {
+    const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": "image/png" }, signal });
+    const answer = await response.json();
+    if (!response.ok) { nothing(); showTrouble(answer.error); return null; }
+    showAnswer(answer);
+    if (query) layers.show(answer.layers);
+    if (query) get("took").textContent = `Answered in ${Math.round(performance.now() - began)} ms.`;
+    return answer;
+  } catch (error) {
+    if (signal?.aborted) return null;
+    if (!(error instanceof TypeError)) throw error;
+    nothing();
+    showTrouble("The service does not answer.");
+    return null;
+  }
+}
+
+function rest(answer) {
+  if (!answer) return;
+  correction.show(answer.image);
+  study.show(answer);
+}
+
+function nothing() {
+  showNothing();
+  for (const part of [layers, closeup, study, correction]) part.clear();
 }
 
 async function open(file) {
@@ -47,20 +88,12 @@ async function open(file) {
   }
 }
 
-async function send(picture) {
-  const began = performance.now();
-  try {
-    const response = await fetch("../explain", { method: "POST", body: picture, headers: { "Content-Type": picture.type } });
-    const answer = await response.json();
-    if (!response.ok) { showTrouble(answer.error); return; }
-    showAnswer(answer);
-    layers.show(answer.layers);
-    study.show(answer);
-    get("model").textContent = `Model ${answer.model.slice(0, 16)}, answered in ${Math.round(performance.now() - began)} ms.`;
-  } catch {
-    showTrouble("The service does not answer.");
-  }
+function describe({ model, variant, test_accuracy: right, test_doubted: doubted }) {
+  const share = (part) => `${(100 * part).toFixed(2)}%`;
+  get("model").textContent = `Model ${model.slice(0, 16)}, ${variant}${right ? `: right on ${share(right)} of MNIST's test images` : ""}.`;
+  if (doubted) get("alarms").textContent = ` Of MNIST's test images, all of them digits, it doubts ${share(doubted)}.`;
 }
 
-layers.learn(await (await fetch("../network")).json());
+layers.learn(network);
 showNothing();
+describe(await load("lineage"));

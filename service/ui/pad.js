@@ -1,15 +1,20 @@
 // The sheet: strokes, kept so that they can be undone, or a picture laid under them.
+import { decode } from "./draw.js";
+
 export class Pad {
   constructor(canvas) {
     this.canvas = canvas;
-    this.pen = canvas.getContext("2d");
+    this.cursor = canvas.nextElementSibling;
+    this.pen = canvas.getContext("2d", { willReadFrequently: true });
     this.width = 22;
     this.strokes = [];
     this.under = null;
     this.onchange = () => {};
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.go(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { this.stroke = null; });
+    for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, () => { this.stroke = null; });
+    canvas.addEventListener("keydown", (event) => this.key(event));
+    this.at = [canvas.width / 2, canvas.height / 4];
     this.draw();
   }
 
@@ -28,6 +33,22 @@ export class Pad {
     if (!this.stroke) return;
     const events = event.getCoalescedEvents?.() ?? [];
     this.stroke.points.push(...(events.length ? events : [event]).map((each) => this.place(each)));
+    this.changed();
+  }
+
+  // The arrow keys move the pen, the space bar puts it down and lifts it.
+  key(event) {
+    const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
+    if (event.key !== " " && !right && !down) return;
+    event.preventDefault();
+    const side = this.canvas.width, step = event.shiftKey ? 4 : 14;
+    this.at = [this.at[0] + step * right, this.at[1] + step * down].map((place) => Math.max(0, Math.min(side, place)));
+    if (event.key === " ") this.stroke = this.stroke ? null : { width: this.width, points: [] };
+    Object.assign(this.cursor.style, { left: `${(100 * this.at[0]) / side}%`, top: `${(100 * this.at[1]) / side}%` });
+    this.cursor.classList.toggle("down", Boolean(this.stroke));
+    if (!this.stroke) return;
+    if (!this.stroke.points.length) this.strokes.push(this.stroke);
+    this.stroke.points.push(this.at);
     this.changed();
   }
 
@@ -80,5 +101,6 @@ export class Pad {
     }
   }
 
-  picture() { return new Promise((done) => this.canvas.toBlob(done, "image/png")); }
+  // As a PNG, at once: toBlob would wait until the browser is idle.
+  picture() { return decode(this.canvas.toDataURL("image/png").split(",")[1]); }
 }

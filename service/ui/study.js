@@ -36,7 +36,7 @@ export class Study {
     try {
       const values = Object.fromEntries(SLIDERS.map((id) => [id, Number(get(id).value)]));
       const moved = thicken(move(this.image, values), values.thick);
-      paint(get("moved"), moved.flat(), (value) => [value, value, value, 255]);
+      paint(get("moved"), moved.flat());
       const response = await fetch("../compare", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
@@ -65,7 +65,7 @@ export class Study {
 // Shifted by pixels, turned by degrees, resized: drawn so by the browser.
 function move(image, { right, down, turn, scale }) {
   const [from, to] = [sheet(), sheet()];
-  paint(from.canvas, image.flat(), (value) => [value, value, value, 255]);
+  paint(from.canvas, image.flat());
   to.fillRect(0, 0, SIDE, SIDE);
   to.translate(SIDE / 2 + right, SIDE / 2 + down);
   to.rotate((turn * Math.PI) / 180);

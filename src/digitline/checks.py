@@ -210,8 +210,8 @@ def share(fraction: float) -> str:
     return "all images" if fraction == 1 else f"{fraction * 100:g} % of images"
 
 
-def validate(table: "pd.DataFrame", rules: list[Rule]) -> Outcome:
-    """Holds the table against the rules with Great Expectations."""
+def validate(table: "pd.DataFrame", rules: list[Rule], *, rows: int = 20) -> Outcome:
+    """Holds the table against the rules with Great Expectations; names up to that many rows that break one."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when it is imported: no telemetry
     import great_expectations as gx
     from great_expectations import expectations as gxe
@@ -237,7 +237,7 @@ def validate(table: "pd.DataFrame", rules: list[Rule]) -> Outcome:
         suite.add_expectation(
             kind(**options, severity=rule.severity, description=sentence(rule), meta={"rule": number})
         )
-    result = batch.validate(suite)
+    result = batch.validate(suite, result_format={"result_format": "SUMMARY", "partial_unexpected_count": rows})
     results: Any = result.results
     results.sort(key=lambda one: one.expectation_config.meta["rule"])
     return Outcome([finding(rule, one, table) for rule, one in zip(rules, results, strict=True)], result)

@@ -26,11 +26,12 @@ class Dataset(NamedTuple):
     test: Part
 
 
-def save(dataset: Dataset, path: Path) -> None:
-    """Writes the four arrays as one safetensors file."""
+def save(dataset: Dataset, path: Path, *, corrections: Part | None = None) -> None:
+    """Writes the four arrays, and those of corrections where there are any, as one safetensors file."""
+    parts: dict[str, Part] = dataset._asdict() | ({"corrections": corrections} if corrections else {})
     arrays = {
         f"{part}_{field}": np.ascontiguousarray(array)
-        for part, fields in dataset._asdict().items()
+        for part, fields in parts.items()
         for field, array in fields._asdict().items()
     }
     files.write(path, serialise(arrays))
@@ -43,6 +44,18 @@ def load(path: Path) -> Dataset:
         return Dataset(*(Part(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in Dataset._fields))
     except (SafetensorError, KeyError) as error:
         raise InputError(f"{path} is no data set that fetch wrote ({error}); dvc checkout brings it back") from None
+
+
+def corrections(path: Path) -> Part:
+    """The corrections in such a file, to be trained with and never to be measured on; as a rule there are none."""
+    arrays = load_file(path)
+    none = {"corrections_images": np.zeros((0, 28, 28), np.uint8), "corrections_labels": np.zeros(0, np.uint8)}
+    return Part(*(arrays.get(name, empty) for name, empty in none.items()))
+
+
+def joined(*parts: Part) -> Part:
+    """Several parts as one."""
+    return Part(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def split(part: Part, *, validation: PositiveInt, seed: NonNegativeInt) -> tuple[Part, Part]:

@@ -90,7 +90,9 @@ def flatten(picture: Image.Image) -> Image.Image:
 
 def ink(picture: Image.Image) -> Floats:
     """How far each pixel is from the paper's colour towards the pen's: [H, W], 0-1."""
-    planes = np.stack([np.asarray(band, np.float32) for band in picture.split()])  # [3, H, W]
+    bands = [np.asarray(band) for band in picture.split()]
+    grey = all(np.array_equal(bands[0], band) for band in bands[1:])
+    planes = np.stack(bands[:1] if grey else bands).astype(np.float32)  # [1 or 3, H, W]
     planes -= paper(planes)
     distance = np.abs(planes).max(0)
     if distance.max() < MIN_CONTRAST:

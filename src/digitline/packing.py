@@ -1,6 +1,7 @@
 """The champion in BentoML's model store: the same two files, under the content's name."""
 
 import contextlib
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
 
-from digitline import checkpoint
 from digitline.errors import InputError
 
 MODEL, CARD = "model.safetensors", "model.json"
@@ -34,14 +34,51 @@ def bento(champion: Path, **lineage: str) -> str:
 
 def tag(champion: Path) -> str:
     """The champion's name in the store."""
-    return f"digitline:{read_card(champion)['sha256'][:16]}"
+    return named(read_card(champion)["sha256"])
+
+
+def named(sha256: str) -> str:
+    """The name in the store of the model of that content."""
+    return f"digitline:{sha256[:16]}"
+
+
+def kept(sha256: str) -> Path | None:
+    """The folder in the store with that model and its card, if it is there and whole."""
+    try:
+        folder = Path(bentoml.models.get(named(sha256)).path)
+        return folder if verified(folder)["sha256"] == sha256 else None
+    except (BentoMLException, InputError, OSError):
+        return None
+
+
+def labels(sha256: str) -> dict[str, str]:
+    """Where the model in the store came from, as it was stored; none where it is not there."""
+    try:
+        return dict(bentoml.models.get(named(sha256)).info.labels)
+    except (BentoMLException, OSError):
+        return {}
+
+
+def bentos(sha256: str) -> list[str]:
+    """The Bentos in the store that carry the model."""
+    return [str(one.tag) for one in bentoml.list() if any(str(m.tag) == named(sha256) for m in one.info.all_models)]
+
+
+def card_text(card: dict[str, Any]) -> bytes:
+    """A card as the bytes of its file."""
+    return f"{json.dumps(card, indent=2, ensure_ascii=False)}\n".encode()
 
 
 def verified(champion: Path) -> dict[str, Any]:
     """The champion's card; InputError where its model is not the one that the card names."""
     card = read_card(champion)
-    if checkpoint.digest(champion / MODEL) != card["sha256"]:
-        raise InputError(f"{champion / MODEL} is not the model that its card names, expected SHA-256 {card['sha256']}")
+    with (champion / MODEL).open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()  # as checkpoint.digest, which takes PyTorch along
+    if found != card["sha256"]:
+        raise InputError(
+            f"{champion / MODEL} is not the model that its card names, expected SHA-256 {card['sha256']}; "
+            "dvc checkout --force promote brings that back"
+        )
     return card
 
 

@@ -1,14 +1,20 @@
 """Whether a model may be champion: validation and cost decide, test figures are never looked at."""
 
-from typing import Annotated, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, PositiveFloat
 
+from digitline.statistics import LEVEL, inferiority, mcnemar
+
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Right = NDArray[np.bool_]  # [N], whether each validation image was recognised
 
 
 class Candidate(NamedTuple):
-    val_accuracy: float  # fraction
+    right: Right
     latency_ms: float  # one image, one thread, median
     size_mb: float  # the weights' file, in 10^6 bytes
 
@@ -16,28 +22,79 @@ class Candidate(NamedTuple):
 class Verdict(NamedTuple):
     passed: bool
     reasons: list[str]  # why not, one sentence each
+    figures: dict[str, Any]  # what was measured
 
 
 def gate(
     challenger: Candidate,
-    champion: float | None,
+    champion: Right | None,
     *,
     minimum_accuracy: Fraction,
     margin: Fraction,
     latency_ms: PositiveFloat,
     size_mb: PositiveFloat,
 ) -> Verdict:
-    """Holds the challenger against the floor, the budgets and the champion's validation accuracy, if there is one."""
-    accuracy = challenger.val_accuracy
+    """Holds the challenger against the floor, the budgets and the champion on the same images, if there is one.
+
+    An exact test has to rule out that its accuracy is `margin` or more below the champion's.
+    """
+    accuracy = float(challenger.right.mean())
+    figures = {"images": len(challenger.right), "val_accuracy": accuracy}
     reasons = []
     if accuracy < minimum_accuracy:
         reasons.append(f"validation accuracy {accuracy:.2%} is below gate.minimum_accuracy, {minimum_accuracy:.2%}")
-    if champion is not None and accuracy < champion - margin:
-        reasons.append(
-            f"validation accuracy {accuracy:.2%} is more than {margin:.2%} below the champion's {champion:.2%}"
-        )
+    if champion is not None:
+        pair = paired(challenger.right, champion, margin)
+        figures |= pair
+        if pair["p_inferior"] >= LEVEL:
+            reasons.append(
+                f"validation accuracy {accuracy:.2%} may be {margin:.2%} or more below the champion's "
+                f"{pair['champion_val_accuracy']:.2%}: alone it got {pair['better']} images right, "
+                f"the champion {pair['worse']}, exact p {pair['p_inferior']:.2g}"
+            )
     if challenger.latency_ms > latency_ms:
         reasons.append(f"latency {challenger.latency_ms:.2f} ms is above gate.latency_ms, {latency_ms:g} ms")
     if challenger.size_mb > size_mb:
         reasons.append(f"size {challenger.size_mb:.2f} MB is above gate.size_mb, {size_mb:g} MB")
-    return Verdict(not reasons, reasons)
+    cost = {"latency_ms": round(challenger.latency_ms, 3), "size_mb": round(challenger.size_mb, 3)}
+    return Verdict(not reasons, reasons, figures | cost)
+
+
+def paired(challenger: Right, champion: Right, margin: float) -> dict[str, Any]:
+    """How the two differ on the same images."""
+    better, worse = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
+    return {
+        "champion_val_accuracy": float(champion.mean()),
+        "better": better,  # images that the challenger alone got right
+        "worse": worse,  # images that the champion alone got right
+        "p_equal": mcnemar(better, worse),
+        "p_inferior": inferiority(better, worse, len(champion), margin),
+    }
+
+
+def page(report: Mapping[str, Any]) -> str:
+    """The gate's report as Markdown."""
+    challenger, champion, figures, limits = (report[key] for key in ("challenger", "champion", "figures", "gate"))
+    lines = [
+        f"# {challenger['variant']} {'passed' if report['passed'] else 'did not pass'} the gate",
+        "",
+        f"Challenger: {challenger['variant']}, `{challenger['sha256']}`.  ",
+        f"Champion before: {champion['variant']}, `{champion['sha256']}`." if champion else "There was no champion.",
+        "",
+        *(f"- {reason}" for reason in report["reasons"]),
+        *([""] if report["reasons"] else []),
+        f"| on {figures['images']:,} validation images, one thread | measured | limit |",
+        "| --- | --- | --- |",
+        f"| accuracy | {figures['val_accuracy']:.2%} | at least {limits['minimum_accuracy']:.2%} |",
+        f"| latency of one image | {figures['latency_ms']:.2f} ms | at most {limits['latency_ms']:g} ms |",
+        f"| size | {figures['size_mb']:.2f} MB | at most {limits['size_mb']:g} MB |",
+    ]
+    if "p_inferior" in figures:
+        lines += [
+            f"| the champion's accuracy | {figures['champion_val_accuracy']:.2%} | |",
+            f"| right by the challenger alone | {figures['better']} images | |",
+            f"| right by the champion alone | {figures['worse']} images | |",
+            f"| p of being {limits['margin']:.2%} or more below, exact | {figures['p_inferior']:.2g} | below {LEVEL} |",
+            f"| p of being equal (McNemar, exact) | {figures['p_equal']:.2g} | |",
+        ]
+    return "\n".join(lines) + "\n"

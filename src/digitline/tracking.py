@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 from mlflow import MlflowClient, pyfunc
+from mlflow.artifacts import download_artifacts
 from mlflow.entities import (
     Dataset,
     DatasetInput,
@@ -35,7 +36,9 @@ from mlflow.entities import (
     Metric,
     Param,
     Run,
+    ViewType,
 )
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, infer_signature
 from mlflow.telemetry import set_telemetry_client
@@ -444,26 +447,69 @@ def _load_pyfunc(path: str) -> Classifier:
 
 
 @answering()
-def promote(store: Store, path: Path, *, name: str, examples: Bytes, description: str) -> Version:
-    """Gives the model's version in the registry the alias `champion`; returns it, for the same model the same.
+def register(
+    store: Store, path: Path, card: Mapping[str, Any], *, name: str, examples: Bytes, description: str
+) -> Version:
+    """The model's version in the registry, for the same model the same; its card stays with it.
 
     A model that the store does not know is logged under `name`, without a run.
     """
     client, digest = store.client, checkpoint.digest(path)
     with unless_there():
         client.create_registered_model(REGISTERED, description=REGISTRY)
-    found = list(client.search_model_versions(f"name = '{REGISTERED}' and tags.sha256 = '{digest}'"))
+    found = versions(store, digest)
     if not found:
         model = logged(store, digest) or log_model(store, path, name, examples)
         with as_default(store):
             arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": digest}
             found = [client.create_model_version(*arguments, model_id=model.model_id)]
-        versions = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
-        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": versions})
+        registered = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
+        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
     number = str(found[0].version)
     client.update_model_version(REGISTERED, number, description)
-    client.set_registered_model_alias(REGISTERED, "champion", number)
+    client.set_model_version_tag(REGISTERED, number, "card", json.dumps(card, ensure_ascii=False))
     return Version(number, found[0].run_id or "")
+
+
+@answering()
+def promote(store: Store, digest: str) -> None:
+    """Gives the alias `champion` to the registered version of that content."""
+    found = versions(store, digest)
+    if not found:
+        raise InputError(f"MLflow's registry has no version of the model {digest[:16]}")
+    store.client.set_registered_model_alias(REGISTERED, "champion", str(found[0].version))
+
+
+@answering()
+def champion(store: Store) -> str | None:
+    """The content of the version that has the alias, if one has it."""
+    try:
+        found = store.client.get_model_version_by_alias(REGISTERED, "champion")
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+    return str(found.tags.get("sha256"))
+
+
+@answering()
+def download(store: Store, digest: str, folder: Path) -> Path | None:
+    """Writes a registered model and its card into the folder and returns that, if the registry has both."""
+    found = versions(store, digest)
+    if not found or "card" not in found[0].tags:
+        return None
+    model = store.client.get_logged_model(str(found[0].source).removeprefix("models:/"))
+    uri, tracking_uri = model.artifact_location, store.client.tracking_uri
+    copy = download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri)
+    [weights] = Path(copy).glob("data/*.safetensors")
+    weights.rename(folder / "model.safetensors")
+    (folder / "model.json").write_text(found[0].tags["card"])
+    return folder
+
+
+def versions(store: Store, digest: str) -> list[ModelVersion]:
+    """The registered versions of that content: one, or none."""
+    return list(store.client.search_model_versions(f"name = '{REGISTERED}' and tags.sha256 = '{digest}'"))
 
 
 @contextmanager
@@ -482,9 +528,29 @@ def find(store: Store, content: str) -> Run | None:
     return next(iter(search(store, f"tags.sha256 = '{content}' and attributes.status = 'FINISHED'")), None)
 
 
-def search(store: Store, condition: str) -> list[Run]:
+def search(store: Store, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
     """The runs for which the condition holds, newest first."""
-    return store.client.search_runs([store.experiment], condition, order_by=["attributes.start_time DESC"])
+    return store.client.search_runs([store.experiment], condition, view, order_by=["attributes.start_time DESC"])
+
+
+@answering()
+def knows(store: Store, digests: Iterable[str]) -> bool:
+    """Whether the store has, or had until a user deleted it, the evaluated run of a variant with these models."""
+    found = search(store, f"tags.sha256 = '{family(digests)}' and tags.level = 'variant'", ViewType.ALL)
+    return any("val_accuracy" in run.data.metrics for run in found)
+
+
+@answering()
+def trace(store: Store, digest: str) -> dict[str, str]:
+    """What the store has of a model: its version in the registry, its run, and the code of that."""
+    told = {}
+    for registered in versions(store, digest):
+        told["version"] = f"{REGISTERED} {registered.version}"
+    for run in search(store, f"tags.sha256 = '{digest}' and tags.level = 'seed'")[:1]:
+        told["run"] = f"{run.info.run_id}, {run.info.run_name}"
+        told["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
+        told["code changed since"] = run.data.tags.get("git.changed", "")
+    return told
 
 
 def logged(store: Store, digest: str) -> LoggedModel | None:

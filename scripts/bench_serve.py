@@ -1,0 +1,200 @@
+"""How fast the service answers: beside other servers of the same champion, its runtimes, and its own limits.
+
+One load (scripts/load.py) asks them all on the same machine, by turns; figures are medians over the rounds.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from digitline import checkpoint, data, packing, runtime
+from pipeline import stage
+from scripts import load
+from scripts.bench import FOLDER, processor
+from scripts.servers import JSON, RAW, Contender, Server, others, ours, started
+
+CONNECTIONS = {1: 16, 256: 4}  # by the images of a request
+PORT = 18080
+KINDS = ["modern", "conv2_relu"]  # whose runtimes are compared besides the champion's
+
+Run = Callable[[runtime.Images], runtime.Floats]
+
+
+def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float) -> dict[str, Any]:
+    """Every server, started once, asked by turns for one image a request and for many."""
+    found: dict[str, dict[int, list[dict[str, float]]]] = {}
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        entries = [ours(RAW, workers), *others(folder, workers)]
+        pairs: list[tuple[Contender, Server]] = []
+        for number, contender in enumerate(entries):
+            server = stack.enter_context(started(contender, PORT + number, folder / f"log{number}"))
+            print(f"{contender.name}: ready after {server.seconds:.1f} s", flush=True)
+            pairs.append((contender, server))
+        pairs.insert(1, (ours(JSON, workers), pairs[0][1]))
+        for place in range(rounds + 1):
+            for contender, server in pairs:
+                for count, connections in CONNECTIONS.items():
+                    request = contender.request(images[:count])
+                    figures = measure(server, request, count, connections, seconds if place else seconds / 4)
+                    if place:  # what comes before warms up
+                        found.setdefault(contender.name, {}).setdefault(count, []).append(figures)
+            print(f"servers: round {place} of {rounds}", flush=True)
+    return {name: {str(count): middle(each) for count, each in sizes.items()} for name, sizes in found.items()}
+
+
+def measure(server: Server, request: bytes, images: int, connections: int, seconds: float) -> dict[str, float]:
+    """One round of a closed loop; an answer that is not 200 ends the benchmark."""
+    before = server.cpu()
+    outcome = load.closed(server.port, request, connections=connections, seconds=seconds)
+    count = len(outcome.latencies)
+    if outcome.failures:
+        raise SystemExit(f"{outcome.failures} of {count} requests failed on port {server.port}")
+    return {
+        "requests_per_second": count / outcome.seconds,
+        "images_per_second": images * count / outcome.seconds,
+        "p50_ms": percentile(outcome.latencies, 50),
+        "p99_ms": percentile(outcome.latencies, 99),
+        "server_cpu_ms": 1000 * (server.cpu() - before) / count,
+        "load_cpu_ms": 1000 * outcome.cpu / count,
+    }
+
+
+def percentile(latencies: Sequence[float], percent: int) -> float:
+    """In milliseconds."""
+    return 1000 * float(np.percentile(latencies, percent))
+
+
+def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure."""
+    return {name: median(each[name] for each in rounds) for name in rounds[0]}
+
+
+def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> dict[str, Any]:
+    """What only the service is asked: when it is ready, latency at 70% of capacity, memory over many requests."""
+    request, few = ours(RAW).request(images[:1]), CONNECTIONS[1]
+    with tempfile.TemporaryDirectory() as folder:
+        log, starts = Path(folder) / "log", []
+        for _ in range(rounds):
+            with started(ours(RAW), PORT, log) as server:
+                starts.append({"seconds": server.seconds, "cpu_seconds": server.cpu()})
+        with started(ours(RAW), PORT, log) as server:
+            steady = []
+            for _ in range(rounds):
+                capacity = measure(server, request, 1, few, seconds)["requests_per_second"]
+                outcome = load.paced(server.port, request, connections=4 * few, seconds=seconds, rate=0.7 * capacity)
+                found = {f"p{each}_ms": percentile(outcome.latencies, each) for each in (50, 99)}
+                steady.append({"capacity": capacity, **found})
+            print(f"memory over {soak} requests", flush=True)
+            before = server.memory()
+            load.closed(server.port, request, connections=few, requests=soak)
+            grown = server.memory() - before
+    memory = {"requests": soak, "before_bytes": before, "grown_bytes": grown}
+    return {"ready": middle(starts), "at_70_percent": middle(steady), "memory": memory}
+
+
+def eager(model: torch.nn.Module) -> Run:
+    """PyTorch as it evaluates."""
+
+    def run(images: runtime.Images) -> runtime.Floats:
+        with torch.inference_mode():
+            found: runtime.Floats = model(torch.from_numpy(images)).softmax(1).numpy()
+        return found
+
+    return run
+
+
+def bfloat16(model: torch.nn.Module) -> Run:
+    """PyTorch in bfloat16 where its autocast allows, in channels-last memory as always."""
+
+    def run(images: runtime.Images) -> runtime.Floats:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            found: runtime.Floats = model(torch.from_numpy(images)).float().softmax(1).numpy()
+        return found
+
+    return run
+
+
+RUNTIMES: dict[str, Callable[[torch.nn.Module], Run]] = {
+    "PyTorch": eager,
+    "PyTorch, bfloat16": bfloat16,
+    "ONNX Runtime": runtime.on_processor,
+}
+
+
+def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict[str, Any]]:
+    """Images a second in this process, of each kind of model in each runtime, by turns; threads side by side."""
+    torch.set_num_threads(1)
+    paths = {
+        "champion": stage.CHAMPION / packing.MODEL,
+        **{kind: Path(f"models/study/{kind}.safetensors") for kind in KINDS},
+    }
+    models = {kind: checkpoint.load(path) for kind, path in paths.items() if path.exists()}
+    runs = {(kind, name): make(model) for kind, model in models.items() for name, make in RUNTIMES.items()}
+    found: dict[tuple[str, str, int, int], list[float]] = {}
+    for _ in range(rounds):
+        for (kind, name), run in runs.items():
+            for count in CONNECTIONS:
+                for threads in (1, 2):
+                    rate = speed(run, images[:count], threads, seconds / 10)
+                    found.setdefault((kind, name, count, threads), []).append(rate)
+    keys = ("model", "runtime", "batch", "threads")
+    return [{**dict(zip(keys, key, strict=True)), "images_per_second": median(rates)} for key, rates in found.items()]
+
+
+def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> float:
+    """Images a second of so many threads that each call it again and again."""
+    run(images)
+    began = time.perf_counter()
+
+    def work(_: int) -> int:
+        count = 0
+        while time.perf_counter() - began < seconds or not count:
+            run(images)
+            count += len(images)
+        return count
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(work, range(threads))) / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """Measures everything and writes what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one load")
+    parser.add_argument("--soak", type=int, default=100_000, help="requests over which memory is watched")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of each server that is compared")
+    given = parser.parse_args()
+    images, rounds, seconds = data.load(stage.DATASET).test.images[:256].copy(), given.rounds, given.seconds
+    began = time.perf_counter()
+    report = {
+        "machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "champion": packing.read_card(stage.CHAMPION)["variant"],
+        **vars(given),
+        "connections": CONNECTIONS,
+        "runtimes": runtimes(images, rounds, seconds),
+        **alone(images, rounds, seconds, given.soak),
+        "servers": compare(images, given.workers, rounds, seconds),
+    }
+    stage.write_json(FOLDER / "serving.json", report)
+    print(f"{FOLDER / 'serving.json'} after {time.perf_counter() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted: nothing was written")

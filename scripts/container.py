@@ -1,0 +1,145 @@
+"""The champion as a container image: its Bento and what serving needs, on a slim Python, with its SBOM beside it.
+
+All of it is gathered here first, in .container/: the engine's build then fetches nothing but the base image, and pip's
+settings, proxies and certificates stay out of it.
+"""
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import sys
+import tomllib
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from digitline import packing
+from digitline.errors import InputError
+from pipeline import stage
+from scripts import engine, sbom
+
+FOLDER = Path(".container")
+PYTHON = "3.11"
+BASE = os.environ.get("BASE", f"docker.io/library/python:{PYTHON}-slim")  # a mirror's name for it, perhaps
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyTorch's own, of builds without CUDA
+ROOM = {"cuda": 16, "cpu": 4}  # gigabytes of disk: the libraries, the image and what lies between
+
+
+def main() -> None:
+    """Builds the image with the PyTorch named: for CUDA, which serves on a CPU as well, or for the CPU alone."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("torch", choices=list(ROOM))
+    parser.add_argument("--name", default="digitline", help="of the image")
+    words = parser.parse_args()
+    torch = words.torch
+    os.umask(0o022)  # what is copied into the image is read there by another user
+    name, card, context = engine.find(), packing.verified(stage.CHAMPION), FOLDER / torch
+    require_room(ROOM[torch])
+    commit = revision()
+    libraries(torch, context)
+    bento = lay_out_bento(context / "bento")
+    tags = [f"{words.name}:{card['sha256'][:16]}-{torch}", f"{words.name}:{torch}"]
+    engine.build(name, context, BASE, tags, labels(card, commit, bento, installed(context / "lib")))
+    stage.write_json(bill(torch), sbom.bill(name, tags[0], context / "lib", card))
+    print(f"\n{' and '.join(tags)}: {engine.size(name, tags[0]) / 1e9:.2f} GB; what is in it: {bill(torch)}")
+
+
+def bill(torch: str) -> Path:
+    """Where the image's bill of materials is."""
+    return FOLDER / f"sbom-{torch}.cdx.json"
+
+
+def require_room(gigabytes: int) -> None:
+    """InputError where the disk has less."""
+    free = shutil.disk_usage(Path()).free / 1e9
+    if free < gigabytes:
+        raise InputError(f"the disk has {free:.1f} GB free, expected {gigabytes} for the libraries and the image")
+
+
+def revision() -> str:
+    """The commit checked out, marked where files differ from it; InputError outside of a repository."""
+    return engine.answer("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def libraries(torch: str, context: Path) -> None:
+    """Installs what serving needs of requirements.lock for the base's Python, unless the same is there already."""
+    stamp, folder = context / "installed", context / "lib"
+    project = tomllib.loads(Path("pyproject.toml").read_text())
+    lock = Path("requirements.lock").read_text()
+    wanted = hashlib.sha256(f"{PYTHON} {lock} {project['dependency-groups']['serve']}".encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    shutil.rmtree(context, ignore_errors=True)
+    version = next(line for line in lock.splitlines() if line.startswith("torch=="))
+    if torch == "cpu":
+        torch_build = [version + "+cpu", "--find-links", str(fetch_cpu_wheel(version + "+cpu", context / "wheels"))]
+    else:
+        torch_build = [version.replace("==", "===")]  # that one and none with a suffix, which == takes as well
+    pip("install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", "serve", *torch_build)
+    for part in ("bin", "torch/include", "torch/test"):  # commands for the Python that ran pip; 150 MB for C++
+        shutil.rmtree(folder / part, ignore_errors=True)
+    stamp.write_text(wanted)
+
+
+def fetch_cpu_wheel(requirement: str, folder: Path) -> Path:
+    """PyTorch's build without CUDA, from where pip is set to look or else from PyTorch's own index."""
+    words = ["download", "--no-deps", "--dest", str(folder), requirement]
+    try:
+        pip(*words)
+    except InputError:
+        pip(*words, "--index-url", CPU_WHEELS)
+    return folder
+
+
+def pip(*words: str) -> None:
+    """Runs pip as the base's Python would, whatever this one is; InputError where it fails."""
+    machine = platform.machine().replace("arm64", "aarch64")
+    names = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, 37))]  # up to the C library of the base
+    platforms = [word for name in reversed(names) for word in ("--platform", f"{name}_{machine}")]
+    target = ["--python-version", PYTHON, *platforms, "--only-binary", ":all:"]
+    engine.follow([sys.executable, "-m", "pip", *words, *target, "--progress-bar", "off"])
+
+
+def installed(folder: Path) -> dict[str, str]:
+    """Versions by name."""
+    return {found.name.lower(): found.version for found in distributions(path=[str(folder)])}
+
+
+def lay_out_bento(folder: Path) -> str:
+    """Builds the Bento and puts it there with its model in it; returns its tag."""
+    import bentoml
+
+    built = engine.answer(sys.executable, "-m", "bentoml", "build", "--output", "tag")
+    tag = built.splitlines()[-1].removeprefix("__tag__:")
+    shutil.rmtree(folder, ignore_errors=True)
+    bentoml.bentos.export_bento(tag, str(folder.resolve()), output_format="folder")
+    return tag
+
+
+def labels(card: dict[str, Any], commit: str, bento: str, versions: dict[str, str]) -> dict[str, str]:
+    """What the image says of itself."""
+    project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
+    return {
+        "org.opencontainers.image.title": project["name"],
+        "org.opencontainers.image.description": project["description"],
+        "org.opencontainers.image.version": project["version"],
+        "org.opencontainers.image.licenses": project["license"],
+        "org.opencontainers.image.revision": commit,
+        "org.opencontainers.image.base.name": BASE,
+        "digitline.model.sha256": card["sha256"],
+        "digitline.model.variant": str(card["variant"]),
+        "digitline.dataset.sha256": str(card.get("dataset_sha256", "")),
+        "digitline.bento": bento,
+        **{f"digitline.version.{name}": versions[name] for name in ("bentoml", "numpy", "torch")},
+    }
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next make container goes on from here")
+    except (InputError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,89 @@
+"""The container engine: Docker, podman or buildah, whichever answers."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from digitline.errors import InputError
+
+ENGINES = ["docker", "podman", "buildah"]
+
+
+def find() -> str:
+    """The engine that the variable ENGINE names, or else the first that answers; InputError where none does."""
+    named = os.environ.get("ENGINE")
+    names = [named] if named else ENGINES
+    for name in names:
+        if shutil.which(name) and asked(name, "info").returncode == 0:
+            return name
+    raise InputError(
+        f"no container engine answers, of {', '.join(names)}: install podman, or install Docker and start it"
+    )
+
+
+def build(engine: str, folder: Path, base: str, tags: Sequence[str], labels: Mapping[str, str]) -> None:
+    """Builds the folder into an image on that base, by Containerfile; InputError where the engine fails."""
+    # The form in which podman and buildah keep a health check.
+    form = [] if engine == "docker" else ["--format", "docker"]
+    named = [word for tag in tags for word in ("--tag", tag)]
+    labelled = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
+    words = [*form, "--build-arg", f"BASE={base}", *named, *labelled, "--file", "Containerfile"]
+    follow([engine, "build", *words, str(folder)])
+
+
+def size(engine: str, image: str) -> int:
+    """The bytes of an image's layers, unpacked."""
+    if engine != "buildah":
+        return int(answer(engine, "image", "inspect", "--format", "{{.Size}}", image))
+    container = answer(engine, "from", image)
+    try:
+        root = answer(engine, "mount", container)
+        return 1024 * int(answer("du", "-sk", root).split()[0])
+    finally:
+        answer(engine, "rm", container)
+
+
+def inside(engine: str, image: str, *command: str) -> str:
+    """What a command in the image prints, without a network."""
+    if engine != "buildah":
+        entry = ["--network", "none", "--entrypoint", command[0]]
+        return answer(engine, "run", "--rm", *entry, image, *command[1:])
+    container = answer(engine, "from", image)
+    try:
+        return answer(engine, "run", "--network", "none", container, "--", *command)
+    finally:
+        answer(engine, "rm", container)
+
+
+def answer(*words: str) -> str:
+    """What a command prints; InputError with its last line where it fails."""
+    done = asked(*words)
+    if done.returncode:
+        raise failure(words, done.stderr)
+    return done.stdout.strip()
+
+
+def asked(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def follow(words: Sequence[str]) -> None:
+    """Runs a command and shows its lines as they come; InputError with the telling one where it fails."""
+    lines: list[str] = []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        for line in process.stdout or ():
+            print(line, end="", flush=True)
+            lines.append(line)
+    if process.returncode:
+        raise failure(words, "".join(lines))
+
+
+def failure(words: Sequence[str], text: str) -> InputError:
+    """What a command that failed said, in one sentence."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    name = " ".join(Path(word).name for word in words[:2])
+    if any("no space left" in line.lower() for line in lines):
+        return InputError(f"{name} found the disk full; free some of it and run this again")
+    return InputError(f"{name} failed: {lines[-1].removeprefix('Error: ')}")

@@ -1,0 +1,123 @@
+"""A load for servers: one request again and again over kept connections; every answer is read to its end."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple
+
+import uvloop
+
+TICK = 0.001  # seconds between two looks at what is due
+
+
+class Outcome(NamedTuple):
+    seconds: float
+    latencies: list[float]  # seconds, one an answer
+    failures: int  # answers that are not 200
+    cpu: float  # seconds that the load itself took
+
+
+class Connection(asyncio.Protocol):
+    """One connection with one request on its way at most."""
+
+    transport: asyncio.Transport
+
+    def __init__(self, request: bytes, answered: Callable[["Connection", float, bool], None]) -> None:
+        self.request, self.answered = request, answered
+        self.received, self.due = b"", 0.0
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def ask(self, due: float) -> None:
+        """Sends the request, which was due at that time."""
+        self.due = due
+        self.transport.write(self.request)
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, end, body = self.received.partition(b"\r\n\r\n")
+        if not end:
+            return
+        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        if len(body) == int(length):
+            self.received = b""
+            self.answered(self, time.perf_counter() - self.due, head.startswith(b"HTTP/1.1 200"))
+
+
+def post(path: str, body: bytes, media: str) -> bytes:
+    """A request, whole."""
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0, requests: int = 0) -> Outcome:
+    """Each connection asks again as soon as it is answered, for so long or so often."""
+
+    async def run(outcome: list[float], failures: list[int]) -> None:
+        began, done = time.perf_counter(), asyncio.get_running_loop().create_future()
+
+        def answered(connection: Connection, latency: float, good: bool) -> None:
+            outcome.append(latency)
+            failures[0] += not good
+            now = time.perf_counter()
+            if (now - began < seconds) if seconds else (len(outcome) < requests):
+                connection.ask(now)
+            elif not done.done():
+                done.set_result(None)
+
+        for connection in await connect(port, request, connections, answered):
+            connection.ask(time.perf_counter())
+        await done
+
+    return measured(run)
+
+
+def paced(port: int, request: bytes, *, connections: int, seconds: float, rate: float) -> Outcome:
+    """So many a second, evenly, whatever the answers do; one for which no connection is free waits, and that counts."""
+
+    async def run(outcome: list[float], failures: list[int]) -> None:
+        idle: deque[Connection] = deque()
+        due: deque[float] = deque()
+
+        def answered(connection: Connection, latency: float, good: bool) -> None:
+            outcome.append(latency)
+            failures[0] += not good
+            if due:
+                connection.ask(due.popleft())
+            else:
+                idle.append(connection)
+
+        idle.extend(await connect(port, request, connections, answered))
+        began, sent = time.perf_counter(), 0
+        while (now := time.perf_counter()) - began < seconds:
+            while sent < (now - began) * rate:
+                sent += 1
+                if idle:
+                    idle.popleft().ask(now)
+                else:
+                    due.append(now)
+            await asyncio.sleep(TICK)
+        while len(outcome) < sent:
+            await asyncio.sleep(TICK)
+
+    return measured(run)
+
+
+async def connect(port: int, request: bytes, count: int, answered: Callable[..., None]) -> list[Connection]:
+    """So many connections."""
+    loop = asyncio.get_running_loop()
+    pairs = [
+        await loop.create_connection(lambda: Connection(request, answered), "127.0.0.1", port) for _ in range(count)
+    ]
+    return [connection for _, connection in pairs]
+
+
+def measured(run: Callable[[list[float], list[int]], Coroutine[Any, Any, None]]) -> Outcome:
+    """What came of a load."""
+    latencies: list[float] = []
+    failures = [0]
+    began, cpu = time.perf_counter(), time.process_time()
+    uvloop.run(run(latencies, failures))
+    return Outcome(time.perf_counter() - began, latencies, failures[0], time.process_time() - cpu)

@@ -1,0 +1,127 @@
+"""The whole line again in a fresh clone of HEAD, with nothing cached, which must end with this dvc.lock.
+
+Exit status 0: it does. 3: other bits, as another kind of processor gives, but accuracies within the tolerance.
+1: neither, or a stage failed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ruamel.yaml import YAML
+
+from pipeline import stage
+
+TOLERANCE = 0.005  # of an accuracy: chance sets apart what another seed of a variant gives by less
+SPLITS = ("val_accuracy", "test_accuracy")
+WITHIN = 3  # exit status
+
+Lock = Mapping[str, Mapping[str, Any]]  # the stages of dvc.lock
+
+
+class Difference(NamedTuple):
+    """The first stage that came to something else, though all before it came to the same."""
+
+    stage: str
+    kind: str  # deps, params or outs
+    path: str
+
+
+def differences(here: Lock, there: Lock) -> list[Difference]:
+    """Where two locks differ: outputs of stages whose inputs are the same first, then the rest, in the line's order."""
+    found = [
+        Difference(name, kind, path)
+        for name in dict.fromkeys([*here, *there])
+        for kind in ("cmd", "params", "deps", "outs")
+        for path in apart(part(here, name, kind), part(there, name, kind))
+    ]
+    return sorted(found, key=lambda one: one.kind != "outs" or inherited(one.stage, found))
+
+
+def inherited(name: str, found: Sequence[Difference]) -> bool:
+    """Whether a stage had other inputs."""
+    return any(one.stage == name and one.kind != "outs" for one in found)
+
+
+def part(lock: Lock, name: str, kind: str) -> dict[str, Any]:
+    """A stage's dependencies or outputs by path, its parameters by key, or its command."""
+    content = lock.get(name, {}).get(kind, [])
+    if kind == "cmd":
+        return {"its command": content}
+    if kind == "params":
+        return {key: value for keys in dict(content).values() for key, value in keys.items()}
+    return {entry["path"]: entry.get("md5") for entry in content}
+
+
+def apart(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[str]:
+    """The keys whose values differ."""
+    return (key for key in dict.fromkeys([*here, *there]) if here.get(key) != there.get(key))
+
+
+def gaps(here: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """How far each row's accuracies are apart in two leaderboards; infinitely where one lacks the row."""
+    ours, theirs = ({row["variant"]: row for row in board} for board in (here, there))
+    return {
+        f"{name}'s {split}": abs(ours[name][split]["mean"] - theirs[name][split]["mean"])
+        if name in ours and name in theirs
+        else float("inf")
+        for name in dict.fromkeys([*ours, *theirs])
+        for split in SPLITS
+    }
+
+
+def verdict(folder: Path, clone: Path, tolerance: float) -> tuple[int, str]:
+    """The exit status and what there is to say of a line that was run again."""
+    here, there = (dict(YAML(typ="safe").load(root / "dvc.lock")["stages"]) for root in (folder, clone))
+    found = differences(here, there)
+    if not found:
+        return 0, "a fresh clone ends with the same dvc.lock"
+    first = found[0]
+    names = {"outs": "output", "deps": "dependency", "params": "parameter", "cmd": "part"}
+    where = (
+        f"a fresh clone ends with another dvc.lock: {first.stage} is the first to differ, in its {names[first.kind]}"
+    )
+    where = f"{where} {first.path}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
+    if first.kind != "outs":
+        return 1, f"{where}: dvc.lock is not of this commit; dvc repro and commit it"
+    boards = [stage.read_json(root / stage.LEADERBOARD) for root in (folder, clone)]
+    name, gap = max(gaps(*boards).items(), key=lambda item: item[1])
+    far = f"farthest apart is {name}, by {100 * gap:.2f} points"
+    if gap <= tolerance:
+        return WITHIN, f"{where}; within {100 * tolerance:g} points, as of another kind of processor: {far}"
+    return 1, f"{where}; not within {100 * tolerance:g} points: {far}"
+
+
+def rerun(folder: Path, scratch: Path) -> Path:
+    """Runs the line in a clone of its own, with its own MLflow and BentoML; returns where."""
+    clone = scratch / "digitline"
+    subprocess.run(["git", "clone", "--quiet", folder, clone], check=True)
+    own = {**os.environ, "BENTOML_HOME": str(scratch / "bentoml")}
+    own.pop("MLFLOW_TRACKING_URI", None)
+    done = subprocess.run(["dvc", "repro"], cwd=clone, env=own, check=False)
+    if done.returncode:
+        sys.exit("error: the line does not come to its end in a fresh clone")
+    return clone
+
+
+def main() -> None:
+    """Runs the line again and says whether it came to the same."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of an accuracy, by default %(default)s")
+    tolerance = parser.parse_args().tolerance
+    with tempfile.TemporaryDirectory() as scratch:
+        status, sentence = verdict(Path(), rerun(Path.cwd(), Path(scratch)), tolerance)
+    print(sentence)
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

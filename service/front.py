@@ -1,0 +1,63 @@
+"""What stands before the routes: each request has an id, a line in the log and its place in the counts."""
+
+import logging
+import re
+import uuid
+from time import perf_counter
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import metrics
+
+SANE = re.compile(r"[\w.:/+=-]{1,64}", re.ASCII)  # an id from a client that may stand in a log
+
+log = logging.getLogger(__name__)
+
+
+class Front:
+    """Around the app of api.py."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began, status, name = perf_counter(), 500, identity(scope)
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = name
+            await send(message)
+
+        try:
+            await self.app(scope, receive, named)
+        finally:
+            record(scope, name, status, perf_counter() - began)
+
+
+def identity(scope: Scope) -> str:
+    """The request's id: its client's, where that is sane."""
+    given = Headers(scope=scope).get("x-request-id", "")
+    return given if SANE.fullmatch(given) else uuid.uuid4().hex
+
+
+def record(scope: Scope, name: str, status: int, seconds: float) -> None:
+    """Counts the request and logs it; nothing of what it carried."""
+    route = getattr(scope.get("route"), "path", "none")  # by path, a client could make up rows without end
+    metrics.REQUESTS.labels(route, status).inc()
+    metrics.DURATIONS.labels(route).observe(seconds)
+    fields: dict[str, Any] = {
+        "id": name,
+        "method": scope["method"],
+        "path": scope["path"][:200],
+        "status": status,
+        "milliseconds": round(1000 * seconds, 3),
+        "model": scope.get("model"),
+    }
+    log.info("request", extra={"fields": fields})

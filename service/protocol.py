@@ -1,0 +1,59 @@
+"""uvicorn's HTTP, with patience that ends: a request's headers must arrive, and what is no HTTP is refused as JSON."""
+
+import asyncio
+import json
+from typing import Any
+
+import uvicorn.config
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+HEADER_SECONDS = 10
+
+
+class Patient(HttpToolsProtocol):
+    """One connection."""
+
+    limit: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.expect()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.expect()
+
+    def on_headers_complete(self) -> None:
+        self.expect_no_more()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.expect_no_more()
+        super().connection_lost(exc)
+
+    def expect(self) -> None:
+        """Headers, from now on."""
+        self.expect_no_more()
+        self.limit = self.loop.call_later(HEADER_SECONDS, self.give_up)
+
+    def expect_no_more(self) -> None:
+        if self.limit:
+            self.limit.cancel()
+
+    def give_up(self) -> None:
+        self.refuse(408, f"the request's headers took too long, expected all of them within {HEADER_SECONDS} seconds")
+
+    def send_400_response(self, msg: str) -> None:
+        self.refuse(400, "the request is no HTTP/1.1 that can be understood")
+
+    def refuse(self, status: int, sentence: str) -> None:
+        """The one form of an error, and the end of the connection."""
+        body = json.dumps({"error": sentence}).encode()
+        lines = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        self.transport.write(STATUS_LINE[status] + lines.encode() + body)
+        self.transport.close()
+
+
+def install() -> None:
+    """Makes it what uvicorn takes by default, which BentoML leaves it at."""
+    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Patient.__name__}"

@@ -1,0 +1,89 @@
+"""What make verify says of a line that came to something else, on planted differences."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from scripts.verify import differences, gaps, verdict
+
+ROOT = Path(__file__).parents[1]
+LOCK: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.lock")
+BOARD: list[dict[str, Any]] = json.loads((ROOT / "reports/leaderboard.json").read_text())
+
+
+def folder(path: Path, lock: dict[str, Any], board: list[dict[str, Any]]) -> Path:
+    """A checkout as far as the comparison looks."""
+    (path / "reports").mkdir(parents=True)
+    YAML(typ="safe").dump(lock, path / "dvc.lock")
+    (path / "reports/leaderboard.json").write_text(json.dumps(board))
+    return path
+
+
+@pytest.fixture
+def lock() -> dict[str, Any]:
+    return copy.deepcopy(LOCK)
+
+
+@pytest.fixture
+def board() -> list[dict[str, Any]]:
+    return copy.deepcopy(BOARD)
+
+
+def other(lock: dict[str, Any], name: str, kind: str, path: str) -> None:
+    """Plants another hash."""
+    [entry] = [entry for entry in lock["stages"][name][kind] if entry["path"] == path]
+    entry["md5"] = "0" * 32
+
+
+def test_the_same_line_is_the_same(tmp_path: Path, lock: dict[str, Any], board: list[dict[str, Any]]) -> None:
+    assert differences(LOCK["stages"], lock["stages"]) == []
+    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005)
+    assert found == (0, "a fresh clone ends with the same dvc.lock")
+
+
+def test_the_first_stage_that_diverged_is_the_one_whose_inputs_were_the_same(lock: dict[str, Any]) -> None:
+    other(lock, "train@conv1", "outs", "models/variants/conv1")
+    other(lock, "evaluate@conv1", "deps", "models/variants/conv1")
+    other(lock, "evaluate@conv1", "outs", "predictions/conv1.safetensors")
+    other(lock, "compare", "deps", "predictions")
+    other(lock, "compare", "outs", "reports/leaderboard.json")
+    lock["stages"] = dict(reversed(lock["stages"].items()))
+    first = differences(lock["stages"], LOCK["stages"])[0]
+    assert first == ("train@conv1", "outs", "models/variants/conv1")
+
+
+@pytest.mark.parametrize(
+    ("shift", "status", "words"),
+    [
+        (0.004, 3, "within 0.5 points, as of another kind of processor: farthest apart is fc's test_accuracy, by 0.40"),
+        (0.006, 1, "not within 0.5 points: farthest apart is fc's test_accuracy, by 0.60 points"),
+    ],
+)
+def test_other_bits_are_told_with_how_far_the_accuracies_are_apart(
+    tmp_path: Path, lock: dict[str, Any], board: list[dict[str, Any]], *, shift: float, status: int, words: str
+) -> None:
+    other(lock, "train@fc", "outs", "models/variants/fc")
+    [row] = [row for row in board if row["variant"] == "fc"]
+    row["test_accuracy"]["mean"] -= shift
+    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005)
+    assert found[0] == status
+    assert "train@fc is the first to differ, in its output models/variants/fc" in found[1]
+    assert words in found[1]
+
+
+def test_a_row_that_is_missing_is_infinitely_far(board: list[dict[str, Any]]) -> None:
+    gone = board.pop()["variant"]
+    assert gaps(BOARD, board)[f"{gone}'s val_accuracy"] == float("inf")
+
+
+def test_a_lock_of_another_commit_is_called_that(
+    tmp_path: Path, lock: dict[str, Any], board: list[dict[str, Any]]
+) -> None:
+    other(lock, "fetch", "deps", "pipeline/fetch.py")
+    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005)
+    assert found[0] == 1
+    assert "fetch is the first to differ, in its dependency pipeline/fetch.py: dvc.lock is not of this" in found[1]
