@@ -144,7 +144,8 @@ def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert re.search(r"Tested: +9\b", done.stdout), done.stdout
+    operations = sum(len(methods) for methods in schema.openapi()["paths"].values())
+    assert re.search(rf"Tested: +{operations}\b", done.stdout), done.stdout
 
 
 def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server: Server) -> None:
