@@ -100,9 +100,10 @@ def mapped(look: Look) -> list[dict[str, Any]]:
 
 
 def activations(layers: Sequence[insight.Layer]) -> list[int]:
-    """The places of the last layer before each next convolution, and of the last of all."""
-    convolutions = [place for place, layer in enumerate(layers) if layer.filters is not None]
-    return [place - 1 for place in convolutions[1:]] + [len(layers) - 1] if layers else []
+    """The places of the last layer before each next convolution, and of the last with maps of more than one unit."""
+    maps = [place for place, layer in enumerate(layers) if layer.maps.shape[1] > 1][1:]  # less the image itself
+    ends = [place - 1 for place in maps[1:] if layers[place].filters is not None]
+    return ends + maps[-1:]
 
 
 def embedded(look: Look) -> dict[str, Any]:
