@@ -221,7 +221,7 @@ def test_the_way_back_and_the_way_on(shared, tmp_path):
     answer = tmp_path / "prediction.json"
     answer.write_text(json.dumps({"model": champion, "digit": "3"}))
     text = shared.digitline("trace", str(answer))
-    commit = shared.run("git", "log", "--format=%H", "--", "reports/leaderboard.json").stdout.strip()
+    commit = shared.run("git", "log", "-1", "--format=%H", "--", "reports/leaderboard.json").stdout.strip()
     assert f"commit\n    {commit}\n" in text
     for known in (f"sha256 {champion}", "version digitline ", "epochs 2", "validation\n    passed "):
         assert known in text
