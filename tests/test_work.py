@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def recognised(model: Any, *jobs: Any, other: Any = None) -> list[Any]:
         model.go.set()
         return (await asyncio.gather(*busy, *tasks, return_exceptions=True))[work.THREADS :]
 
-    return asyncio.run(run())
+    with ThreadPoolExecutor(1) as thread:  # the browser of other tests keeps a loop in this one
+        return thread.submit(lambda: asyncio.run(run())).result()
 
 
 def test_what_waits_goes_through_together_and_each_gets_its_own() -> None:
