@@ -25,7 +25,6 @@ CAPACITY = 64  # requests
 CAPACITY_BYTES = 16 * 2**20  # of their bodies together, if they are several
 ARRIVING_BYTES = 256 * 2**20  # of bodies that are still on their way
 BATCH = 64  # images that go through the model together
-SHORT = 0  # images that need no thread of their own
 
 
 class Pass(NamedTuple):
