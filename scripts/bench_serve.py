@@ -20,12 +20,14 @@ import torch
 from numpy.typing import NDArray
 
 from digitline import checkpoint, data, packing, runtime
+from digitline.evaluation import predict
 from pipeline import stage
 from scripts import load
 from scripts.bench import FOLDER, processor
 from scripts.servers import JSON, RAW, Contender, Server, others, ours, started
 
 CONNECTIONS = {1: 16, 256: 4}  # by the images of a request
+NO_SERVER = "no server: ONNX Runtime in a process, a thread a core"
 PORT = 18080
 KINDS = ["modern", "conv2_relu"]  # whose runtimes are compared besides the champion's
 
@@ -33,8 +35,9 @@ Run = Callable[[runtime.Images], runtime.Floats]
 
 
 def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float) -> dict[str, Any]:
-    """Every server, started once, asked by turns for one image a request and for many."""
+    """Every server, started once, asked by turns for one image a request and for many; and no server at all."""
     found: dict[str, dict[int, list[dict[str, float]]]] = {}
+    run = runtime.in_onnx_runtime(checkpoint.load(stage.CHAMPION / packing.MODEL))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         entries = [ours(RAW, workers), *others(folder, workers)]
@@ -45,12 +48,15 @@ def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float
             pairs.append((contender, server))
         pairs.insert(1, (ours(JSON, workers), pairs[0][1]))
         for place in range(rounds + 1):
-            for contender, server in pairs:
-                for count, connections in CONNECTIONS.items():
+            length = seconds if place else seconds / 4  # what comes before the first warms up
+            for count, connections in CONNECTIONS.items():
+                rate = speed(run, images[:count], workers, length)
+                turns = [(NO_SERVER, {"requests_per_second": rate / count, "images_per_second": rate})]
+                for contender, server in pairs:
                     request = contender.request(images[:count])
-                    figures = measure(server, request, count, connections, seconds if place else seconds / 4)
-                    if place:  # what comes before warms up
-                        found.setdefault(contender.name, {}).setdefault(count, []).append(figures)
+                    turns.append((contender.name, measure(server, request, count, connections, length)))
+                for name, figures in turns if place else []:
+                    found.setdefault(name, {}).setdefault(count, []).append(figures)
             print(f"servers: round {place} of {rounds}", flush=True)
     return {name: {str(count): middle(each) for count, each in sizes.items()} for name, sizes in found.items()}
 
@@ -105,17 +111,6 @@ def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> 
     return {"ready": middle(starts), "at_70_percent": middle(steady), "memory": memory}
 
 
-def eager(model: torch.nn.Module) -> Run:
-    """PyTorch as it evaluates."""
-
-    def run(images: runtime.Images) -> runtime.Floats:
-        with torch.inference_mode():
-            found: runtime.Floats = model(torch.from_numpy(images)).softmax(1).numpy()
-        return found
-
-    return run
-
-
 def bfloat16(model: torch.nn.Module) -> Run:
     """PyTorch in bfloat16 where its autocast allows, in channels-last memory as always."""
 
@@ -128,14 +123,17 @@ def bfloat16(model: torch.nn.Module) -> Run:
 
 
 RUNTIMES: dict[str, Callable[[torch.nn.Module], Run]] = {
-    "PyTorch": eager,
+    "PyTorch": runtime.in_pytorch,
     "PyTorch, bfloat16": bfloat16,
-    "ONNX Runtime": runtime.on_processor,
+    "ONNX Runtime": runtime.in_onnx_runtime,
 }
 
 
 def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """Images a second in this process, of each kind of model in each runtime, by turns; threads side by side."""
+    """Images a second in this process, of each kind of model in each runtime, by turns; threads side by side.
+
+    And how many of the images get another label than in evaluation.
+    """
     torch.set_num_threads(1)
     paths = {
         "champion": stage.CHAMPION / packing.MODEL,
@@ -143,6 +141,8 @@ def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dic
     }
     models = {kind: checkpoint.load(path) for kind, path in paths.items() if path.exists()}
     runs = {(kind, name): make(model) for kind, model in models.items() for name, make in RUNTIMES.items()}
+    expected = {kind: predict(model, images).argmax(1) for kind, model in models.items()}
+    other = {key: int((whole(run, images).argmax(1) != expected[key[0]]).sum()) for key, run in runs.items()}
     found: dict[tuple[str, str, int, int], list[float]] = {}
     for _ in range(rounds):
         for (kind, name), run in runs.items():
@@ -151,7 +151,16 @@ def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dic
                     rate = speed(run, images[:count], threads, seconds / 10)
                     found.setdefault((kind, name, count, threads), []).append(rate)
     keys = ("model", "runtime", "batch", "threads")
-    return [{**dict(zip(keys, key, strict=True)), "images_per_second": median(rates)} for key, rates in found.items()]
+    return [
+        {**dict(zip(keys, key, strict=True)), "images_per_second": median(rates), "other_labels": other[key[:2]]}
+        for key, rates in found.items()
+    ]
+
+
+def whole(run: Run, images: NDArray[np.uint8]) -> runtime.Floats:
+    """The probabilities of any number of images."""
+    size = max(CONNECTIONS)
+    return np.concatenate([run(images[at : at + size]) for at in range(0, len(images), size)])
 
 
 def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> float:
@@ -178,7 +187,7 @@ def main() -> None:
     parser.add_argument("--soak", type=int, default=100_000, help="requests over which memory is watched")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of each server that is compared")
     given = parser.parse_args()
-    images, rounds, seconds = data.load(stage.DATASET).test.images[:256].copy(), given.rounds, given.seconds
+    images, rounds, seconds = data.load(stage.DATASET).test.images.copy(), given.rounds, given.seconds
     began = time.perf_counter()
     report = {
         "machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}",

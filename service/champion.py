@@ -75,7 +75,8 @@ class Study:
         """Loads what study.json names; InputError where a file is no model."""
         path = folder / packing.STUDY
         names = [entry["variant"] for entry in json.loads(path.read_text())] if path.exists() else []
-        self.models = {name: runtime.fastest(checkpoint.load(folder / f"{name}.safetensors")) for name in names}
+        # Each asked for one drawing at a time: not worth the tenth of a second that its export would delay the start.
+        self.models = {name: runtime.in_pytorch(checkpoint.load(folder / f"{name}.safetensors")) for name in names}
 
     def probabilities(self, images: Images) -> dict[str, Floats]:
         """The probability of each class for each image [N, 28, 28], by variant."""

@@ -73,5 +73,5 @@ def test_the_champion_answers_as_it_was_evaluated(mnist: Dataset) -> None:
 
 
 def test_images_may_be_bytes_or_numbers(trained: dict[str, nn.Module], digits: Dataset) -> None:
-    answer, images = runtime.on_processor(trained["plain"]), digits.test.images[:100]
+    answer, images = runtime.in_onnx_runtime(trained["plain"]), digits.test.images[:100]
     assert (answer(images) == answer(images.astype(np.float32))).all()

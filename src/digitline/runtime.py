@@ -20,10 +20,10 @@ Floats = NDArray[np.float32]
 
 def fastest(model: nn.Module) -> Callable[[Images], Floats]:
     """What turns images [N, 28, 28] into the probability of each class, [N, classes]; safe to call from threads."""
-    return on_cuda(model) if torch.cuda.is_available() else on_processor(model)
+    return in_pytorch(model, "cuda") if torch.cuda.is_available() else in_onnx_runtime(model)
 
 
-def on_processor(model: nn.Module, *, threads: int = 1) -> Callable[[Images], Floats]:
+def in_onnx_runtime(model: nn.Module, *, threads: int = 1) -> Callable[[Images], Floats]:
     """The model in ONNX Runtime, in float32: the labels of PyTorch, its probabilities but for rounding."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -54,15 +54,15 @@ def onnx(model: nn.Module) -> bytes:
     return content
 
 
-def on_cuda(model: nn.Module) -> Callable[[Images], Floats]:
-    """The model in PyTorch on the first CUDA device, in float32."""
+def in_pytorch(model: nn.Module, device: str = "cpu") -> Callable[[Images], Floats]:
+    """The model in PyTorch on that device, in float32: there at once."""
     # TF32 keeps three digits, and not the same ones in batches of other sizes.
     torch.backends.cudnn.allow_tf32 = False
-    there = model.to("cuda")
+    there = model.to(device)
 
     def probabilities(images: Images) -> Floats:
         with torch.inference_mode():
-            found: Floats = there(torch.from_numpy(images).to("cuda")).float().softmax(1).cpu().numpy()
+            found: Floats = there(torch.from_numpy(images).to(device)).float().softmax(1).cpu().numpy()
         return found
 
     return probabilities
