@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 from safetensors.numpy import save
+from scipy.special import softmax
 from torch import nn
 
 from digitline import checkpoint, data, doubt, figures, files, leaderboard, models, robustness
@@ -67,7 +68,7 @@ def rate(
         {"seed": seed, "sha256": checkpoint.digest(path), **({"members": members} if members else {})}
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
-        | doubt.measures(val, test)
+        | doubt.measures(softmax(val, 1), softmax(test, 1))
         for seed, path, _, val, test, changed in outcomes
     ]
     _, path, model, *_ = outcomes[0]

@@ -10,9 +10,8 @@ def test_entropy_is_that_computed_by_hand():
 
 
 def test_the_threshold_doubts_a_hundredth_of_what_it_was_set_on():
-    logits = np.random.default_rng(0).normal(size=(5000, 10)) * 3
-    found = doubt.measures(logits, logits)
+    answers = np.random.default_rng(0).dirichlet(np.full(10, 0.1), 5000)
+    found = doubt.measures(answers, answers)
     assert found["test_doubted"] == pytest.approx(0.01, abs=1e-3)
-    sure = np.eye(10)[[3] * 50] * 20
-    assert doubt.measures(logits, sure)["test_doubted"] == 0
-    assert doubt.measures(logits, np.zeros((50, 10)))["test_doubted"] == 1
+    assert doubt.measures(answers, np.eye(10))["test_doubted"] == 0
+    assert doubt.measures(answers, np.full((50, 10), 0.1))["test_doubted"] == 1

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 from torch import nn
 
 from digitline import doubt, drawing, models, trials
@@ -35,7 +36,7 @@ def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained
     keep: Path = tmp_path_factory.mktemp("trained") / "standing.safetensors"
     for _ in fit(model, kept, held, seed=1, keep=keep, **{**variant.recipe, "epochs": 3}):
         pass
-    return Trained(model, doubt.threshold(predict(model, held.images)))
+    return Trained(model, doubt.threshold(softmax(predict(model, held.images), 1)))
 
 
 def test_mnist_enlarged_off_centre_on_dark_or_light_as_png_or_jpeg_loses_next_to_nothing(

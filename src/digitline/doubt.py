@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 ALARMS = 0.01  # the share of real digits that may be doubted
 
@@ -14,12 +13,12 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.floating]:
     return found
 
 
-def threshold(logits: NDArray[np.floating]) -> float:
-    """The entropy that just that share of these images' answers exceeds."""
-    return float(np.quantile(entropy(softmax(logits, 1)), 1 - ALARMS))
+def threshold(probabilities: NDArray[np.floating]) -> float:
+    """The entropy that just that share of these answers [N, classes] exceeds."""
+    return float(np.quantile(entropy(probabilities), 1 - ALARMS))
 
 
 def measures(val: NDArray[np.floating], test: NDArray[np.floating]) -> dict[str, float]:
-    """The threshold from validation's logits, and the share of test's digits that it doubts."""
+    """The threshold from the answers on validation, and the share of test's digits that it doubts."""
     above = threshold(val)
-    return {"doubt_above": above, "test_doubted": float((entropy(softmax(test, 1)) > above).mean())}
+    return {"doubt_above": above, "test_doubted": float((entropy(test) > above).mean())}
