@@ -1,6 +1,7 @@
 """The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that carries the model."""
 
 import asyncio
+import gc
 from typing import Any
 
 import bentoml
@@ -33,11 +34,16 @@ class Served:
     champion = champion()
 
     def __init__(self) -> None:
+        # What is loaded here stays: a collector of garbage that looked through it would delay the start,
+        # and later, by a tenth of a second, requests.
+        gc.disable()
         import torch
 
         logs.configure()
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
         exchange.begin(app.state, str(self.champion.tag))
+        gc.freeze()
+        gc.enable()
         self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, as long as the process runs
 
 
