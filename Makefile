@@ -69,7 +69,7 @@ push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
 
 feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained with it
 	@dvc repro --quiet fetch
-	@corrections=$$(python -m pipeline.feedback) && dvc exp run --set-param "feedback=$$corrections"
+	@corrections=$$(python -m pipeline.feedback) && dvc exp run --set-param "feedback=$$corrections" compare
 	@printf '\nHeld against the rest: dvc exp show. As before: git checkout . && dvc checkout\n'
 
 report: $(STAMP)  ## reports/site/index.html: the whole study as pages to look at

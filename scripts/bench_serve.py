@@ -4,6 +4,7 @@ One load (scripts/load.py) asks them all on the same machine, by turns; figures 
 """
 
 import argparse
+import asyncio
 import os
 import sys
 import tempfile
@@ -21,17 +22,18 @@ from numpy.typing import NDArray
 
 from digitline import checkpoint, data, packing, runtime
 from digitline.evaluation import predict
+from digitline.runtime import Run
 from pipeline import stage
 from scripts import load
 from scripts.bench import FOLDER, processor
 from scripts.servers import JSON, RAW, Contender, Server, others, ours, started
+from service import work
+from service.champion import Champion
 
 CONNECTIONS = {1: 16, 256: 4}  # by the images of a request
 NO_SERVER = "no server: ONNX Runtime in a process, a thread a core"
 PORT = 18080
 KINDS = ["modern", "conv2_relu"]  # whose runtimes are compared besides the champion's
-
-Run = Callable[[runtime.Images], runtime.Floats]
 
 
 def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float) -> dict[str, Any]:
@@ -64,10 +66,8 @@ def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float
 def measure(server: Server, request: bytes, images: int, connections: int, seconds: float) -> dict[str, float]:
     """One round of a closed loop; an answer that is not 200 ends the benchmark."""
     before = server.cpu()
-    outcome = load.closed(server.port, request, connections=connections, seconds=seconds)
+    outcome = whole(server, load.closed(server.port, request, connections=connections, seconds=seconds))
     count = len(outcome.latencies)
-    if outcome.failures:
-        raise SystemExit(f"{outcome.failures} of {count} requests failed on port {server.port}")
     return {
         "requests_per_second": count / outcome.seconds,
         "images_per_second": images * count / outcome.seconds,
@@ -76,6 +76,13 @@ def measure(server: Server, request: bytes, images: int, connections: int, secon
         "server_cpu_ms": 1000 * (server.cpu() - before) / count,
         "load_cpu_ms": 1000 * outcome.cpu / count,
     }
+
+
+def whole(server: Server, outcome: load.Outcome) -> load.Outcome:
+    """The same, of which no request failed."""
+    if outcome.failures:
+        raise SystemExit(f"{len(outcome.failures)} requests failed on port {server.port}")
+    return outcome
 
 
 def percentile(latencies: Sequence[float], percent: int) -> float:
@@ -89,7 +96,7 @@ def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> dict[str, Any]:
-    """What only the service is asked: when it is ready, latency at 70% of capacity, memory over many requests."""
+    """What only the service is asked: when it is ready, latency at 70% and 150% of capacity, memory, its batching."""
     request, few = ours(RAW).request(images[:1]), CONNECTIONS[1]
     with tempfile.TemporaryDirectory() as folder:
         log, starts = Path(folder) / "log", []
@@ -97,28 +104,36 @@ def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> 
             with started(ours(RAW), PORT, log) as server:
                 starts.append({"seconds": server.seconds, "cpu_seconds": server.cpu()})
         with started(ours(RAW), PORT, log) as server:
-            steady = []
+            steady, over = [], []
             for _ in range(rounds):
                 capacity = measure(server, request, 1, few, seconds)["requests_per_second"]
-                outcome = load.paced(server.port, request, connections=4 * few, seconds=seconds, rate=0.7 * capacity)
-                found = {f"p{each}_ms": percentile(outcome.latencies, each) for each in (50, 99)}
-                steady.append({"capacity": capacity, **found})
+                outcome = whole(server, paced(server, request, seconds, 0.7 * capacity))
+                steady.append({"capacity": capacity, **waits(outcome.latencies)})
+                outcome = paced(server, request, seconds, 1.5 * capacity)
+                refused = {f"refused_{key}": value for key, value in waits(outcome.failures or [0.0]).items()}
+                share = len(outcome.failures) / (len(outcome.failures) + len(outcome.latencies))
+                over.append({"refused": share, **waits(outcome.latencies), **refused})
             print(f"memory over {soak} requests", flush=True)
             before = server.memory()
-            load.closed(server.port, request, connections=few, requests=soak)
+            outcome = whole(server, load.closed(server.port, request, connections=few, requests=soak))
             grown = server.memory() - before
-    memory = {"requests": soak, "before_bytes": before, "grown_bytes": grown}
-    return {"ready": middle(starts), "at_70_percent": middle(steady), "memory": memory}
+    memory = {"requests": len(outcome.latencies), "before_bytes": before, "grown_bytes": grown}
+    return {"ready": middle(starts), "at_70_percent": middle(steady), "at_150_percent": middle(over), "memory": memory}
+
+
+def paced(server: Server, request: bytes, seconds: float, rate: float) -> load.Outcome:
+    """So many requests a second over more connections than the service has places."""
+    return load.paced(server.port, request, connections=4 * work.CAPACITY, seconds=seconds, rate=rate)
+
+
+def waits(latencies: Sequence[float]) -> dict[str, float]:
+    """The median and the 99th of 100."""
+    return {f"p{each}_ms": percentile(latencies, each) for each in (50, 99)}
 
 
 def bfloat16(model: torch.nn.Module) -> Run:
     """PyTorch in bfloat16 where its autocast allows, in channels-last memory as always."""
-
-    def run(images: runtime.Images) -> runtime.Floats:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-            found: runtime.Floats = model(torch.from_numpy(images)).float().softmax(1).numpy()
-        return found
-
+    run: Run = torch.autocast("cpu", torch.bfloat16)(runtime.in_pytorch(model))
     return run
 
 
@@ -142,7 +157,7 @@ def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dic
     models = {kind: checkpoint.load(path) for kind, path in paths.items() if path.exists()}
     runs = {(kind, name): make(model) for kind, model in models.items() for name, make in RUNTIMES.items()}
     expected = {kind: predict(model, images).argmax(1) for kind, model in models.items()}
-    other = {key: int((whole(run, images).argmax(1) != expected[key[0]]).sum()) for key, run in runs.items()}
+    other = {key: int((labels(run, images) != expected[key[0]]).sum()) for key, run in runs.items()}
     found: dict[tuple[str, str, int, int], list[float]] = {}
     for _ in range(rounds):
         for (kind, name), run in runs.items():
@@ -157,10 +172,10 @@ def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dic
     ]
 
 
-def whole(run: Run, images: NDArray[np.uint8]) -> runtime.Floats:
-    """The probabilities of any number of images."""
+def labels(run: Run, images: NDArray[np.uint8]) -> NDArray[np.intp]:
+    """The label of each of any number of images."""
     size = max(CONNECTIONS)
-    return np.concatenate([run(images[at : at + size]) for at in range(0, len(images), size)])
+    return np.concatenate([run(images[at : at + size]).argmax(1) for at in range(0, len(images), size)])
 
 
 def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> float:
@@ -179,6 +194,36 @@ def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> 
         return sum(pool.map(work, range(threads))) / (time.perf_counter() - began)
 
 
+def batching(image: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict[str, float]]:
+    """Images a second from the service's queue, asked for one by one: by how many go through the model together."""
+    champion, usual = Champion(stage.CHAMPION), work.BATCH
+    found: dict[tuple[int, int], list[float]] = {}
+    for _ in range(rounds):
+        for callers in (1, *CONNECTIONS.values(), work.CAPACITY):
+            for work.BATCH in (1, usual):
+                rate = asyncio.run(recognised(champion, image, callers, seconds / 3))
+                found.setdefault((callers, work.BATCH), []).append(rate)
+    return [
+        {"callers": callers, "batch": batch, "images_per_second": median(rates)}
+        for (callers, batch), rates in found.items()
+    ]
+
+
+async def recognised(champion: Champion, image: NDArray[np.uint8], callers: int, seconds: float) -> float:
+    """How often a second so many callers are answered, each again and again."""
+    queue, began = work.Work(), time.perf_counter()
+
+    async def ask() -> int:
+        count = 0
+        while time.perf_counter() - began < seconds:
+            await queue.recognise(champion, image)
+            count += 1
+        return count
+
+    counts = await asyncio.gather(*(ask() for _ in range(callers)))
+    return sum(counts) / (time.perf_counter() - began)
+
+
 def main() -> None:
     """Measures everything and writes what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -195,6 +240,7 @@ def main() -> None:
         **vars(given),
         "connections": CONNECTIONS,
         "runtimes": runtimes(images, rounds, seconds),
+        "batching": batching(images[:1], rounds, seconds),
         **alone(images, rounds, seconds, given.soak),
         "servers": compare(images, given.workers, rounds, seconds),
     }

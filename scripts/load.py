@@ -13,8 +13,8 @@ TICK = 0.001  # seconds between two looks at what is due
 
 class Outcome(NamedTuple):
     seconds: float
-    latencies: list[float]  # seconds, one an answer
-    failures: int  # answers that are not 200
+    latencies: list[float]  # seconds, one an answer that is 200
+    failures: list[float]  # the same, of the others
     cpu: float  # seconds that the load itself took
 
 
@@ -60,15 +60,14 @@ def post(path: str, body: bytes, media: str) -> bytes:
 def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0, requests: int = 0) -> Outcome:
     """Each connection asks again as soon as it is answered, for so long or so often; a failure ends its turn."""
 
-    async def run(outcome: list[float], failures: list[int]) -> None:
+    async def run(good: list[float], bad: list[float]) -> None:
         began, asking, done = time.perf_counter(), connections, asyncio.get_running_loop().create_future()
 
-        def answered(connection: Connection, latency: float, good: bool) -> None:
+        def answered(connection: Connection, latency: float, well: bool) -> None:
             nonlocal asking
-            outcome.append(latency)
-            failures[0] += not good
+            (good if well else bad).append(latency)
             now = time.perf_counter()
-            if good and ((now - began < seconds) if seconds else (len(outcome) < requests)):
+            if well and ((now - began < seconds) if seconds else (len(good) < requests)):
                 connection.ask(now)
                 return
             connection.transport.close()
@@ -86,13 +85,12 @@ def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0,
 def paced(port: int, request: bytes, *, connections: int, seconds: float, rate: float) -> Outcome:
     """So many a second, evenly, whatever the answers do; one for which no connection is free waits, and that counts."""
 
-    async def run(outcome: list[float], failures: list[int]) -> None:
+    async def run(good: list[float], bad: list[float]) -> None:
         idle: deque[Connection] = deque()
         due: deque[float] = deque()
 
-        def answered(connection: Connection, latency: float, good: bool) -> None:
-            outcome.append(latency)
-            failures[0] += not good
+        def answered(connection: Connection, latency: float, well: bool) -> None:
+            (good if well else bad).append(latency)
             if due:
                 connection.ask(due.popleft())
             else:
@@ -101,14 +99,14 @@ def paced(port: int, request: bytes, *, connections: int, seconds: float, rate: 
         idle.extend(await connect(port, request, connections, answered))
         began, sent = time.perf_counter(), 0
         while (now := time.perf_counter()) - began < seconds:
-            while sent < (now - began) * rate:
+            while (when := began + sent / rate) <= now:
                 sent += 1
                 if idle:
-                    idle.popleft().ask(now)
+                    idle.popleft().ask(when)
                 else:
-                    due.append(now)
+                    due.append(when)
             await asyncio.sleep(TICK)
-        while len(outcome) < sent:
+        while len(good) + len(bad) < sent:
             await asyncio.sleep(TICK)
 
     return measured(run)
@@ -123,10 +121,10 @@ async def connect(port: int, request: bytes, count: int, answered: Callable[...,
     return [connection for _, connection in pairs]
 
 
-def measured(run: Callable[[list[float], list[int]], Coroutine[Any, Any, None]]) -> Outcome:
+def measured(run: Callable[[list[float], list[float]], Coroutine[Any, Any, None]]) -> Outcome:
     """What came of a load."""
     latencies: list[float] = []
-    failures = [0]
+    failures: list[float] = []
     began, cpu = time.perf_counter(), time.process_time()
     uvloop.run(run(latencies, failures))
-    return Outcome(time.perf_counter() - began, latencies, failures[0], time.process_time() - cpu)
+    return Outcome(time.perf_counter() - began, latencies, failures, time.process_time() - cpu)

@@ -72,9 +72,12 @@ class Study:
     """The best run of every variant, to be asked side by side; none where the folder is not there."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads what study.json names; InputError where a file is no model."""
+        """Loads what study.json names; InputError where it is no such list or a file is no model."""
         path = folder / packing.STUDY
-        names = [entry["variant"] for entry in json.loads(path.read_text())] if path.exists() else []
+        try:
+            names = [entry["variant"] for entry in json.loads(path.read_text())] if path.exists() else []
+        except (ValueError, KeyError, TypeError):
+            raise InputError(f"{path} is not as expected: a list of objects, each with a variant's name") from None
         # Each asked for one drawing at a time: not worth the tenth of a second that its export would delay the start.
         self.models = {name: runtime.in_pytorch(checkpoint.load(folder / f"{name}.safetensors")) for name in names}
 

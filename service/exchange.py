@@ -35,13 +35,11 @@ async def watch(state: State) -> None:
     """Takes up what is put in the champion's place; what is damaged or half there is left, and said so."""
     while True:
         await asyncio.sleep(SECONDS)
-        found = stamp(folder())
-        if found == state.seen:
-            continue
-        state.seen = found
         try:
-            await asyncio.to_thread(load, state, folder())
-        except (InputError, OSError) as error:
+            if (found := stamp(folder())) != state.seen:
+                state.seen = found
+                await asyncio.to_thread(load, state, folder())
+        except (InputError, OSError) as error:  # also of a file that was there a moment ago
             log.warning("the champion stays: %s", error)
 
 

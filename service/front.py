@@ -17,15 +17,12 @@ log = logging.getLogger(__name__)
 
 
 class Front:
-    """Around the app of api.py."""
+    """Around an app of HTTP."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
         began, status, name = perf_counter(), 500, identity(scope)
 
         async def named(message: Message) -> None:

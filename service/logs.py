@@ -5,6 +5,7 @@ import os
 import sys
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -27,12 +28,13 @@ class Line(logging.Formatter):
         return orjson.dumps(line).decode()
 
 
-def configure() -> None:
-    """Gives all of the process's records this form and one place."""
-    path = os.environ.get("DIGITLINE_LOG")
-    handler: logging.Handler = (
-        RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=FILES) if path else logging.StreamHandler(sys.stdout)
-    )
+def configure(worker: int = 1) -> None:
+    """Gives all of the process's records this form and one place: a file of its own for each worker."""
+    handler: logging.Handler = logging.StreamHandler(sys.stdout)
+    if "DIGITLINE_LOG" in os.environ:
+        path = Path(os.environ["DIGITLINE_LOG"])
+        own = path if worker == 1 else path.with_stem(f"{path.stem}-{worker}")  # two cannot turn one file over
+        handler = RotatingFileHandler(own, maxBytes=FILE_BYTES, backupCount=FILES)
     handler.setFormatter(Line())
     # What no line shows need not be looked up for each.
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False

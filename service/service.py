@@ -39,7 +39,7 @@ class Served:
         gc.disable()
         import torch
 
-        logs.configure()
+        logs.configure(bentoml.server_context.worker_index or 1)
         torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
         exchange.begin(app.state, str(self.champion.tag))
         gc.freeze()
@@ -53,10 +53,11 @@ class First:
     def __init__(self, app: ASGIApp, ours: Starlette) -> None:
         ours.state.bentoml = app
         self.bentoml = app
-        self.ours: ASGIApp = Front(ours)
+        self.ours: ASGIApp = ours
         if BentoMLContainer.http.cors.enabled.get():
             options: dict[str, Any] = BentoMLContainer.access_control_options.get()
-            self.ours = CORSMiddleware(self.ours, **options)
+            self.ours = CORSMiddleware(ours, **options)
+        self.ours = Front(self.ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (self.ours if scope["type"] == "http" else self.bentoml)(scope, receive, send)

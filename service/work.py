@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 import numpy as np
 from starlette.exceptions import HTTPException
@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the w
     from digitline.runtime import Floats, Images
     from service.champion import Champion
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 THREADS = min(4, os.cpu_count() or 1)  # at work at once; the largest picture takes each half a gigabyte
 CAPACITY = 64  # requests
@@ -73,9 +73,9 @@ class Work:
         finally:
             self.arriving -= received
 
-    async def run(self, function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    async def run(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Calls it in a thread, so that the next request can be read meanwhile."""
-        return await asyncio.get_running_loop().run_in_executor(self.threads, lambda: function(*arguments, **options))
+        return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
 
     async def recognise(self, champion: "Champion", images: "Images") -> "Floats":
         """The probabilities of the images [N, classes]; what waits when a thread is free goes through together."""

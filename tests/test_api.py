@@ -19,6 +19,7 @@ from starlette.types import Message
 
 from digitline import checkpoint, doubt, drawing, insight
 from digitline.data import Dataset
+from digitline.errors import InputError
 from digitline.evaluation import predict
 from service import api, metrics, schema, work
 from service.champion import Champion, Study
@@ -193,6 +194,13 @@ def test_every_variant_of_the_study_is_asked(client: TestClient, study: Path, di
 
 def test_without_a_study_there_is_nothing_to_compare(tmp_path: Path, digits: Dataset) -> None:
     assert Study(tmp_path).probabilities(digits.test.images[:1]) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '[{"name": "fc"}]'])
+def test_a_study_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(InputError, match=r"study\.json is not as expected"):
+        Study(tmp_path)
 
 
 def test_the_lineage_is_the_card_and_what_is_known_of_the_promotion(client: TestClient, champion: Path) -> None:

@@ -40,13 +40,14 @@ from tests.serving import (
 )
 
 BLANK = [[0] * 28] * 28
+LINEAGE = {"mlflow_run": "a1", "mlflow_version": "7", "git_commit": "c0ffee", "validation": "passed"}
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serves one clone's champion, while another clone has stored a newer one."""
     clone, other = (new_clone(tmp_path_factory.mktemp(name), seed=seed) for seed, name in enumerate(["clone", "other"]))
-    clone.python("-c", STORE)
+    clone.python("-c", STORE.replace("champion'))", f"champion'), **{LINEAGE})"))
     other._replace(environment=clone.environment).python("-c", STORE)
     server = started(clone)
     yield server
@@ -61,6 +62,15 @@ def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: 
     assert predicted.status_code == classified.status_code == 200
     assert len(predicted.json()["predictions"]) == 3
     assert predicted.json()["model"] == classified.json()["model"] == sha256
+
+
+def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> None:
+    card = json.loads((server.clone.folder / "models/champion/model.json").read_text())
+    found = httpx.get(f"{server.url}/lineage").json()
+    assert {name: found[name] for name in LINEAGE} == LINEAGE
+    assert [found[name] for name in ("model", "seed", "val_accuracy")] == [
+        card[name] for name in ("sha256", "seed", "val_accuracy")
+    ]
 
 
 def test_the_server_is_live_and_counts(server: Server) -> None:
@@ -151,15 +161,13 @@ def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server
 def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server: Server) -> None:
     images = np.random.default_rng(0).integers(0, 256, (schema.MAX_RAW, 28, 28), np.uint8).tobytes()
 
-    def ask(_: int) -> tuple[float, httpx.Response]:
-        began = time.perf_counter()
-        answer = httpx.post(f"{server.url}/predict", content=images, headers={"Content-Type": schema.RAW}, timeout=60)
-        return time.perf_counter() - began, answer
+    def ask(_: int) -> httpx.Response:
+        return httpx.post(f"{server.url}/predict", content=images, headers={"Content-Type": schema.RAW}, timeout=60)
 
     with ThreadPoolExecutor(24) as pool:
         found = list(pool.map(ask, range(48)))
-    accepted = [answer for _, answer in found if answer.status_code == 200]
-    refused = [answer for _, answer in found if answer.status_code == 503]
+    accepted = [answer for answer in found if answer.status_code == 200]
+    refused = [answer for answer in found if answer.status_code == 503]
     assert len(accepted) + len(refused) == 48
     assert len({answer.content for answer in accepted}) == 1
     assert len(accepted[0].content) == 41 * schema.MAX_RAW
@@ -238,17 +246,28 @@ def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, d
 
 
 def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Server) -> None:
-    model = server.clone.folder / "models/champion/model.safetensors"
+    def warned(words: str) -> None:
+        for _ in range(100):
+            messages = [line["message"] for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
+            if messages and messages[-1].startswith("the champion stays: ") and words in messages[-1]:
+                return
+            time.sleep(0.1)
+        pytest.fail(f"{words}: not in the log")
+
+    model, study = (server.clone.folder / "models" / name for name in ("champion/model.safetensors", "study"))
     whole, sha256 = model.read_bytes(), checkpoint.digest(model)
     model.write_bytes(whole[: len(whole) // 2])
-    for _ in range(100):
-        messages = [line["message"] for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
-        if messages and messages[-1].startswith("the champion stays: "):
-            break
-        time.sleep(0.1)
+    warned(f"{model} is not the model that its card names")
     model.write_bytes(whole)
-    assert f"{model} is not the model that its card names" in messages[-1]
+    study.mkdir()
+    (study / "study.json").write_text("{")
+    warned(f"{study}/study.json is not as expected")
+    shutil.rmtree(study)
     assert httpx.get(f"{server.url}/lineage").json()["model"] == sha256
+    new_champion(server.clone.folder / "models/newer", seed=6)  # and it goes on looking
+    model.parent.rename(server.clone.folder / "models/older")
+    (server.clone.folder / "models/newer").rename(model.parent)
+    until(server, checkpoint.digest(model))
 
 
 def test_the_server_describes_itself_in_our_words(server: Server) -> None:
@@ -320,6 +339,25 @@ def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was
     assert "Service digitline initialized" in log
     assert "Tracking Payload" not in log
     assert "Traceback" not in log
+
+
+def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
+    clone, log = new_clone(tmp_path / "clone"), tmp_path / "service.log"
+    server = started(clone, DIGITLINE_LOG=str(log), BENTOML_CONFIG_OPTIONS="services.digitline.workers=2")
+    logs = [log, tmp_path / "service-2.log"]
+
+    def asked(path: Path) -> int:
+        return sum(line.get("path") == "/predict" for line in lines(path)) if path.exists() else 0
+
+    times = 0
+    while not all(map(asked, logs)) and times < 1000:
+        httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
+        times += 1
+    counts = httpx.get(f"{server.url}/metrics").text
+    stopped(server)
+    assert [asked(path) > 0 for path in logs] == [True, True]
+    assert sum(map(asked, logs)) == times
+    assert f'digitline_requests_total{{route="/predict",status="200"}} {times}.0' in counts
 
 
 def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dataset) -> None:

@@ -1,6 +1,7 @@
 """Files written whole or not at all."""
 
 import contextlib
+import os
 from pathlib import Path
 
 from digitline.errors import InputError
@@ -11,7 +12,10 @@ def write(path: Path, content: bytes) -> None:
     new = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(content)
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a power loss could leave the name without the content
         new.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -16,17 +16,18 @@ CHUNK = 64  # images at once: their maps stay in the processor's cache
 
 Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, 28, 28], 0-255
 Floats = NDArray[np.float32]
+Run = Callable[[Images], Floats]  # the probability of each class, [N, classes]; safe to call from threads
 
 
-def fastest(model: nn.Module) -> Callable[[Images], Floats]:
-    """What turns images [N, 28, 28] into the probability of each class, [N, classes]; safe to call from threads."""
+def fastest(model: nn.Module) -> Run:
+    """The model in the runtime that suits this machine."""
     return in_pytorch(model, "cuda") if torch.cuda.is_available() else in_onnx_runtime(model)
 
 
-def in_onnx_runtime(model: nn.Module, *, threads: int = 1) -> Callable[[Images], Floats]:
+def in_onnx_runtime(model: nn.Module) -> Run:
     """The model in ONNX Runtime, in float32: the labels of PyTorch, its probabilities but for rounding."""
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(onnx(model), options, providers=["CPUExecutionProvider"])
 
     def probabilities(images: Images) -> Floats:
@@ -54,7 +55,7 @@ def onnx(model: nn.Module) -> bytes:
     return content
 
 
-def in_pytorch(model: nn.Module, device: str = "cpu") -> Callable[[Images], Floats]:
+def in_pytorch(model: nn.Module, device: str = "cpu") -> Run:
     """The model in PyTorch on that device, in float32: there at once."""
     # TF32 keeps three digits, and not the same ones in batches of other sizes.
     torch.backends.cudnn.allow_tf32 = False
