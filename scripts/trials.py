@@ -25,6 +25,7 @@ def main() -> None:
     found = {
         "model": card["sha256"],
         "mnist": {"images": len(test.labels), "raw": raw, "sheets": sheets},
+        "corrupted": trials.corrupted(model, test),
         "scikit_learn": {
             "images": len(small.labels),
             "sheets": evaluation.accuracy(evaluation.predict(model, trials.from_sheets(small.images)), small.labels),

@@ -1,6 +1,7 @@
 """A network trained here, tried with digits on sheets of paper, letters and scribbles."""
 
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from digitline import doubt, drawing, models, trials
+from digitline import doubt, drawing, models, robustness, trials
 from digitline.data import Dataset, Part
 from digitline.evaluation import accuracy, predict
 from digitline.training import fit
@@ -50,6 +51,17 @@ def test_mnist_enlarged_off_centre_on_dark_or_light_as_png_or_jpeg_loses_next_to
 def test_scikit_learn_s_digits_are_read_without_having_been_seen(trained: Trained) -> None:
     images, labels = scikit()
     assert accuracy(predict(trained.model, trials.from_sheets(images)), labels) >= 0.95
+
+
+def test_corruptions_are_those_of_the_leaderboard_over_every_image(trained: Trained, mnist: Dataset) -> None:
+    few = Part(*(array[:200].copy() for array in mnist.test))
+    found = trials.corrupted(trained.model, few)
+    assert found["mean"] == pytest.approx(
+        robustness.corrupted(robustness.accuracies(trained.model, few, images=len(few.labels)))
+    )
+    assert found["mean"] == pytest.approx(fmean(found["families"].values()))
+    low, high = found["interval"]
+    assert low < found["mean"] < high < low + 0.1
 
 
 def test_letters_and_scribbles_are_doubted_and_of_real_digits_one_in_a_hundred(

@@ -4,9 +4,11 @@ import io
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
+import torch
 from PIL import Image, ImageDraw, ImageFont
 from scipy.special import softmax
 from torch import nn
@@ -16,6 +18,7 @@ from digitline.data import Bytes, Part
 from digitline.drawing import open_picture, prepare
 from digitline.evaluation import accuracy, predict
 from digitline.processes import cores
+from digitline.robustness import FAMILIES, changed
 
 SHEET = 400  # pixels
 LETTERS = "ACDEFGHJKLMNPRTUVWXYacdefhijkmnprtuvwxy"  # none that some hand writes as a digit, like O, Q, l, Z, S, b
@@ -81,6 +84,20 @@ def parity(model: nn.Module, part: Part) -> tuple[float, float]:
     """The accuracy on images [N, 28, 28] as they are, and on sheets."""
     raw, sheets = (predict(model, images) for images in (part.images, from_sheets(part.images)))
     return accuracy(raw, part.labels), accuracy(sheets, part.labels)
+
+
+def corrupted(model: nn.Module, part: Part) -> dict[str, Any]:
+    """The accuracy on every image under each corruption; their mean, and its 95% interval over images."""
+    pixels = torch.from_numpy(part.images).float().unsqueeze(1)
+    right = {
+        name: predict(model, changed(pixels, family, family.corrupt)).argmax(1) == part.labels
+        for name, family in FAMILIES.items()
+        if family.corrupt is not None
+    }
+    each = np.mean(list(right.values()), 0)  # of an image, the share of its versions that are read right
+    middle, half = float(each.mean()), 1.96 * float(each.std(ddof=1)) / len(each) ** 0.5
+    families = {name: float(found.mean()) for name, found in right.items()}
+    return {"mean": middle, "interval": [middle - half, middle + half], "families": families}
 
 
 def doubted(model: nn.Module, images: Bytes, above: float) -> float:
