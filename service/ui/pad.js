@@ -12,7 +12,7 @@ export class Pad {
     this.onchange = () => {};
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.go(event));
-    for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, () => { this.stroke = null; });
+    for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, (event) => this.end(event));
     canvas.addEventListener("keydown", (event) => this.key(event));
     this.at = [canvas.width / 2, canvas.height / 4];
     this.draw();
@@ -21,7 +21,7 @@ export class Pad {
   get blank() { return !this.strokes.length && !this.under; }
 
   begin(event) {
-    if (event.button) return;
+    if (event.button || !event.isPrimary) return; // a second finger would zigzag the first one's stroke
     event.preventDefault();
     this.canvas.setPointerCapture(event.pointerId);
     this.stroke = { width: this.width, points: [this.place(event)] };
@@ -30,10 +30,14 @@ export class Pad {
   }
 
   go(event) {
-    if (!this.stroke) return;
+    if (!this.stroke || !event.isPrimary) return;
     const events = event.getCoalescedEvents?.() ?? [];
     this.stroke.points.push(...(events.length ? events : [event]).map((each) => this.place(each)));
     this.changed();
+  }
+
+  end(event) {
+    if (event.isPrimary !== false) this.stroke = null;
   }
 
   // The arrow keys move the pen, the space bar puts it down and lifts it.
