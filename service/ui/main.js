@@ -52,7 +52,7 @@ async function ask() {
 async function send(picture, query, signal) {
   const began = performance.now();
   try {
-    const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": "image/png" }, signal });
+    const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type ?? "image/png" }, signal });
     const answer = await response.json();
     if (!response.ok) { nothing(); showTrouble(answer.error); return null; }
     showAnswer(answer);

@@ -12,7 +12,7 @@ export class Pad {
     this.onchange = () => {};
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.go(event));
-    for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, () => { this.stroke = null; });
+    for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, (event) => this.end(event));
     canvas.addEventListener("keydown", (event) => this.key(event));
     this.at = [canvas.width / 2, canvas.height / 4];
     this.draw();
@@ -20,8 +20,15 @@ export class Pad {
 
   get blank() { return !this.strokes.length && !this.under; }
 
+  // Where the paper lies on the sheet: all over it, or where the picture is, in its own proportions.
+  get paper() {
+    const { width: side } = this.canvas, { width, height } = this.under ?? this.canvas;
+    const [w, h] = [width, height].map((length) => Math.max(1, Math.round((side * length) / Math.max(width, height))));
+    return [(side - w) >> 1, (side - h) >> 1, w, h];
+  }
+
   begin(event) {
-    if (event.button) return;
+    if (event.button || !event.isPrimary) return; // a second finger would zigzag the first one's stroke
     event.preventDefault();
     this.canvas.setPointerCapture(event.pointerId);
     this.stroke = { width: this.width, points: [this.place(event)] };
@@ -30,10 +37,14 @@ export class Pad {
   }
 
   go(event) {
-    if (!this.stroke) return;
+    if (!this.stroke || !event.isPrimary) return;
     const events = event.getCoalescedEvents?.() ?? [];
     this.stroke.points.push(...(events.length ? events : [event]).map((each) => this.place(each)));
     this.changed();
+  }
+
+  end(event) {
+    if (event.isPrimary !== false) this.stroke = null;
   }
 
   // The arrow keys move the pen, the space bar puts it down and lifts it.
@@ -71,9 +82,11 @@ export class Pad {
 
   async show(file) {
     const picture = await createImageBitmap(file);
-    this.strokes = [];
-    this.under = picture;
-    this.changed();
+    Object.assign(this, { strokes: [], under: picture, file });
+    this.draw();
+    const greens = this.pen.getImageData(...this.paper).data.filter((_, place) => place % 4 === 1);
+    this.dark = greens.reduce((sum, value) => sum + value) < 128 * greens.length;
+    this.onchange();
   }
 
   changed() {
@@ -82,16 +95,17 @@ export class Pad {
   }
 
   draw() {
-    const { pen, canvas: { width: side } } = this;
+    const { pen, paper, canvas: { width: side } } = this;
+    pen.clearRect(0, 0, side, side);
+    pen.save();
+    pen.beginPath();
+    pen.rect(...paper);
+    pen.clip();
     pen.fillStyle = "#fff";
-    pen.fillRect(0, 0, side, side);
-    if (this.under) {
-      const scale = Math.min(side / this.under.width, side / this.under.height);
-      const [w, h] = [this.under.width * scale, this.under.height * scale];
-      pen.drawImage(this.under, (side - w) / 2, (side - h) / 2, w, h);
-    }
+    pen.fillRect(...paper);
+    if (this.under) pen.drawImage(this.under, ...paper);
     pen.lineCap = pen.lineJoin = "round";
-    pen.strokeStyle = "#000";
+    pen.strokeStyle = this.under && this.dark ? "#fff" : "#000";
     for (const { width, points } of this.strokes) {
       pen.lineWidth = width;
       pen.beginPath();
@@ -99,8 +113,15 @@ export class Pad {
       for (const point of points) pen.lineTo(...point);
       pen.stroke();
     }
+    pen.restore();
   }
 
-  // As a PNG, at once: toBlob would wait until the browser is idle.
-  picture() { return decode(this.canvas.toDataURL("image/png").split(",")[1]); }
+  // A file that nothing is drawn on, as it is: it is answered as by the API. All else, without what surrounds the paper
+  // and would be ink to the service, as a PNG, at once: toBlob would wait until the browser is idle.
+  picture() {
+    if (this.under && !this.strokes.length && ["image/png", "image/jpeg"].includes(this.file.type)) return this.file;
+    const [left, top, width, height] = this.paper, part = Object.assign(document.createElement("canvas"), { width, height });
+    part.getContext("2d", { willReadFrequently: true }).drawImage(this.canvas, -left, -top);
+    return decode(part.toDataURL("image/png").split(",")[1]);
+  }
 }
