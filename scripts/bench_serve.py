@@ -107,9 +107,14 @@ def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> 
             steady, over = [], []
             for _ in range(rounds):
                 capacity = measure(server, request, 1, few, seconds)["requests_per_second"]
-                outcome = whole(server, paced(server, request, seconds, 0.7 * capacity))
+                outcome = whole(
+                    server,
+                    load.paced(server.port, request, connections=work.CAPACITY, seconds=seconds, rate=0.7 * capacity),
+                )
                 steady.append({"capacity": capacity, **waits(outcome.latencies)})
-                outcome = paced(server, request, seconds, 1.5 * capacity)
+                outcome = load.paced(
+                    server.port, request, connections=4 * work.CAPACITY, seconds=seconds, rate=1.5 * capacity
+                )
                 refused = {f"refused_{key}": value for key, value in waits(outcome.failures or [0.0]).items()}
                 share = len(outcome.failures) / (len(outcome.failures) + len(outcome.latencies))
                 over.append({"refused": share, **waits(outcome.latencies), **refused})
@@ -119,11 +124,6 @@ def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> 
             grown = server.memory() - before
     memory = {"requests": len(outcome.latencies), "before_bytes": before, "grown_bytes": grown}
     return {"ready": middle(starts), "at_70_percent": middle(steady), "at_150_percent": middle(over), "memory": memory}
-
-
-def paced(server: Server, request: bytes, seconds: float, rate: float) -> load.Outcome:
-    """So many requests a second over more connections than the service has places."""
-    return load.paced(server.port, request, connections=4 * work.CAPACITY, seconds=seconds, rate=rate)
 
 
 def waits(latencies: Sequence[float]) -> dict[str, float]:

@@ -6,10 +6,14 @@ import uuid
 from time import perf_counter
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
+from service.work import FULL, RETRY, Work
 
 SANE = re.compile(r"[\w.:/+=-]{1,64}", re.ASCII)  # an id from a client that may stand in a log
 
@@ -36,6 +40,25 @@ class Front:
             await self.app(scope, receive, named)
         finally:
             record(scope, name, status, perf_counter() - began)
+
+
+class Shed:
+    """Refuses work that has no place before anything of it is read: what is refused must cost next to nothing."""
+
+    def __init__(self, app: Starlette) -> None:
+        self.app = app
+        self.work: Work = app.state.work
+        routes = [route for route in app.routes if isinstance(route, Route)]
+        self.routes = {route.path: route for route in routes if "POST" in (route.methods or [])}
+        self.refusal = JSONResponse({"error": FULL}, 503, RETRY)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.work.full and scope["path"] in self.routes:
+            scope["route"] = self.routes[scope["path"]]
+            metrics.SHED.inc()
+            await self.refusal(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
 
 
 def identity(scope: Scope) -> str:

@@ -15,7 +15,7 @@ from digitline import packing
 from digitline.errors import InputError
 from service import exchange, logs, protocol
 from service.api import app
-from service.front import Front
+from service.front import Front, Shed
 
 
 def champion() -> bentoml.models.BentoModel:
@@ -53,10 +53,10 @@ class First:
     def __init__(self, app: ASGIApp, ours: Starlette) -> None:
         ours.state.bentoml = app
         self.bentoml = app
-        self.ours: ASGIApp = ours
+        self.ours: ASGIApp = Shed(ours)
         if BentoMLContainer.http.cors.enabled.get():
             options: dict[str, Any] = BentoMLContainer.access_control_options.get()
-            self.ours = CORSMiddleware(ours, **options)
+            self.ours = CORSMiddleware(self.ours, **options)
         self.ours = Front(self.ours)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

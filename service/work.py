@@ -24,6 +24,7 @@ THREADS = min(4, os.cpu_count() or 1)  # at work at once; the largest picture ta
 CAPACITY = 64  # requests
 CAPACITY_BYTES = 16 * 2**20  # of their bodies together, if they are several
 ARRIVING_BYTES = 256 * 2**20  # of bodies that are still on their way
+FULL, RETRY = "the service is at its capacity, try again", {"Retry-After": "1"}
 BATCH = 64  # images that go through the model together
 
 
@@ -44,11 +45,16 @@ class Work:
         self.passes: deque[Pass] = deque()
         self.drains: set[asyncio.Task[None]] = set()
 
+    @property
+    def full(self) -> bool:
+        """Whether no request more has a place."""
+        return self.requests >= CAPACITY
+
     @contextmanager
     def admitted(self, size: int) -> Iterator[None]:
         """Holds a place for a request whose body has so many bytes; 503 where there is none."""
-        if self.requests >= CAPACITY or (self.requests and self.bytes + size > CAPACITY_BYTES):
-            raise full()
+        if self.full or (self.requests and self.bytes + size > CAPACITY_BYTES):
+            raise refusal()
         self.requests, self.bytes = self.requests + 1, self.bytes + size
         metrics.WAITING.inc()
         try:
@@ -66,7 +72,7 @@ class Work:
             nonlocal received
             received, self.arriving = received + size, self.arriving + size
             if self.arriving > ARRIVING_BYTES:
-                raise full()
+                raise refusal()
 
         try:
             yield more
@@ -121,6 +127,6 @@ def joined(jobs: list[Pass]) -> "Images":
     return np.concatenate([job.images for job in jobs]) if len(jobs) > 1 else jobs[0].images
 
 
-def full() -> HTTPException:
+def refusal() -> HTTPException:
     metrics.SHED.inc()
-    return HTTPException(503, "the service is at its capacity, try again", {"Retry-After": "1"})
+    return HTTPException(503, FULL, RETRY)

@@ -23,6 +23,7 @@ from digitline.errors import InputError
 from digitline.evaluation import predict
 from service import api, metrics, schema, work
 from service.champion import Champion, Study
+from service.front import Front, Shed
 from tests.serving import (
     CLASSES,
     ROOT,
@@ -389,6 +390,20 @@ def test_beyond_its_capacity_the_service_refuses_at_once(client: TestClient, mon
     assert refused.headers["Retry-After"] == "1"
     assert error(refused) == "the service is at its capacity, try again"
     assert api.app.state.work.requests == 0
+
+
+def test_what_has_no_place_is_refused_unread_and_only_work_is(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.app.state.work, "requests", work.CAPACITY)
+    front = TestClient(Front(Shed(api.app)))
+    refused = front.post("/predict", content=b"no JSON")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert error(refused) == "the service is at its capacity, try again"
+    assert refused.headers["X-Request-ID"]
+    assert 'digitline_requests_total{route="/predict",status="503"}' in front.get("/metrics").text
+    assert front.get("/network").status_code == 503  # refused as well, but where it asks for a place
+    assert front.post("/none").status_code == 404
 
 
 # OpenAPI
