@@ -42,7 +42,8 @@ def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float
     run = runtime.in_onnx_runtime(checkpoint.load(stage.CHAMPION / packing.MODEL))
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        entries = [ours(RAW, workers), *others(folder, workers)]
+        single = ours(RAW)._replace(name="digitline, bytes, one worker")
+        entries = [ours(RAW, workers), single, *others(folder, workers)]
         pairs: list[tuple[Contender, Server]] = []
         for number, contender in enumerate(entries):
             server = stack.enter_context(started(contender, PORT + number, folder / f"log{number}"))
@@ -107,17 +108,14 @@ def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> 
             steady, over = [], []
             for _ in range(rounds):
                 capacity = measure(server, request, 1, few, seconds)["requests_per_second"]
-                outcome = whole(
-                    server,
-                    load.paced(server.port, request, connections=work.CAPACITY, seconds=seconds, rate=0.7 * capacity),
+                calm, rush = (
+                    load.paced(server.port, request, connections=places, seconds=seconds, rate=share * capacity)
+                    for share, places in ((0.7, work.CAPACITY), (1.5, 4 * work.CAPACITY))
                 )
-                steady.append({"capacity": capacity, **waits(outcome.latencies)})
-                outcome = load.paced(
-                    server.port, request, connections=4 * work.CAPACITY, seconds=seconds, rate=1.5 * capacity
-                )
-                refused = {f"refused_{key}": value for key, value in waits(outcome.failures or [0.0]).items()}
-                share = len(outcome.failures) / (len(outcome.failures) + len(outcome.latencies))
-                over.append({"refused": share, **waits(outcome.latencies), **refused})
+                steady.append({"capacity": capacity, **waits(whole(server, calm).latencies)})
+                refused = {f"refused_{key}": value for key, value in waits(rush.failures or [0.0]).items()}
+                answered = len(rush.latencies) / rush.seconds / capacity
+                over.append({"answered_of_capacity": answered, **waits(rush.latencies), **refused})
             print(f"memory over {soak} requests", flush=True)
             before = server.memory()
             outcome = whole(server, load.closed(server.port, request, connections=few, requests=soak))

@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 
 from pipeline import leaderboard
 from scripts import dag
+from service.work import CAPACITY
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -176,13 +177,32 @@ def test_readme_s_speeds_are_the_benchmark_s() -> None:
     assert f"{found['times_the_floor']:.1f} times what the multiply-adds alone" in README
 
 
+def test_readme_s_limits_of_the_service_are_the_benchmark_s() -> None:
+    found = json.loads((ROOT / "reports/bench/serving.json").read_text())
+    steady, over, memory = found["at_70_percent"], found["at_150_percent"], found["memory"]
+    one, many = (row["images_per_second"] for row in found["batching"] if row["callers"] == CAPACITY)
+    for words in (
+        f"{CAPACITY} callers at once get {many / one:.1f} times as many",
+        f"is ready {found['ready']['seconds']:.1f} s after its start",
+        f"takes {steady['p99_ms'] / steady['p50_ms']:.1f} times the median",
+        f"answers {over['answered_of_capacity']:.0%} of capacity, the 99th of 100 within {over['p99_ms']:.0f} ms",
+        f"refuses the rest in {over['refused_p50_ms']:.0f} ms",
+        f"its memory grows by {memory['grown_bytes'] / 1e6:.1f} MB",
+    ):
+        assert words in " ".join(README.split())
+    other = {row["runtime"] for row in found["runtimes"] if row["model"] == "champion" and row["other_labels"]}
+    assert other == {"PyTorch, bfloat16"}
+
+
 def test_readme_s_trials_are_the_champion_s() -> None:
     found = json.loads((ROOT / "reports/trials.json").read_text())
     mnist, doubted = found["mnist"], found["doubted"]
     told = f"right in {mnist['sheets']:.2%} ({mnist['raw']:.2%} as they are)"
     strangers = f"letters {doubted['letters']:.1%} are doubted, of random scribbles {doubted['scribbles']:.1%}"
     digits = f"of MNIST's test digits {doubted['digits']:.1%}"
-    for words in (told, f"in {found['scikit_learn']['sheets']:.1%}", strangers, digits):
+    low, high = found["corrupted"]["interval"]
+    changed = f"in {found['corrupted']['mean']:.1%} (95% interval over images {low:.1%} to {high:.1%})"
+    for words in (told, f"in {found['scikit_learn']['sheets']:.1%}", strangers, digits, changed):
         assert words in " ".join(README.split())
 
 
