@@ -89,8 +89,8 @@ verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with 
 	@python -m scripts.verify $(ARGS)
 
 record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
-	@python scripts/record.py record
-	@python scripts/record.py ablation
+	@python -m scripts.record record
+	@python -m scripts.record ablation
 	@python -m pipeline.leaderboard record
 	@python -m pipeline.leaderboard ablation
 

@@ -12,7 +12,11 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 from ruamel.yaml import YAML
+
+from pipeline import stage
+from scripts.bench import processor
 
 CHECKOUTS, REPORTS = Path(".record"), Path("reports")
 KEPT = [
@@ -44,6 +48,14 @@ def main() -> None:
         path = REPORTS / name / kept
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(checkout / "reports" / kept, path)
+    stage.write_json(REPORTS / name / "origin.json", origin(checkout))
+
+
+def origin(checkout: Path) -> dict[str, str]:
+    """Which machine and which commit's code the figures are from."""
+    words = ["git", "rev-parse", "FETCH_HEAD"]
+    commit = subprocess.run(words, cwd=checkout, check=True, capture_output=True, text=True).stdout.strip()
+    return {"machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}", "commit": commit}
 
 
 def update(checkout: Path) -> None:

@@ -41,6 +41,25 @@ def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
     assert full._replace(**longer) == study._replace(**longer)
 
 
+@pytest.mark.parametrize("name", ["record", "ablation"])
+def test_what_is_reported_is_what_record_yaml_asks_for(studies, name):
+    asked, folder = studies[name], ROOT / "reports" / name
+    epochs: dict[tuple[str, int], int] = {}
+    for variant, seed, epoch, *_ in stage.read_csv(folder / "plots/curves.csv"):
+        epochs[variant, int(seed)] = int(epoch)
+    assert epochs == {
+        (variant, seed): setting.recipe["epochs"] for variant, setting in asked.variants.items() for seed in asked.seeds
+    }
+    rows = {row["variant"]: row for row in stage.read_json(folder / "leaderboard.json")}
+    assert set(rows) == {*asked.variants, *(f"{variant}_vote" for variant in asked.votes)}
+    for variant in asked.variants:
+        network = models.build(**asked.variants[variant].model, classes=10)
+        assert (rows[variant]["parameters"], rows[variant]["macs"]) == (
+            models.parameters(network),
+            models.macs(network),
+        )
+
+
 def test_an_ablation_changes_one_thing_of_a_variant_of_the_study(studies):
     def settings(variant: stage.Variant) -> dict[str, Any]:
         return {**variant.model, **variant.recipe}
