@@ -51,7 +51,7 @@ def test_what_is_reported_is_what_record_yaml_asks_for(studies, name):
         (variant, seed): setting.recipe["epochs"] for variant, setting in asked.variants.items() for seed in asked.seeds
     }
     rows = {row["variant"]: row for row in stage.read_json(folder / "leaderboard.json")}
-    assert set(rows) == {*asked.variants, *(f"{variant}_vote" for variant in asked.votes)}
+    assert set(rows) == {*asked.variants, *asked.votes}
     for variant in asked.variants:
         network = models.build(**asked.variants[variant].model, classes=10)
         assert (rows[variant]["parameters"], rows[variant]["macs"]) == (
