@@ -181,7 +181,7 @@ def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> 
     run(images)
     began = time.perf_counter()
 
-    def work(_: int) -> int:
+    def repeat(_: int) -> int:
         count = 0
         while time.perf_counter() - began < seconds or not count:
             run(images)
@@ -189,7 +189,7 @@ def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> 
         return count
 
     with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(work, range(threads))) / (time.perf_counter() - began)
+        return sum(pool.map(repeat, range(threads))) / (time.perf_counter() - began)
 
 
 def batching(image: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict[str, float]]:
@@ -219,6 +219,7 @@ async def recognised(champion: Champion, image: NDArray[np.uint8], callers: int,
         return count
 
     counts = await asyncio.gather(*(ask() for _ in range(callers)))
+    queue.threads.shutdown()
     return sum(counts) / (time.perf_counter() - began)
 
 

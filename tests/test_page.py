@@ -1,7 +1,6 @@
 """The page in a real browser, before a real server: strokes are drawn, and what then stands there is looked at."""
 
 import base64
-import io
 import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from scipy.special import softmax
 
 from digitline import checkpoint, data, feedback, insight
+from digitline.trials import encoded
 from tests.serving import CLASSES, Server, new_clone, new_study, started, stopped
 
 pytestmark = pytest.mark.slow
@@ -319,12 +319,6 @@ def dark_seven(form: str) -> bytes:
     paper = Image.new("RGB", (640, 480), (40, 44, 52))
     ImageDraw.Draw(paper).line([(640 * x, 480 * y) for x, y in SEVEN], (230, 225, 200), 30, "curve")
     return encoded(paper, form)
-
-
-def encoded(picture: Image.Image, form: str) -> bytes:
-    file = io.BytesIO()
-    picture.save(file, form)
-    return file.getvalue()
 
 
 def hand(page: Page, way: str, picture: bytes, form: str) -> None:

@@ -20,7 +20,7 @@ Run = Callable[[Images], Floats]  # the probability of each class, [N, classes];
 
 
 def fastest(model: nn.Module) -> Run:
-    """The model in the runtime that suits this machine."""
+    """The model in the runtime that is fastest on this machine: CUDA where there is a GPU, ONNX Runtime elsewhere."""
     return in_pytorch(model, "cuda") if torch.cuda.is_available() else in_onnx_runtime(model)
 
 
@@ -56,7 +56,7 @@ def onnx(model: nn.Module) -> bytes:
 
 
 def in_pytorch(model: nn.Module, device: str = "cpu") -> Run:
-    """The model in PyTorch on that device, in float32: there at once."""
+    """The model in PyTorch on that device, in float32; nothing is exported."""
     # TF32 keeps three digits, and not the same ones in batches of other sizes.
     torch.backends.cudnn.allow_tf32 = False
     there = model.to(device)
