@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import torch
 from digitline import processes
 from digitline.errors import InputError
 from digitline.processes import side_by_side
+from tests.serving import ROOT
 
 
 @pytest.mark.parametrize(
@@ -57,6 +59,43 @@ def test_what_a_user_can_mend_arrives_as_it_was_said():
 def test_a_job_that_dies_ends_the_line():
     with pytest.raises(InputError, match="a process ended with status"):
         list(side_by_side(die, ["a"]))
+
+
+BITS = """
+import hashlib, os, sys
+import numpy as np
+import torch
+from digitline import models
+from digitline.data import Part
+from digitline.processes import side_by_side
+from digitline.training import fit
+from tests.test_training import RECIPE
+
+def digest(seed):
+    part = Part(np.random.default_rng(0).integers(0, 256, (640, 28, 28), np.uint8), np.arange(640) % 10)
+    torch.manual_seed(seed)
+    model = models.build(network="modern", widths=[4, 8, 8, 8], dropout=0.1, classes=10)
+    list(fit(model, part, part, seed=seed, epochs=1, **RECIPE))
+    yield hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
+    print(sorted(side_by_side(digest, [1, 2, 3])))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives every process all cores")
+def test_the_number_of_cores_changes_no_bit(tmp_path):
+    if processes.cores() < 2:
+        pytest.skip("there is one core")
+    (tmp_path / "bits.py").write_text(BITS)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = [
+        subprocess.check_output([sys.executable, tmp_path / "bits.py", str(count)], env=environment, text=True)
+        for count in (1, processes.cores())
+    ]
+    assert found[0] == found[1]
+    assert len(set(re.findall("[0-9a-f]{64}", found[0]))) == 3
 
 
 ORPHAN = """

@@ -191,7 +191,7 @@ def test_readme_s_limits_of_the_service_are_the_benchmark_s() -> None:
     ):
         assert words in " ".join(README.split())
     other = {row["runtime"] for row in found["runtimes"] if row["model"] == "champion" and row["other_labels"]}
-    assert other == {"PyTorch, bfloat16"}
+    assert other <= {"PyTorch, bfloat16"}
 
 
 def test_readme_s_trials_are_the_champion_s() -> None:
