@@ -80,7 +80,7 @@ def environment(study: Study) -> Environment:
     pages.filters |= {
         "percent": lambda share: f"{100 * share:.2f}",
         "half": lambda accuracy: "".join(leaderboard.percent(accuracy).partition(" ")[1:]),
-        "points": lambda share: f"{100 * share:+.2f}" if share is not None else "new",
+        "points": lambda share: f"{100 * share:+z.2f}" if share is not None else "new",
         "short": lambda count: f"{count / 1e6:.2f} M",
         "seconds": lambda timing: f"{fmean(timing['train_seconds'].values()):.0f}" if "train_seconds" in timing else "",
     }
