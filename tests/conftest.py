@@ -29,7 +29,7 @@ def digits(mnist: Dataset) -> Dataset:
     return Dataset(*(Part(part.images[:size].copy(), part.labels[:size].copy()) for part, size in sizes))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # it keeps an event loop running, which is in the way of others
 def browser() -> Iterator[Browser]:
     """A real browser, which asks nobody for anything on its own."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
