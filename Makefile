@@ -19,10 +19,12 @@ help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
 
 run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
+	@sh scripts/restore.sh
 	@dvc repro
+	@digitline promote
 	@digitline runs
-	@python -m pipeline.leaderboard
-	@python -m pipeline.report
+	@digitline leaderboard
+	@digitline report
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
 
@@ -39,12 +41,10 @@ lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --quiet --offline --pedantic .github
-	@python scripts/dag.py --check
 
-format: $(STAMP)  ## code and the DAG's picture, brought in order
+format: $(STAMP)  ## code, brought in order
 	@ruff check --fix
 	@ruff format
-	@python scripts/dag.py
 
 ui: PORT := 5000
 ui: $(STAMP)  ## MLflow on port 5000; PORT=5001 for another
@@ -69,15 +69,15 @@ push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
 
 feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained with it
 	@dvc repro --quiet fetch
-	@corrections=$$(python -m pipeline.feedback) && dvc exp run --set-param "feedback=$$corrections" compare
+	@corrections=$$(digitline feedback) && dvc exp run --set-param "feedback=$$corrections" compare
 	@printf '\nHeld against the rest: dvc exp show. As before: git checkout . && dvc checkout\n'
 
 report: $(STAMP)  ## reports/site/index.html: the whole study as pages to look at
 	@dvc repro
-	@python -m pipeline.report
+	@digitline report
 
 explore: $(STAMP)  ## the arithmetic of a variant's layers, or of all: VARIANT=conv2
-	@python -m pipeline.explore $(VARIANT)
+	@digitline explore $(VARIANT)
 
 plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show
@@ -88,21 +88,22 @@ difference: $(STAMP)  ## parameters and metrics against the last commit, or agai
 verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock; ARGS=--tolerance=0.01
 	@python -m scripts.verify $(ARGS)
 
-record: $(STAMP)  ## the studies of record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
-	@python -m scripts.record record
-	@python -m scripts.record ablation
-	@python -m pipeline.leaderboard record
-	@python -m pipeline.leaderboard ablation
+record: $(STAMP)  ## the studies of studies/record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
+	@python -m studies.record record
+	@python -m studies.record ablation
+	@digitline leaderboard record
+	@digitline leaderboard ablation
 
 bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
 	@dvc repro fetch
-	@python -m scripts.bench
+	@python -m benchmarks.bench_train
 
 trials: $(STAMP)  ## the champion, tried with sheets of paper, letters and scribbles, into reports/trials.json
-	@python -m scripts.trials
+	@python -m studies.handwriting
+
 bench-serve: $(STAMP)  ## the service against other servers, runtimes and its own limits, into reports/bench; ARGS="--seconds 1"
-	@python -m scripts.bench_serve $(ARGS)
-	@python -m pipeline.leaderboard serving
+	@python -m benchmarks.bench_serve $(ARGS)
+	@digitline leaderboard serving
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
 	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \

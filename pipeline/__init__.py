@@ -1,4 +1,4 @@
-"""The stages, one script each, `python -m pipeline.STAGE` as dvc.yaml runs them, and the command `digitline`."""
+"""The stages, one script each, `python -m pipeline.STAGE` as dvc.yaml runs them."""
 
 import os
 import sys

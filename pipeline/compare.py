@@ -1,56 +1,66 @@
 """Ranks the rows by validation, tells them apart on test, and gathers their curves and errors into one table each."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file
 
-from digitline import charts, data, figures, files, leaderboard, statistics
-from digitline.evaluation import joint_calibration, mean_confusion
-from digitline.palette import colours
-from digitline.robustness import FAMILIES
-from digitline.statistics import LEVEL
-from digitline.training import Epoch
-from pipeline import stage
+from digitline.base import files
+from digitline.cli import entry
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import dataset
+from digitline.measure import leaderboard, statistics
+from digitline.measure.calibration import joint_calibration, mean_confusion
+from digitline.measure.rows import Row
+from digitline.measure.statistics import LEVEL
 
-PLOTS = Path("reports/plots")
+EPOCH = ["variant", "seed", "epoch", "train_loss", "val_loss", "val_accuracy"]
 
 
-def compare(params: stage.Params) -> None:
-    """Writes the leaderboard, its comparisons and the tables behind DVC's plots."""
-    names = [*params.variants, *params.votes]
-    rows = leaderboard.best_first([stage.read_json(Path(f"reports/variants/{name}.json")) for name in names])
-    labels = data.load(stage.DATASET).test.labels
-    logits = {row["variant"]: load_file(f"predictions/{row['variant']}.safetensors")["test"] for row in rows}
+def compare(params: Params) -> None:
+    """Writes the leaderboard, its comparisons, the tables behind DVC's plots, and the best runs for the service."""
+    paths.set_aside(params)
+    rows = leaderboard.best_first([files.read_json(paths.row_path(name)) for name in params.rows])
+    labels = dataset.load(paths.DATASET).test.labels
+    logits = {row["variant"]: load_file(paths.predictions_path(row["variant"]))["test"] for row in rows}
 
     pairs = statistics.compare({name: runs.argmax(2) == labels for name, runs in logits.items()})
     apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.p_holm < LEVEL}
     letters, front = statistics.groups(list(logits), apart), leaderboard.front(rows)
-    board = [row | {"group": letters[row["variant"]], "front": row["variant"] in front} for row in rows]
-    stage.write_json(stage.LEADERBOARD, board)
-    stage.write_json(Path("reports/comparisons.json"), [pair._asdict() for pair in pairs])
-    of = colours(params.variants, params.votes)
-    files.write(Path("reports/front.png"), charts.png(charts.front(board, of)))
+    for row in rows:
+        name = row["variant"]
+        vote = params.votes.get(name)
+        row["kind"], row["parent"] = ("vote", vote) if vote else ("variant", params.variants[name].parent)
+        row["group"], row["front"] = letters[name], name in front
+    files.write_json(paths.LEADERBOARD, rows)
+    files.write_json(paths.COMPARISONS, [pair._asdict() for pair in pairs])
+    lay_out(rows)
 
-    stage.write_csv(PLOTS / "curves.csv", [["variant", "seed", *Epoch._fields[:-1]], *curves(params.variants)])
+    files.write_csv(paths.PLOTS / "curves.csv", [EPOCH, *curves(params.variants)])
     lines = confusions(logits, labels, params.classes)
-    stage.write_csv(PLOTS / "confusion.csv", [["variant", "actual", "predicted", "count"], *lines])
+    files.write_csv(paths.PLOTS / "confusion.csv", [["variant", "actual", "predicted", "count"], *lines])
     lines = calibrations(logits, labels)
-    stage.write_csv(PLOTS / "calibration.csv", [["variant", "count", "confidence", "accuracy"], *lines])
-    lines = [[name, *line] for name in logits for line in stage.read_csv(stage.robustness_path(name))]
-    stage.write_csv(PLOTS / "robustness.csv", [["variant", "family", "level", "accuracy"], *lines])
-    files.write(
-        Path("reports/robustness.png"),
-        figures.robustness(lines, {name: family.unit for name, family in FAMILIES.items()}, of),
-    )
+    files.write_csv(paths.PLOTS / "calibration.csv", [["variant", "count", "confidence", "accuracy"], *lines])
+    lines = ([name, *line] for name in logits for line in files.read_csv(paths.robustness_path(name)))
+    files.write_csv(paths.PLOTS / "robustness.csv", [["variant", "family", "level", "accuracy"], *lines])
+
+
+def lay_out(rows: list[Row]) -> None:
+    """Lays out each variant's best run, for the service to show them side by side."""
+    runs = {row["variant"]: leaderboard.best_run(row) for row in rows if row["kind"] == "variant"}
+    for name, run in runs.items():
+        content = paths.model_path(name, run["seed"]).read_bytes()
+        files.write(paths.STUDY / f"{name}.safetensors", content)
+    listed = [{"variant": name, "sha256": run["sha256"]} for name, run in runs.items()]
+    files.write_json(paths.LISTED, listed)
 
 
 def curves(variants: Iterable[str]) -> Iterable[list[Any]]:
     """Every variant's learning curves."""
     for variant in variants:
-        yield from ([variant, *line] for line in stage.read_csv(stage.curves_path(variant)))
+        yield from ([variant, *line] for line in files.read_csv(paths.curves_path(variant)))
 
 
 def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]) -> Iterable[list[Any]]:
@@ -69,4 +79,4 @@ def calibrations(logits: dict[str, np.ndarray], labels: np.ndarray) -> Iterable[
 
 
 if __name__ == "__main__":
-    stage.run(compare)
+    entry.run(compare)

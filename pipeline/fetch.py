@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 
-from digitline import data, retraining, sources
-from pipeline.stage import DATASET, FEEDBACK, Params, run
+from digitline.cli import entry
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import dataset, retraining, sources
 
 
 def fetch(params: Params) -> None:
@@ -12,10 +14,10 @@ def fetch(params: Params) -> None:
     folders = [Path("data") / params.dataset]
     if chosen := os.environ.get("DIGITLINE_DATA"):
         folders.insert(0, Path(chosen))
-    dataset = sources.fetch(folders, len(params.classes), name=params.dataset, **params.source)
-    corrections = retraining.load(FEEDBACK, params.feedback) if params.feedback else None
-    data.save(dataset, DATASET, corrections=corrections)
+    data = sources.fetch(folders, len(params.classes), name=params.dataset, **params.source)
+    corrections = retraining.load(paths.FEEDBACK, params.feedback) if params.feedback else None
+    dataset.save(data, paths.DATASET, corrections=corrections)
 
 
 if __name__ == "__main__":
-    run(fetch)
+    entry.run(fetch)

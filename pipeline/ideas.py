@@ -1,7 +1,6 @@
 """Measures the ideas behind the variants in short trainings: pooling, ReLU, dropout."""
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,13 +8,18 @@ import torch
 from matplotlib.figure import Figure
 from torch import nn
 
-from digitline import charts, data, files, ideas, models
-from digitline.data import Part
-from digitline.processes import side_by_side
-from digitline.training import fit
-from pipeline import stage
+from digitline.base import files
+from digitline.cli import entry
+from digitline.compute.processes import side_by_side
+from digitline.config import paths
+from digitline.config.params import Params, variant
+from digitline.data import dataset
+from digitline.data.dataset import Part
+from digitline.draw import charts, explanations
+from digitline.explain import probes
+from digitline.model import networks
+from digitline.model.training import fit
 
-FOLDER = Path("reports/ideas")
 PIXELS = [0, 1, 2, 3, 4]
 SILENT = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9]  # shares of the hidden units
 DRAWS = 10
@@ -37,7 +41,7 @@ class Run(NamedTuple):
     idea: str
     trial: Trial
     seed: int
-    network: dict[str, Any]  # keyword arguments of models.build
+    network: dict[str, Any]  # keyword arguments of networks.build
     recipe: dict[str, Any]  # keyword arguments of training.fit, less seed
     split: dict[str, Any]
     images: int  # of training
@@ -51,16 +55,16 @@ class Outcome(NamedTuple):
 
 def shifts(model: nn.Module, validation: Part, test: Part) -> list[float]:
     """Accuracy in percent by how far the test images are moved."""
-    return [100 * ideas.shifted(model, test, distance) for distance in PIXELS]
+    return [100 * probes.shifted(model, test, distance) for distance in PIXELS]
 
 
 def silences(model: nn.Module, validation: Part, test: Part) -> list[float]:
     """Accuracy in percent by the share of hidden units that are silent."""
-    return [100 * ideas.silenced(model, test, share, draws=DRAWS) for share in SILENT]
+    return [100 * probes.silenced(model, test, share, draws=DRAWS) for share in SILENT]
 
 
 def nothing(model: nn.Module, validation: Part, test: Part) -> None:
-    """Of which only the training is looked at."""
+    """Only the training part is used."""
 
 
 SIGMOID = {"learning_rate": 0.01, "weight_decay": 0.1}  # as of the variants that have it
@@ -83,7 +87,7 @@ TRIALS = {
 ONCE = "gradients"  # with the first seed alone: its weights are many
 
 
-def measure(params: stage.Params) -> None:
+def ideas(params: Params) -> None:
     """Trains every pair side by side; writes the figures, their numbers as CSV, and those that the report tells."""
     runs = [
         planned(params, idea, trial, seed)
@@ -95,7 +99,9 @@ def measure(params: stage.Params) -> None:
         idea: {trial.name: {} for trial in trials} for idea, trials in TRIALS.items()
     }
     # The optimiser imports torch._dynamo, for two seconds: once is enough.
-    for run, outcome in side_by_side(one, runs, imports=["pipeline.stage", "torch._dynamo"]):
+    for run, outcome in side_by_side(
+        one, runs, imports=["digitline.explain.probes", "digitline.draw.explanations", "torch._dynamo"]
+    ):
         found[run.idea][run.trial.name][run.seed] = outcome
     told = {
         "settings": {**params.ideas._asdict(), "seeds": len(params.seeds), "measured_on": CHOSEN},
@@ -103,27 +109,28 @@ def measure(params: stage.Params) -> None:
         "dropout": ranges("dropout", found, [100 * share for share in SILENT], "silent hidden units, %", "accuracy, %"),
         "gradients": slopes(found["gradients"]),
     }
-    stage.write_json(FOLDER / "ideas.json", told)
+    files.write_json(paths.IDEAS / "ideas.json", told)
 
 
-def planned(params: stage.Params, idea: str, trial: Trial, seed: int) -> Run:
+def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
     """A run with the recipe of params.yaml and what the trial has of its own."""
     model = {"network": "plain", "hidden": 100, **trial.model}
-    _, recipe = stage.variant("ideas", params.recipe, {"model": model, "epochs": params.ideas.epochs, **trial.recipe})
+    own = {"model": model, "epochs": params.ideas.epochs, **trial.recipe}
+    recipe = variant("ideas", params.recipe, own).recipe
     return Run(idea, trial, seed, {**model, "classes": len(params.classes)}, recipe, params.split, params.ideas.images)
 
 
 def one(run: Run) -> Iterator[Outcome]:
     """Trains and measures one network, in a process of its own."""
-    dataset = data.load(stage.DATASET)
-    kept, held = data.split(dataset.train, **run.split)
-    few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(dataset.test, CHOSEN)
+    data = dataset.load(paths.DATASET)
+    kept, held = dataset.split(data.train, **run.split)
+    few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(data.test, CHOSEN)
     torch.manual_seed(run.seed)
-    model = models.build(**run.network)
-    gradients = [ideas.gradients(model, validation)]
+    model = networks.build(**run.network)
+    gradients = [probes.gradients(model, validation)]
     for epoch in fit(model, few, validation, seed=run.seed, **run.recipe):
         accuracy = epoch.val_accuracy
-        gradients.append(ideas.gradients(model, validation))
+        gradients.append(probes.gradients(model, validation))
     yield Outcome(accuracy, gradients, run.trial.measure(model.eval(), validation, test))
 
 
@@ -140,7 +147,7 @@ def ranges(
     measured = {name: np.array([runs[seed].measured for seed in sorted(runs)]) for name, runs in found[idea].items()}
     curves = {name: np.stack([x, v.min(0), v.mean(0), v.max(0)], 1) for name, v in measured.items()}
     lines = [[name, *(f"{value:.6g}" for value in point)] for name, points in curves.items() for point in points]
-    draw(idea, charts.lines(curves, x_label, y_label), [["network", "x", "lowest", "mean", "highest"], *lines])
+    draw(idea, explanations.lines(curves, x_label, y_label), [["network", "x", "lowest", "mean", "highest"], *lines])
     return {
         name: {f"{at:g}": round(float(mean), 2) for at, mean in zip(x, v.mean(0), strict=True)}
         for name, v in measured.items()
@@ -156,7 +163,7 @@ def slopes(found: dict[str, dict[int, Outcome]]) -> dict[str, Any]:
         for name, values in norms.items()
         for (epoch, layer), value in np.ndenumerate(values)
     ]
-    draw("gradients", charts.gradients(norms), [["activation", "epoch", "layer", "gradient"], *lines])
+    draw("gradients", explanations.gradients(norms), [["activation", "epoch", "layer", "gradient"], *lines])
     return {
         name: {
             "layers": values.shape[1],
@@ -169,9 +176,9 @@ def slopes(found: dict[str, dict[int, Outcome]]) -> dict[str, Any]:
 
 def draw(name: str, figure: Figure, table: Sequence[Sequence[Any]]) -> None:
     """Writes a figure and the numbers behind it."""
-    files.write(FOLDER / f"{name}.svg", charts.svg(figure).encode())
-    stage.write_csv(FOLDER / f"{name}.csv", table)
+    files.write(paths.IDEAS / f"{name}.svg", charts.svg(figure).encode())
+    files.write_csv(paths.IDEAS / f"{name}.csv", table)
 
 
 if __name__ == "__main__":
-    stage.run(measure)
+    entry.run(ideas)

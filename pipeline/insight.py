@@ -1,16 +1,18 @@
 """Shows what each variant has learned: its filters, what excites them, its maps, its evidence, its mistakes."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors.numpy import load_file
 
-from digitline import arithmetic, checkpoint, data, files, filters, learned, mistakes
-from digitline.processes import side_by_side
-from pipeline import stage
-
-FOLDER = Path("reports/insight")
+from digitline.base import files
+from digitline.cli import entry
+from digitline.compute.processes import side_by_side
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import dataset
+from digitline.explain import filters, learned, mistakes
+from digitline.model import arithmetic, checkpoint
 
 
 class Job(NamedTuple):
@@ -20,32 +22,34 @@ class Job(NamedTuple):
     split: dict[str, Any]
 
 
-def show(params: stage.Params) -> None:
+def insight(params: Params) -> None:
     """Draws what the first seed of each variant has learned, side by side, and tells MLflow."""
+    paths.set_aside(params)
     jobs = [Job(name, params.seeds[0], params.classes, params.split) for name in params.variants]
-    records = side_by_side(one, jobs, imports=["pipeline.stage", "digitline.learned", "sklearn.manifold"])
+    records = side_by_side(one, jobs, imports=["digitline.explain.mistakes", "sklearn.manifold"])
 
-    from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
+    from digitline.cli import runs  # MLflow takes a second: while the processes, which have no use for it, begin
+    from digitline.tracking import runs as tracking
 
-    store, told = stage.store(params), {}
+    store, told = runs.store(params), {}
     for job, found in records:
         told[job.variant] = found
-        paths = [stage.model_path(job.variant, seed) for seed in params.seeds]
-        tracking.illustrate(store, paths, FOLDER / job.variant, "insight")
-    stage.write_json(FOLDER.with_suffix(".json"), {name: told[name] for name in params.variants})
+        models = paths.model_paths(params, job.variant).values()
+        tracking.illustrate(store, models, paths.INSIGHT / job.variant, "insight")
+    files.write_json(paths.INSIGHT.with_suffix(".json"), {name: told[name] for name in params.variants})
 
 
 def one(job: Job) -> Iterator[dict[str, Any]]:
     """Draws one variant, in a process of its own; yields the numbers that the report tells."""
-    dataset, model = data.load(stage.DATASET), checkpoint.load(stage.model_path(job.variant, job.seed))
+    data, model = dataset.load(paths.DATASET), checkpoint.load(paths.model_path(job.variant, job.seed))
 
     def keep(name: str, picture: str, header: Sequence[str], lines: learned.Table) -> None:
-        files.write(FOLDER / job.variant / f"{name}.svg", picture.encode())
-        stage.write_csv(FOLDER / job.variant / f"{name}.csv", [header, *lines])
+        files.write(paths.INSIGHT / job.variant / f"{name}.svg", picture.encode())
+        files.write_csv(paths.INSIGHT / job.variant / f"{name}.csv", [header, *lines])
 
-    look = learned.Look(model, dataset.test, job.classes, filters.respond(model, dataset.test.images), keep)
-    _, validation = data.split(dataset.train, **job.split)
-    logits = load_file(f"predictions/{job.variant}.safetensors")["val"][0]
+    look = learned.Look(model, data.test, job.classes, filters.respond(model, data.test.images), keep)
+    _, validation = dataset.split(data.train, **job.split)
+    logits = load_file(paths.predictions_path(job.variant))["val"][0]
     yield {
         "seed": job.seed,
         "layers": shared(arithmetic.steps(model)),
@@ -69,4 +73,4 @@ def shared(steps: Sequence[arithmetic.Step]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    stage.run(show)
+    entry.run(insight)

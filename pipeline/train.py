@@ -1,7 +1,6 @@
 """Trains one variant: a run a seed, each on one thread, side by side on all cores."""
 
 import hashlib
-import inspect
 import json
 import shutil
 from collections.abc import Iterator
@@ -11,13 +10,16 @@ from typing import Any, NamedTuple
 import torch
 from tqdm import tqdm
 
-from digitline import augmentation, checkpoint, data, evaluation, models, snapshot, training
-from digitline.params import choose
-from digitline.processes import side_by_side
-from digitline.training import Epoch, fit
-from pipeline import stage
-
-UNFINISHED = Path("models/unfinished")  # DVC leaves it alone, where it clears a stage's outputs
+from digitline.base import files
+from digitline.base.digest import digest
+from digitline.cli import entry
+from digitline.compute.processes import side_by_side
+from digitline.config import code, paths, times
+from digitline.config.keys import choose
+from digitline.config.params import Params
+from digitline.data import dataset
+from digitline.model import checkpoint, networks, training
+from digitline.model.training import Epoch, fit
 
 
 class Run(NamedTuple):
@@ -27,21 +29,25 @@ class Run(NamedTuple):
     split: dict[str, Any]
     path: Path
     keep: Path  # the folder of where its training stands
+    code: str  # the identity of the code that trains
 
 
-def train(params: stage.Params, variant: str) -> None:
+def train(params: Params, name: str) -> None:
     """Trains every seed of a variant of params.yaml, from where a training that was cut short stood."""
-    model, recipe = choose("the variant", variant, params.variants)
-    network = {**model, "classes": len(params.classes)}
-    keep = UNFINISHED / variant
-    runs = [Run(seed, network, recipe, params.split, stage.model_path(variant, seed), keep) for seed in params.seeds]
-    records = side_by_side(one, runs, imports=["pipeline.stage"])
+    variant = choose("the variant", name, params.variants)
+    network, recipe, keep = {**variant.model, "classes": len(params.classes)}, variant.recipe, paths.UNFINISHED / name
+    of = code.identity("train")
+    runs_of = [
+        Run(seed, network, recipe, params.split, paths.model_path(name, seed), keep, of) for seed in params.seeds
+    ]
+    records = side_by_side(one, runs_of, imports=["digitline.model.training", "digitline.data.dataset"])
 
-    from digitline import tracking  # takes a second: while the processes, which have no use for it, begin
+    from digitline.cli import runs  # MLflow takes a second: while the processes, which have no use for it, begin
+    from digitline.tracking import runs as tracking
 
     curves: dict[int, list[Epoch]] = {seed: [] for seed in params.seeds}
-    progress = tqdm(total=len(runs) * recipe["epochs"], desc=variant, unit="epoch", mininterval=1)
-    with progress, tracking.train(stage.store(params), stage.tracked(params, variant), seeds=params.seeds) as tracked:
+    progress = tqdm(total=len(runs_of) * recipe["epochs"], desc=name, unit="epoch", mininterval=1)
+    with progress, tracking.train(runs.store(params), runs.tracked(params, name), seeds=params.seeds) as tracked:
         for run, epoch in records:
             if epoch is None:
                 tracking.trained(tracked, run.seed, run.path)
@@ -55,17 +61,17 @@ def train(params: stage.Params, variant: str) -> None:
         for seed, epochs in sorted(curves.items())
         for epoch in epochs
     ]
-    stage.write_csv(stage.curves_path(variant), [["seed", *Epoch._fields[:-1]], *lines])
-    stage.note_timings(variant, train_seconds={seed: round(epochs[-1].seconds, 1) for seed, epochs in curves.items()})
+    files.write_csv(paths.curves_path(name), [["seed", *Epoch._fields[:-1]], *lines])
+    times.note(name, train_seconds={seed: round(epochs[-1].seconds, 1) for seed, epochs in curves.items()})
     shutil.rmtree(keep, ignore_errors=True)
 
 
 def one(run: Run) -> Iterator[Epoch | None]:
     """Trains one seed, yielding its epochs; then writes its model and yields None."""
-    kept, held = data.split(data.load(stage.DATASET).train, **run.split)
-    kept = data.joined(kept, data.corrections(stage.DATASET))
+    kept, held = dataset.split(dataset.load(paths.DATASET).train, **run.split)
+    kept = dataset.joined(kept, dataset.corrections(paths.DATASET))
     torch.manual_seed(run.seed)
-    model = models.build(**run.model)
+    model = networks.build(**run.model)
     yield from fit(model, kept, held, seed=run.seed, keep=run.keep / identity(run), **run.recipe)
     checkpoint.save(model, run.path, **run.model)
     yield None
@@ -73,12 +79,10 @@ def one(run: Run) -> Iterator[Epoch | None]:
 
 def identity(run: Run) -> str:
     """The name of a file for all that the run's bits depend on: it is taken up again just where nothing changed."""
-    modules = data, models, training, augmentation, evaluation, snapshot
-    code = [checkpoint.digest(Path(inspect.getfile(module))) for module in modules]
-    means = [torch.__version__, str(training.device()), training.has_bfloat16(), checkpoint.digest(stage.DATASET)]
-    content = json.dumps([run.seed, run.model, run.recipe, run.split, code, means])
+    means = [torch.__version__, str(training.device()), training.has_bfloat16(), digest(paths.DATASET)]
+    content = json.dumps([run.seed, run.model, run.recipe, run.split, run.code, means])
     return f"{hashlib.sha256(content.encode()).hexdigest()}.safetensors"
 
 
 if __name__ == "__main__":
-    stage.run(train, "variant")
+    entry.run(train, "name")

@@ -1,23 +1,22 @@
-"""validate: per-image features held against expectations; what is critical stops the line, the rest warns."""
+"""validate: per-image features held against expectations; what is critical stops the pipeline, the rest warns."""
 
-import json
 import sys
-from pathlib import Path
 
-from digitline import checkpoint, checks, data, datadocs, retraining
-from digitline.errors import InputError
-from pipeline.stage import DATASET, Params, run
-
-REPORT = Path("reports/validation.json")
-DOCS = Path("reports/data_docs/index.html")
+from digitline.base import files
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.cli import entry
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import datadocs, dataset, expectations, retraining
 
 
 def validate(params: Params) -> None:
     """Checks the images and labels, writes the report and the Data Docs."""
-    dataset = data.load(DATASET)
-    sha256 = checkpoint.digest(DATASET)
-    table = checks.features(dataset)
-    outcome = checks.validate(table, checks.expectations(classes=params.classes, **params.bounds))
+    data = dataset.load(paths.DATASET)
+    sha256 = digest(paths.DATASET)
+    table = expectations.features(data)
+    outcome = expectations.validate(table, expectations.rules(classes=params.classes, **params.bounds))
     failed = [finding for finding in outcome.findings if not finding.success]
     critical = {finding.name: told(finding) for finding in failed if finding.severity == "critical"}
     report = {
@@ -28,22 +27,23 @@ def validate(params: Params) -> None:
             {key: value for key, value in finding._asdict().items() if key != "rows"} for finding in outcome.findings
         ],
     }
-    DOCS.parent.mkdir(parents=True, exist_ok=True)
-    DOCS.write_text(datadocs.page(params.dataset, sha256, dataset, table, outcome), encoding="utf-8")
-    REPORT.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    files.write(paths.DATA_DOCS, datadocs.page(params.dataset, sha256, data, table, outcome).encode())
+    files.write_json(paths.VALIDATION, report)
     for finding in failed:
         if finding.name not in critical:
             print(f"warning: {told(finding)}", file=sys.stderr)
     if critical:
-        raise InputError(f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {DOCS})")
-    if any(retraining.reasons(data.corrections(DATASET), dataset, classes=params.classes, **params.bounds)):
+        raise InputError(
+            f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {paths.DATA_DOCS})"
+        )
+    if any(retraining.reasons(dataset.corrections(paths.DATASET), data, classes=params.classes, **params.bounds)):
         raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
 
 
-def told(finding: checks.Finding) -> str:
+def told(finding: expectations.Finding) -> str:
     """A failed expectation in words."""
     return f"{finding.name}: {finding.observed}, expected {finding.expected}"
 
 
 if __name__ == "__main__":
-    run(validate)
+    entry.run(validate)

@@ -15,9 +15,11 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
-from digitline import packing
-from digitline.errors import InputError
-from pipeline import stage
+from digitline.base import files
+from digitline.base.errors import InputError
+from digitline.config import paths
+from digitline.registry import bento
+from digitline.registry.bento import Card
 from scripts import engine, sbom
 
 FOLDER = Path(".container")
@@ -35,14 +37,14 @@ def main() -> None:
     words = parser.parse_args()
     torch = words.torch
     os.umask(0o022)  # what is copied into the image is read there by another user
-    name, card, context = engine.find(), packing.verified(stage.CHAMPION), FOLDER / torch
+    name, card, context = engine.find(), bento.verified(paths.CHAMPION), FOLDER / torch
     require_room(ROOM[torch])
     commit = revision()
     libraries(torch, context)
-    bento = lay_out_bento(context / "bento")
+    built = lay_out_bento(context / "bento")
     tags = [f"{words.name}:{card['sha256'][:16]}-{torch}", f"{words.name}:{torch}"]
-    engine.build(name, context, BASE, tags, labels(card, commit, bento, installed(context / "lib")))
-    stage.write_json(bill(torch), sbom.bill(name, tags[0], context / "lib", card))
+    engine.build(name, context, BASE, tags, labels(card, commit, built, installed(context / "lib")))
+    files.write_json(bill(torch), sbom.bill(name, tags[0], context / "lib", card))
     print(f"\n{' and '.join(tags)}: {engine.size(name, tags[0]) / 1e9:.2f} GB; what is in it: {bill(torch)}")
 
 
@@ -118,7 +120,7 @@ def lay_out_bento(folder: Path) -> str:
     return tag
 
 
-def labels(card: dict[str, Any], commit: str, bento: str, versions: dict[str, str]) -> dict[str, str]:
+def labels(card: Card, commit: str, bento: str, versions: dict[str, str]) -> dict[str, str]:
     """What the image says of itself."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     return {

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from digitline.errors import InputError
+from digitline.base.errors import InputError
 
 ENGINES = ["docker", "podman", "buildah"]
 

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from digitline.errors import InputError
+from digitline.base.errors import InputError
 from scripts import engine
 
 

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from digitline.errors import InputError
+from digitline.base.errors import InputError
+from digitline.registry.bento import Card
 from scripts import engine
 
 DEBIAN = "${Package}\t${Version}\t${Architecture}\n"
 
 
-def bill(name: str, image: str, libraries: Path, card: dict[str, Any]) -> dict[str, Any]:
+def bill(name: str, image: str, libraries: Path, card: Card) -> dict[str, Any]:
     """The bill of materials of an image with these libraries and the champion of that card."""
     found = packages(libraries)
     found["metadata"]["component"] = {"type": "container", "bom-ref": image, "name": "digitline", "version": image}
@@ -34,7 +35,7 @@ def packages(folder: Path) -> dict[str, Any]:
     return found
 
 
-def model(card: dict[str, Any]) -> dict[str, Any]:
+def model(card: Card) -> dict[str, Any]:
     """The champion, by its content."""
     return {
         "type": "machine-learning-model",

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
-from pipeline import stage
+from digitline.base import files
+from digitline.config import paths
 
 TOLERANCE = 0.005  # of an accuracy: chance sets apart what another seed of a variant gives by less
 SPLITS = ("val_accuracy", "test_accuracy")
@@ -89,7 +90,7 @@ def verdict(folder: Path, clone: Path, tolerance: float) -> tuple[int, str]:
     where = f"{where} {first.path}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
     if first.kind != "outs":
         return 1, f"{where}: dvc.lock is not of this commit; dvc repro and commit it"
-    boards = [stage.read_json(root / stage.LEADERBOARD) for root in (folder, clone)]
+    boards = [files.read_json(root / paths.LEADERBOARD) for root in (folder, clone)]
     name, gap = max(gaps(*boards).items(), key=lambda item: item[1])
     far = f"farthest apart is {name}, by {100 * gap:.2f} points"
     if gap <= tolerance:

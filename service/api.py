@@ -18,17 +18,18 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message
 
-from digitline import drawing
-from digitline.errors import InputError
+from digitline.base.errors import InputError
+from digitline.data import prepare
+from digitline.data.dataset import SIDE, Bytes
 from service import feedback, metrics, schema
 from service.work import Work
 
 if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
-    from digitline.runtime import Floats, Images
+    from digitline.serving.runtime import Floats, Images
     from service.champion import Champion, Study
 
 JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
-RAW_BYTES = schema.MAX_RAW * drawing.SIDE**2
+RAW_BYTES = schema.MAX_RAW * SIDE**2
 SHORT = 64 * 2**10  # bytes; a longer body is read in a thread
 FORM_BYTES = 4096  # that a form adds to its file
 BODY_SECONDS = 30  # for a body to arrive
@@ -117,7 +118,7 @@ def architecture(corrections: bool, champion: "Champion", _: bytes) -> schema.Ne
             bias=None if layer.bias is None else layer.bias.tolist(),
             scale=None if layer.scale is None else layer.scale.tolist(),
         )
-        for layer in champion.layers(np.zeros((drawing.SIDE, drawing.SIDE), np.uint8))
+        for layer in champion.layers(np.zeros((SIDE, SIDE), np.uint8))
     ]
     return schema.Network(
         model=champion.sha256,
@@ -134,7 +135,7 @@ async def correct(request: Request) -> Response:
     if media(request) != schema.RAW:
         raise unsupported(request, schema.RAW)
     name = feedback.label(request, request.app.state.champion.classes)
-    return await answer(request, partial(feedback.keep, place, name), await body(request, drawing.SIDE**2))
+    return await answer(request, partial(feedback.keep, place, name), await body(request, SIDE**2))
 
 
 async def compare(request: Request) -> Response:
@@ -179,13 +180,13 @@ async def picture(request: Request) -> bytes:
     if media(request) == "multipart/form-data":
         return await upload(request)
     if media(request) in schema.PICTURES:
-        return await body(request, drawing.MAX_BYTES)
+        return await body(request, prepare.MAX_BYTES)
     raise unsupported(request, "multipart/form-data", *schema.PICTURES)
 
 
-def prepared(data: bytes) -> drawing.Bytes:
+def prepared(data: bytes) -> Bytes:
     """The picture as the model's image; InputError where there is nothing on it."""
-    image = drawing.prepare(drawing.open_picture(data))
+    image = prepare.prepare(prepare.open_picture(data))
     if not image.any():
         raise InputError("the picture is blank, expected a digit darker or lighter than its background")
     return image
@@ -199,7 +200,7 @@ async def body(request: Request, limit: int) -> bytes:
 
 async def upload(request: Request) -> bytes:
     """The one file of a form."""
-    async with arriving(request, drawing.MAX_BYTES + FORM_BYTES) as limited, limited.form() as form:
+    async with arriving(request, prepare.MAX_BYTES + FORM_BYTES) as limited, limited.form() as form:
         match form.multi_items():
             case [("image", UploadFile() as file)]:
                 return await file.read()

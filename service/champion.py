@@ -9,9 +9,13 @@ import numpy as np
 from bentoml.exceptions import NotFound
 from numpy.typing import NDArray
 
-from digitline import checkpoint, doubt, insight, packing, runtime
-from digitline.errors import InputError
-from digitline.runtime import Floats, Images
+from digitline.base.errors import InputError
+from digitline.explain import activations
+from digitline.measure import uncertainty
+from digitline.model import checkpoint
+from digitline.registry import bento
+from digitline.serving import runtime
+from digitline.serving.runtime import Floats, Images
 from service import metrics
 
 
@@ -26,14 +30,14 @@ class Champion:
 
     def __init__(self, folder: Path) -> None:
         """Loads model.safetensors and model.json; InputError where they are damaged or do not belong together."""
-        self.card = packing.verified(folder)
+        self.card = bento.verified(folder)
         self.sha256: str = self.card["sha256"]
-        self.tag = packing.tag(folder)
+        self.tag = bento.tag(folder)
         self.classes: list[str] = self.card["classes"]
         self.doubt_above: float = self.card.get("doubt_above", float("inf"))
-        self.model = checkpoint.load(folder / packing.MODEL)
+        self.model = checkpoint.load(folder / bento.MODEL)
         self.run = runtime.fastest(self.model)
-        if packing.verified(folder) != self.card:
+        if bento.verified(folder) != self.card:
             raise InputError(f"{folder} was exchanged while it was read")
 
     def probabilities(self, images: Images) -> Floats:
@@ -44,7 +48,7 @@ class Champion:
 
     def doubtful(self, probabilities: Floats) -> NDArray[np.bool_]:
         """Whether each answer [N, classes] is torn beyond the card's threshold."""
-        return doubt.entropy(probabilities) > self.doubt_above
+        return uncertainty.entropy(probabilities) > self.doubt_above
 
     def answers(self, probabilities: Floats) -> list[Answer]:
         """The class, the probabilities and whether there is doubt, of each image's probabilities [N, classes]."""
@@ -52,20 +56,20 @@ class Champion:
         rows = zip(places, probabilities.tolist(), torn, strict=True)
         return [Answer(self.classes[place], row, doubtful) for place, row, doubtful in rows]
 
-    def layers(self, image: NDArray[np.uint8]) -> list[insight.Layer]:
+    def layers(self, image: NDArray[np.uint8]) -> list[activations.Layer]:
         """The maps of its layers on one image [28, 28]."""
-        return insight.layers(self.model, image)
+        return activations.layers(self.model, image)
 
     def evidence(self, image: NDArray[np.uint8], digit: str) -> Floats:
         """Where in an image [28, 28] the evidence for a digit lies, [14, 14]."""
-        return insight.evidence(self.model, image, self.classes.index(digit))
+        return activations.evidence(self.model, image, self.classes.index(digit))
 
     def lineage(self) -> dict[str, Any]:
         """Its card, and what BentoML's store knows of its promotion."""
         try:
             return {**self.card, **bentoml.models.get(self.tag).info.labels}
         except NotFound:
-            return self.card
+            return {**self.card}
 
 
 class Study:
@@ -73,7 +77,7 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         """Loads what study.json names; InputError where it is no such list or a file is no model."""
-        path = folder / packing.STUDY
+        path = folder / bento.STUDY
         try:
             names = [entry["variant"] for entry in json.loads(path.read_text())] if path.exists() else []
         except (ValueError, KeyError, TypeError):

@@ -8,8 +8,8 @@ from pathlib import Path
 import bentoml
 from starlette.datastructures import State
 
-from digitline import packing
-from digitline.errors import InputError
+from digitline.base.errors import InputError
+from digitline.registry import bento
 from service import metrics
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -28,7 +28,7 @@ def begin(state: State, stored: str) -> None:
     """Loads what is answered with at first; in a Bento that is the model stored under that tag."""
     source = folder()
     state.seen = stamp(source)
-    load(state, source if (source / packing.MODEL).exists() else Path(bentoml.models.get(stored).path))
+    load(state, source if (source / bento.MODEL).exists() else Path(bentoml.models.get(stored).path))
 
 
 async def watch(state: State) -> None:
@@ -55,6 +55,6 @@ def load(state: State, source: Path) -> None:
 
 def stamp(source: Path) -> list[tuple[int, int, int]]:
     """Is another one as soon as a file of the champion or of the study is."""
-    paths = [source / packing.MODEL, source / packing.CARD, STUDY / packing.STUDY]
+    paths = [source / bento.MODEL, source / bento.CARD, STUDY / bento.STUDY]
     found = [path.stat() for path in paths if path.exists()]
     return [(file.st_mtime_ns, file.st_ino, file.st_size) for file in found]

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from digitline import feedback
-from digitline.errors import InputError
+from digitline.base.errors import InputError
+from digitline.data import corrections
 from service import schema
 
 if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
@@ -48,9 +48,9 @@ def keep(place: Path, label: str, champion: "Champion", data: bytes) -> schema.K
     if len(images) > 1:
         raise InputError(f"the body has {len(images)} images, expected one")
     [found] = champion.answers(champion.run(images))
-    one = feedback.Correction(images[0], label, found.digit, found.doubtful, champion.sha256)
+    one = corrections.Correction(images[0], label, found.digit, found.doubtful, champion.sha256)
     try:
-        kept = feedback.keep(place, one, most=MOST)
+        kept = corrections.keep(place, one, most=MOST)
     except InputError as error:
         raise HTTPException(409, str(error)) from None
-    return schema.Kept(image=feedback.identity(images[0]), label=label, kept=kept)
+    return schema.Kept(image=corrections.identity(images[0]), label=label, kept=kept)

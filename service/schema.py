@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
-from digitline.drawing import SIDE
-from digitline.errors import InputError
+from digitline.base.errors import InputError
+from digitline.data.dataset import SIDE
 
 MAX_IMAGES = 256  # of one call in JSON
 MAX_RAW = 4096  # of one call in bytes

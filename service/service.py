@@ -11,8 +11,8 @@ from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from digitline import packing
-from digitline.errors import InputError
+from digitline.base.errors import InputError
+from digitline.registry import bento
 from service import exchange, logs, protocol
 from service.api import app
 from service.front import Front, Shed
@@ -22,8 +22,8 @@ def champion() -> bentoml.models.BentoModel:
     """The model of this clone's champion, stored now where BentoML has it not; a Bento has its card alone, and it."""
     place = exchange.MODELS / "champion"
     try:
-        in_clone = (place / packing.MODEL).exists()
-        return bentoml.models.BentoModel(packing.bento(place) if in_clone else packing.tag(place))
+        in_clone = (place / bento.MODEL).exists()
+        return bentoml.models.BentoModel(bento.store(place) if in_clone else bento.tag(place))
     except (InputError, OSError) as error:
         raise BentoMLConfigException(str(error)) from None
 

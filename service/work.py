@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from service import metrics
 
 if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
-    from digitline.runtime import Floats, Images
+    from digitline.serving.runtime import Floats, Images
     from service.champion import Champion
 
 T = TypeVar("T")

@@ -6,9 +6,9 @@ import pytest
 import torch
 from playwright.sync_api import Browser, sync_playwright
 
-from digitline import sources
-from digitline.data import Dataset, Part
-from pipeline import stage
+from digitline.config import params
+from digitline.data import sources
+from digitline.data.dataset import Dataset, Part
 
 torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
 
@@ -16,7 +16,7 @@ torch.set_num_threads(1)  # as where the line trains: threads of several process
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     """All of MNIST, from the bundled copy."""
-    params = stage.read()
+    params = params.read()
     return sources.fetch(
         [Path("data/mnist")], len(params.classes), lambda line: None, name=params.dataset, **params.source
     )

@@ -1,0 +1,115 @@
+"""The service and other servers of the same champion, to be started, measured and ended."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from benchmarks import load
+from digitline.config import paths
+
+RAW, JSON = "application/octet-stream", "application/json"
+HERE = [sys.executable, "-m"]
+PATIENCE = 180  # seconds for one to start
+
+
+class Contender(NamedTuple):
+    name: str
+    command: list[str]  # {port} in it stands for the port
+    form: str  # how its images travel
+    path: str = "/predict"
+    ready: str = "/predict"  # asked until something answers
+    key: str = "images"
+    settings: Mapping[str, str] = {}
+
+    def request(self, images: NDArray[np.uint8]) -> bytes:
+        """The request for these images [N, 28, 28]."""
+        body = images.tobytes() if self.form == RAW else json.dumps({self.key: images.tolist()}).encode()
+        return load.post(self.path, body, self.form)
+
+
+class Server(NamedTuple):
+    port: int
+    process: psutil.Process
+    seconds: float  # from its start until it answered
+
+    def family(self) -> list[psutil.Process]:
+        """It and its workers."""
+        return [self.process, *self.process.children(recursive=True)]
+
+    def cpu(self) -> float:
+        """Seconds of processor that they have taken."""
+        return float(sum(sum(each.cpu_times()[:2]) for each in self.family()))
+
+    def memory(self) -> int:
+        """Bytes that they hold."""
+        return sum(int(each.memory_info().rss) for each in self.family())
+
+
+def ours(form: str, workers: int = 1) -> Contender:
+    """The service as `make serve` starts it, with so many workers."""
+    command = [*HERE, "bentoml", "serve", "--port", "{port}"]
+    name = "digitline, bytes" if form == RAW else "digitline, JSON"
+    return Contender(name, command, form, ready="/readyz", settings=processes("digitline", workers))
+
+
+def others(folder: Path, workers: int) -> list[Contender]:
+    """The other servers, each tuned as its documentation says, with so many workers; MLflow's model in the folder."""
+    flow, each = folder / "flow", str(workers)
+    subprocess.run([*HERE, "benchmarks.contenders.flow", str(flow)], check=True, capture_output=True)
+    uvicorn = [*HERE, "uvicorn", "--port", "{port}", "--workers", each, "--no-access-log", "--log-level", "warning"]
+    default = [*HERE, "bentoml", "serve", "benchmarks.contenders.default:Default", "--port", "{port}"]
+    mlflow = [*HERE, "mlflow", "models", "serve", "--model-uri", str(flow), "--env-manager", "local"]
+    mlflow += ["--workers", each, "--port", "{port}"]
+    return [
+        Contender("bare Starlette and uvicorn, bytes", [*uvicorn, "benchmarks.contenders.bare:app"], RAW),
+        Contender("FastAPI, JSON", [*uvicorn, "benchmarks.contenders.fast:app"], JSON),
+        Contender("BentoML's array API, JSON", default, JSON, settings=processes("default", workers)),
+        Contender("LitServe, JSON", [*HERE, "benchmarks.contenders.lit", "{port}", each], JSON, ready="/health"),
+        Contender("mlflow models serve, JSON", mlflow, JSON, path="/invocations", ready="/ping", key="inputs"),
+    ]
+
+
+def processes(service: str, workers: int) -> dict[str, str]:
+    """BentoML's setting of a service's workers."""
+    return {"BENTOML_CONFIG_OPTIONS": f"services.{service}.workers={workers}"}
+
+
+@contextmanager
+def started(contender: Contender, port: int, log: Path) -> Iterator[Server]:
+    """The server, answering; ended with all its workers."""
+    words = [word.format(port=port) for word in contender.command]
+    settings = {"CHAMPION": str(paths.CHAMPION.resolve()), "PYTHONPATH": f"src{os.pathsep}.", "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    with log.open("w") as lines:
+        environment = {**os.environ, **settings, **contender.settings}
+        process = psutil.Popen(words, env=environment, stdout=lines, stderr=subprocess.STDOUT)
+    try:
+        while not answers(f"http://127.0.0.1:{port}{contender.ready}"):
+            if process.poll() is not None or time.perf_counter() - began > PATIENCE:
+                raise SystemExit(f"{contender.name} did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.02)
+        yield Server(port, process, time.perf_counter() - began)
+    finally:
+        workers = process.children(recursive=True) if process.is_running() else []
+        process.terminate()
+        for each in psutil.wait_procs([process, *workers], timeout=20)[1]:
+            each.kill()
+
+
+def answers(url: str) -> bool:
+    """Whether something does, and does not say that it is not ready."""
+    try:
+        return httpx.get(url, timeout=5).status_code < 500
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,1 @@
+"""Errors, files, digests: what every wing stands on; imports nothing of ours."""

@@ -1,0 +1,54 @@
+"""Files written whole or not at all, and JSON and CSV in them."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from digitline.base.errors import InputError
+
+
+def write(path: Path, content: bytes) -> None:
+    """Writes the file, and its folder where there is none; InputError names it where the disk will not take it."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # or a power loss could leave the name without the content
+        new.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise InputError(f"{path} could not be written: {error.strerror}") from None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON for people."""
+    write(path, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())
+
+
+def read_json(path: Path) -> Any:
+    """Reads JSON; InputError where it is none."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); restore it with git checkout or dvc repro -f") from None
+
+
+def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
+    """Writes a table for plotting; the first line names the columns."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    write(path, text.getvalue().encode())
+
+
+def read_csv(path: Path) -> list[list[str]]:
+    """The lines of such a table, below the names."""
+    with path.open(newline="") as file:
+        return list(csv.reader(file))[1:]

@@ -1,0 +1,38 @@
+"""How stages and commands begin and end: with params.yaml checked, in one sentence where a user can mend it."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from digitline.base.errors import InputError
+from digitline.compute.orphans import end_with_dvc
+from digitline.config import params
+
+Work = Callable[..., None]  # of params and the command's arguments
+
+
+def run(stage: Work, *arguments: str) -> None:
+    """Runs a stage with the command's arguments."""
+    parser = argparse.ArgumentParser(description=stage.__doc__)
+    for argument in arguments:
+        parser.add_argument(argument)
+    values = vars(parser.parse_args())
+    end_with_dvc()
+    end_well(stage, **values)
+
+
+def end_well(work: Work, **values: Any) -> None:
+    """Does the work with params.yaml; what a user can mend ends in one sentence and exit status 1."""
+    if torch := sys.modules.get("torch"):  # no stage without it has to wait for its import
+        torch.set_num_threads(1)  # as in the processes that train: a result depends on no number of cores
+    try:
+        work(params.read(), **values)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next dvc repro goes on from here")
+    except (InputError, OSError) as error:
+        if "DIGITLINE_TRACEBACK" in os.environ:
+            traceback.print_exc()
+        sys.exit(f"error: {error}")

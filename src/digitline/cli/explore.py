@@ -1,0 +1,12 @@
+"""digitline explore: what each layer of a variant makes of an image, and what it costs; trained or not."""
+
+from digitline.config.keys import choose
+from digitline.config.params import Params
+from digitline.model import arithmetic, networks
+
+
+def explore(params: Params, *, variant: str | None = None) -> None:
+    """Explains the variant named, or all of them."""
+    chosen = {variant: choose("the variant", variant, params.variants)} if variant else params.variants
+    models = {name: networks.build(**one.model, classes=len(params.classes)) for name, one in chosen.items()}
+    print("\n\n".join(arithmetic.text(name, model) for name, model in models.items()))

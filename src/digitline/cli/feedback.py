@@ -1,0 +1,61 @@
+"""digitline feedback: the corrections that came in, held against the expectations; what holds is made ready to train with."""
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from digitline.base import files
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import corrections, dataset, retraining
+from digitline.data.corrections import Correction
+from digitline.draw import charts, results
+from digitline.measure import leaderboard
+
+SHEET = Path("reports/feedback.png")
+HEAD = ["image", "shows", "answer", "doubted", "trained with"]
+
+
+def feedback(params: Params) -> None:
+    """Prints what came in as a table and draws a sheet of it; the SHA-256 of what can be trained with is the result."""
+    folder = Path(os.environ.get("DIGITLINE_FEEDBACK", "data/feedback"))
+    kept = corrections.read(folder, params.classes)
+    if not kept:
+        raise InputError(f"{folder} has no corrections; DIGITLINE_FEEDBACK={folder} make serve keeps those of the page")
+    digits = [one for one in kept if one.label]
+    data = dataset.load(paths.DATASET)
+    reasons = retraining.reasons(retraining.part(digits, params.classes), data, classes=params.classes, **params.bounds)
+    fit = [one for one, why in zip(digits, reasons, strict=True) if not why]
+    told = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
+    lines = [line(one, told.get(corrections.identity(one.image))) for one in kept]
+    print(leaderboard.markdown([HEAD, ["---"] * len(HEAD), *lines]), file=sys.stderr)
+    files.write(SHEET, sheet(kept))
+    if not fit:
+        raise InputError(f"none of the {len(kept)} corrections can be trained with; the table says why")
+    retraining.save(retraining.part(fit, params.classes), paths.FEEDBACK)
+    print(f"{len(fit)} of {len(kept)} to train with, in {paths.FEEDBACK}; drawn in {SHEET}", file=sys.stderr)
+    print(digest(paths.FEEDBACK))
+
+
+def line(one: Correction, why: str | None) -> list[str]:
+    """A correction in the table; without reasons it shows no digit."""
+    fate = "no: shows no digit" if why is None else f"no: {why}" if why else "yes"
+    return [
+        corrections.identity(one.image)[:8],
+        one.label or "no digit",
+        one.answer,
+        "yes" if one.doubtful else "",
+        fate,
+    ]
+
+
+def sheet(kept: list[Correction]) -> bytes:
+    """The first 60 of them as a picture: what each shows, and what the model had answered."""
+    images = np.stack([one.image for one in kept])
+    shown, answers = np.array([(one.label or "none", one.answer) for one in kept]).T
+    title = f"{len(kept)} corrections (shows → was taken for)"
+    return charts.png(results.misclassified(images, shown, answers, title))

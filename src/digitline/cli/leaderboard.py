@@ -1,0 +1,65 @@
+"""digitline leaderboard: a table of the study, of its record, of the ablation or of the servers."""
+
+from pathlib import Path
+from statistics import fmean
+
+from digitline.base import files
+from digitline.config import paths, times
+from digitline.config.params import Params
+from digitline.measure import leaderboard
+
+SHIFTS = ["fc", "conv1_unpooled", "conv1"]
+
+
+def table(folder: Path) -> str:
+    """The leaderboard of a run, or of the one committed."""
+    rows, timings = (files.read_json(folder / path.name) for path in (paths.LEADERBOARD, paths.REPORTED))
+    return leaderboard.text(rows, timings)
+
+
+def ablation(folder: Path) -> str:
+    """What each ingredient buys."""
+    rows, pairs = (files.read_json(folder / name) for name in (paths.LEADERBOARD.name, "comparisons.json"))
+    return leaderboard.ablation(rows, pairs)
+
+
+def shifts(folder: Path) -> str:
+    """Accuracy by how far the test images are shifted: the mean of both directions of both axes."""
+    found: dict[tuple[str, int], list[float]] = {}
+    for variant, family, level, accuracy in files.read_csv(folder / "plots/robustness.csv"):
+        if variant in SHIFTS and family.startswith("shift"):
+            found.setdefault((variant, abs(int(level))), []).append(100 * float(accuracy))
+    pixels = sorted({distance for _, distance in found})
+    lines = [["pixels", *map(str, pixels)], ["---"] * (len(pixels) + 1)]
+    lines += [[name, *(f"{fmean(found[name, distance]):.1f}" for distance in pixels)] for name in SHIFTS]
+    return leaderboard.markdown(lines)
+
+
+def serving(folder: Path) -> str:
+    """The servers by how many requests of one image they answer a second."""
+    found = files.read_json(folder / "serving.json")["servers"]
+    lines = [["server", "requests a second, one image", "median ms", "99th of 100, ms", "images a second, 256"]]
+    lines.append(["---"] * len(lines[0]))
+    for name, sizes in sorted(found.items(), key=lambda pair: -pair[1]["1"]["requests_per_second"]):
+        one, many = sizes["1"], sizes["256"]
+        waits = [f"{one[key]:.1f}" if key in one else "" for key in ("p50_ms", "p99_ms")]
+        lines.append([name, f"{one['requests_per_second']:,.0f}", *waits, f"{many['images_per_second']:,.0f}"])
+    return leaderboard.markdown(lines)
+
+
+TABLES = {
+    "results": (table, Path("reports")),
+    "record": (table, Path("reports/record")),
+    "ablation": (ablation, Path("reports/ablation")),
+    "shifts": (shifts, Path("reports/ablation")),
+    "serving": (serving, Path("reports/bench")),
+}
+
+
+def show(params: Params, *, table: str) -> None:
+    """Prints a table; that of the results with the times that this machine took, as far as it ran."""
+    draw, folder = TABLES[table]
+    if table != "results":
+        print(draw(folder))
+        return
+    print(leaderboard.text(files.read_json(paths.LEADERBOARD), times.known()))

@@ -1,0 +1,201 @@
+"""digitline promote: a model held against the gate; if it passes, it is champion."""
+
+import getpass
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
+
+import numpy as np
+
+from digitline.base import files
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.cli import runs
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import dataset
+from digitline.measure import leaderboard
+from digitline.measure.rows import Row, Run
+from digitline.model import checkpoint
+from digitline.model.evaluation import latency, predict
+from digitline.registry import gate, ledger, lineage, promotion
+from digitline.registry.bento import Card
+from digitline.registry.promotion import Absent, Model, Views
+
+PLACES = promotion.Places(paths.CHAMPION, paths.LEDGER)
+FIRST = "first of the leaderboard by validation"
+
+
+def promote(params: Params, *, model: str | None = None, reason: str = FIRST) -> None:
+    """Judges a model, by default the leader, and makes it champion if it passes.
+
+    InputError where a model that was named does not pass.
+    """
+    views = views_of(params)
+    with promotion.alone(PLACES), TemporaryDirectory() as scratch:
+        entries = ledger.read(PLACES.ledger)
+        study = of_study(params)
+        if model:
+            sha256 = chosen(model, study, entries)
+            candidate = study.get(sha256)
+            candidate = candidate or promotion.former(sha256, PLACES, lambda: study, views.store, Path(scratch))
+        else:
+            candidate = next(iter(study.values()))
+            if undone := ledger.withdrawn(entries).get(candidate.sha256):
+                print(f"{candidate.title}: {rolled_back(undone)}")
+                return
+        champion, note = opponent(params, candidate, views)
+        if champion and champion.sha256 == candidate.sha256:
+            print(f"the champion is {champion.title}")
+            return
+        verdict = judge(params, candidate, champion)
+        write(params, verdict, candidate, champion)
+        if verdict.passed:
+            noted = "; ".join(filter(None, [reason, note]))
+            promotion.promote(PLACES, candidate, entry(ledger.PROMOTION, candidate, entries, verdict, noted), views)
+            print(f"commit {PLACES.ledger}, {PLACES.pointer} and {paths.VERDICT}")
+            return
+    sentence = f"{candidate.card['variant']} did not pass the gate: {'; '.join(verdict.reasons)}"
+    if model:
+        raise InputError(sentence)
+    print(f"the champion stays {champion.title}: {sentence}" if champion else f"there is no champion: {sentence}")
+
+
+def propose(params: Params) -> None:
+    """Writes the verdict on the leader, and promotes nothing: what an experiment does."""
+    candidate = next(iter(of_study(params).values()))
+    champion = promotion.whole(PLACES.champion)
+    champion = champion if champion and comparable(params, champion) else None
+    if champion and champion.sha256 == candidate.sha256:
+        print(f"the champion leads: {champion.title}")
+        return
+    verdict = judge(params, candidate, champion)
+    write(params, verdict, candidate, champion)
+    words = "; ".join(verdict.reasons) or "passes the gate: after dvc exp apply, digitline promote makes it champion"
+    print(f"{candidate.title}: {words}")
+
+
+def in_experiment() -> bool:
+    """Whether dvc exp run works here: in the workspace, queued, or in a temporary copy."""
+    return "DVC_EXP_NAME" in os.environ
+
+
+def opponent(params: Params, candidate: Model, views: Views) -> tuple[Model | None, str]:
+    """The champion that a candidate has to hold against, and what the ledger says where there is none."""
+    try:
+        champion = promotion.complete(PLACES, lambda: of_study(params), views)
+    except Absent as error:
+        return None, f"without an opponent: {error}"
+    if champion and not comparable(params, champion):
+        return None, f"without an opponent: the champion before is of the data set {champion.card.get('dataset')}"
+    return champion, ""
+
+
+def comparable(params: Params, model: Model) -> bool:
+    """Whether a model is of the same data set."""
+    return (model.card.get("dataset", params.dataset), model.card["classes"]) == (params.dataset, params.classes)
+
+
+def rolled_back(entry: ledger.Entry) -> str:
+    """Why a model is not promoted again."""
+    again = f"digitline promote {entry['from'] or ''}"[:34]
+    return f"it was rolled back on {entry['when'][:10]}, {entry['reason']}; {again} promotes it again"
+
+
+def of_study(params: Params) -> dict[str, Model]:
+    """Every run of the leaderboard by its model's SHA-256, the best of each row first; none where nothing was run."""
+    if not paths.LEADERBOARD.exists() or not paths.DATASET.exists():
+        return {}
+    board: list[Row] = files.read_json(paths.LEADERBOARD)
+    sha256, found = digest(paths.DATASET), {}
+    for row in board:
+        best = leaderboard.best_run(row)
+        for run in [best, *(run for run in row["runs"] if run is not best)]:
+            found[run["sha256"]] = Model(file_of(params, row, run), card(params, row, run, sha256))
+    return {sha256: model for sha256, model in found.items() if model.file.exists()}
+
+
+def file_of(params: Params, row: Row, run: Run) -> Path:
+    """Where a run's model is kept."""
+    return paths.model_paths(params, row["variant"]).get(run["seed"], paths.model_path(row["variant"], run["seed"]))
+
+
+def card(params: Params, row: Row, run: Run, sha256: str) -> Card:
+    """What there is to know of a model."""
+    of = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
+    data = {"dataset": params.dataset, "dataset_sha256": sha256}
+    return cast("Card", {"variant": row["variant"], **run, **of, **data})
+
+
+def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verdict:
+    """The gate's verdict; a champion is tried anew, on the same validation images."""
+    if digest(candidate.file) != candidate.sha256:
+        raise InputError(f"{candidate.file} is not the model that was evaluated, expected SHA-256 {candidate.sha256}")
+    _, validation = dataset.split(dataset.load(paths.DATASET).train, **params.split)
+
+    def right(model: Path) -> gate.Right:
+        return np.asarray(predict(checkpoint.load(model), validation.images).argmax(1) == validation.labels)
+
+    size = candidate.file.stat().st_size / 1e6
+    measured = gate.Candidate(right(candidate.file), latency(checkpoint.load(candidate.file)), size)
+    return gate.judge(measured, right(champion.file) if champion else None, **params.gate)
+
+
+def write(params: Params, verdict: gate.Verdict, candidate: Model, champion: Model | None) -> None:
+    """Writes the verdict, for git and dvc exp show, and as a page."""
+    report = gate.report(verdict, candidate.card, champion.card if champion else None)
+    files.write_json(paths.VERDICT, report)
+    files.write(paths.VERDICT.with_suffix(".md"), gate.page(report, params.gate).encode())
+
+
+def entry(action: str, model: Model, entries: list[ledger.Entry], verdict: gate.Verdict, reason: str) -> ledger.Entry:
+    """The ledger's entry for a model that becomes champion now."""
+    before = ledger.latest(entries)
+    return {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "who": who(),
+        "action": action,
+        "from": before["to"] if before else None,
+        "to": model.sha256,
+        "variant": model.card["variant"],
+        "dataset_sha256": model.card["dataset_sha256"],
+        "gate": verdict.figures,
+        "reason": reason,
+    }
+
+
+def who() -> str:
+    """Whom git names as author here, or else the account."""
+    told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    return told.stdout.strip() or getpass.getuser()
+
+
+def chosen(model: str, study: Mapping[str, Model], entries: list[ledger.Entry]) -> str:
+    """The SHA-256 of the model that a variant's name, a file or the first digits of its hash name."""
+    best = next((sha256 for sha256, one in study.items() if one.card["variant"] == model), None)
+    if best:
+        return best
+    known = ledger.variants(entries) | {sha256: one.card["variant"] for sha256, one in study.items()}
+    path = Path(model)
+    return lineage.whole(digest(path) if path.is_file() else model, known)
+
+
+def views_of(params: Params) -> Views:
+    """What MLflow and BentoML are told with a champion."""
+    store = runs.store(params)
+
+    @cache
+    def labels() -> dict[str, str]:
+        passed = paths.VALIDATION.exists() and files.read_json(paths.VALIDATION)["success"]
+        return {
+            "git_commit": store.tags.get("mlflow.source.git.commit", ""),
+            "validation": "passed" if passed else "failed",
+            "promoted": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    return Views(store, lambda: dataset.load(paths.DATASET).test.images[:4], labels)

@@ -1,0 +1,31 @@
+"""digitline report: reports/site, the study as pages."""
+
+from digitline.base import files
+from digitline.config import paths, times
+from digitline.config.params import Params
+from digitline.draw import palette
+from digitline.registry import bento
+from digitline.report import pages
+
+SITE = paths.REPORTS / "site"
+
+
+def report(params: Params) -> None:
+    """Writes the pages."""
+    study = pages.Study(
+        reports=paths.REPORTS,
+        board=files.read_json(paths.LEADERBOARD),
+        timings=times.known(),
+        insight=files.read_json(paths.INSIGHT.with_suffix(".json")),
+        champion=bento.read_card(paths.CHAMPION),
+        styles=palette.styles(params.variants, params.votes),
+        dataset=params.dataset,
+        classes=params.classes,
+        variants=list(params.variants),
+        votes=list(params.votes),
+        seeds=params.seeds,
+        split=params.split,
+        robust_images=params.robustness["images"],
+    )
+    pages.write(study, SITE)
+    print(f"{SITE}/index.html shows the study")

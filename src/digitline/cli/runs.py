@@ -1,0 +1,94 @@
+"""digitline runs: MLflow filled from the files with what it does not know, as the stages do when they run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from digitline.base import files
+from digitline.base.digest import digest
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.data import dataset
+from digitline.draw import palette
+from digitline.measure import leaderboard
+from digitline.measure.rows import Row
+from digitline.model import arithmetic, networks
+from digitline.model.training import Epoch
+from digitline.tracking import runs as tracking
+from digitline.tracking import store as mlflow
+from digitline.tracking.store import Store
+
+CODE = ["params.yaml", "dvc.yaml", "pipeline", "src"]  # whose changes since the commit MLflow is told
+
+
+def runs(params: Params) -> None:
+    """Logs each row's runs and figures unless MLflow knows them."""
+    to = store(params)
+    for name in params.rows:
+        missing = absent(params, name)
+        if missing:
+            print(f"{name}: {missing} is not there, or not as it was evaluated; dvc pull or dvc repro brings it")
+        elif not tracking.knows(to, map(digest, paths.model_paths(params, name).values())):
+            log(params, to, name)
+            draw(params, to, name)
+            print(f"{name}: logged from the files")
+
+
+def store(params: Params) -> Store:
+    """The MLflow store of the checkout, or the one that MLFLOW_TRACKING_URI names."""
+    return mlflow.connect(Path(), dataset=params.dataset, code=CODE)
+
+
+def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.Variant:
+    """What MLflow is told of a variant, or of the vote of its members, before its results."""
+    data, variant = dataset.load(paths.DATASET), params.variants[params.votes.get(name, name)]
+    training, validation = dataset.split(data.train, **params.split)
+    training = dataset.joined(training, dataset.corrections(paths.DATASET))
+    parts = {"training": training, "validation": validation, "test": data.test}
+    of_data = [tracking.Data(context, params.dataset, part, str(paths.DATASET)) for context, part in parts.items()]
+    model = networks.build(**variant.model, classes=len(params.classes))
+    counts = {"parameters": arithmetic.parameters(model), "macs": arithmetic.macs(model)}
+    cost = {key: count * (len(members) or 1) for key, count in counts.items()}
+    votes = {"members": list(members)} if members else {}
+    return tracking.Variant(name, {"model": variant.model, **variant.recipe, **cost, **votes}, of_data)
+
+
+def absent(params: Params, name: str) -> Path | None:
+    """The row, or the first of its models, that is not here or not the one that was evaluated."""
+    row, models = paths.row_path(name), paths.model_paths(params, name)
+    if not row.exists():
+        return row
+    digests = {run["seed"]: run["sha256"] for run in files.read_json(row)["runs"]}
+    return next((p for seed, p in models.items() if not p.exists() or digest(p) != digests.get(seed)), None)
+
+
+def log(params: Params, to: Store, name: str) -> None:
+    """Logs a row: its models, their measures, and the training where MLflow has not seen it."""
+    row: Row = files.read_json(paths.row_path(name))
+    votes, changed = name in params.votes, files.read_csv(paths.robustness_path(name))
+    tracking.evaluate(
+        to,
+        tracked(params, name, params.seeds if votes else []),
+        models=paths.model_paths(params, name),
+        curves={0: []} if votes else curves(name),
+        metrics={run["seed"]: leaderboard.measured(run) for run in row["runs"]},
+        robustness=[(family, float(level), float(value)) for family, level, value in changed],
+        examples=dataset.load(paths.DATASET).test.images[:4],
+    )
+
+
+def draw(params: Params, to: Store, name: str) -> None:
+    """Logs a row's figures, and gives its runs their colour."""
+    models = list(paths.model_paths(params, name).values())
+    figures = [path for kind in paths.FIGURES if (path := paths.figure_path(kind, name)).exists()]
+    tracking.draw(to, models, figures, palette.styles(params.variants, params.votes)[name].colour)
+    if (folder := paths.INSIGHT / name).exists():
+        tracking.illustrate(to, models, folder, "insight")
+
+
+def curves(variant: str) -> dict[int, list[Epoch]]:
+    """The epochs of each seed, as train wrote them."""
+    epochs: dict[int, list[Epoch]] = {}
+    for seed, number, *measures in files.read_csv(paths.curves_path(variant)):
+        train_loss, val_loss, val_accuracy = map(float, measures)
+        epochs.setdefault(int(seed), []).append(Epoch(int(number), train_loss, val_loss, val_accuracy, seconds=0))
+    return epochs

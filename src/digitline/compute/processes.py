@@ -1,0 +1,105 @@
+"""Jobs side by side, each in a process of its own on one thread: the number of cores changes no result."""
+
+import math
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
+
+import torch
+
+from digitline.base.errors import InputError
+from digitline.compute.orphans import end_with
+
+Job = TypeVar("Job")
+Record = TypeVar("Record")
+
+
+def cores() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def at_once(jobs: int) -> int:
+    """How many of the jobs to run together: up to two a core, in rounds of equal size, so that no core idles."""
+    rounds = math.ceil(jobs / (2 * cores()))
+    return math.ceil(jobs / rounds)
+
+
+def side_by_side(
+    work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, imports: Sequence[str] = ("torch",)
+) -> Iterator[tuple[Job, Record]]:
+    """Starts at once, and yields each record of each job's work as it comes; what ends this ends the processes too.
+
+    What `imports` names is imported once, not in every process.
+    """
+    waiting, processes = deque(jobs), at_once(len(jobs))
+    running: dict[Connection, tuple[Job, BaseProcess]] = {}
+
+    def fill() -> None:
+        while waiting and len(running) < processes:
+            job = waiting.popleft()
+            here, process = start(work, job, imports)
+            running[here] = job, process
+
+    def records() -> Iterator[tuple[Job, Record]]:
+        try:
+            while running:
+                ready = wait(running)
+                for here in [connection for connection in running if connection in ready]:
+                    job, process = running[here]
+                    if record := receive(here, process):
+                        yield job, record[0]
+                    else:
+                        del running[here]
+                        fill()
+        finally:
+            for _, left in running.values():
+                left.kill()
+                left.join()
+
+    fill()
+    return records()
+
+
+def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str]) -> tuple[Connection, BaseProcess]:
+    """Starts a job's process; returns where its records arrive."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(imports))
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=send, args=(there, work, job), daemon=True)
+    process.start()
+    there.close()
+    return here, process
+
+
+def receive(here: Connection, process: BaseProcess) -> list[Any]:
+    """The next record, or none at the end of the work; raises what the work raised."""
+    try:
+        record = here.recv()
+    except EOFError:
+        process.join()
+        if process.exitcode:
+            raise InputError(f"a process ended with status {process.exitcode}: out of memory?") from None
+        return []
+    if isinstance(record, Exception):
+        raise record
+    return [record]
+
+
+def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -> None:
+    """Does one job in its process, on one thread, sending each record and what a user can mend."""
+    if parent := parent_process():
+        end_with(parent.join)
+    torch.set_num_threads(1)
+    try:
+        for record in work(job):
+            there.send(record)
+    except (InputError, OSError) as error:
+        there.send(error)
+    except KeyboardInterrupt:
+        sys.exit(1)

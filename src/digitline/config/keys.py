@@ -1,0 +1,55 @@
+"""A section of params.yaml held against a record of its keys."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import ConfigDict, ValidationError, create_model
+
+from digitline.base.errors import InputError
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+
+def check(where: str, record: type, section: Any) -> dict[str, Any]:
+    """Returns the section, whose keys are the record's fields; InputError names the key that does not fit."""
+    if not isinstance(section, Mapping):
+        raise InputError(f"{where} is {section!r}, expected keys and values")
+    wanted = inspect.signature(record, eval_str=True).parameters
+    for name in section:
+        if name not in wanted:
+            raise InputError(f"{where}.{name} is not known{suggestion(name, wanted)}")
+    fields: dict[str, Any] = {
+        name: (p.annotation, ... if p.default is p.empty else p.default) for name, p in wanted.items()
+    }
+    try:
+        create_model(record.__name__, __config__=STRICT, **fields).model_validate(dict(section))
+    except ValidationError as error:
+        raise InputError(sentence(where, error)) from None
+    return dict(section)
+
+
+def choose(where: str, name: Any, options: Mapping[str, Any]) -> Any:
+    """Returns the option of that name; InputError lists those there are."""
+    if name not in options:
+        raise InputError(f"{where} is {name!r}{suggestion(str(name), options)}")
+    return options[name]
+
+
+def suggestion(name: str, options: Mapping[str, Any]) -> str:
+    """The end of a sentence that refuses a name."""
+    close = difflib.get_close_matches(name, list(options), n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(options)}"
+
+
+def sentence(where: str, error: ValidationError) -> str:
+    """What was wrong and what was expected, of the first error."""
+    first = error.errors()[0]
+    key = ".".join([where, *map(str, first["loc"])])
+    if first["type"] == "missing":
+        return f"{key} is missing"
+    expected = first["msg"].removeprefix("Input should be ")
+    if first["type"] == "too_short":
+        expected = f"at least {first['ctx']['min_length']}"
+    return f"{key} is {first['input']!r}, expected {expected}"

@@ -1,0 +1,113 @@
+"""Charts of explanations: what networks have learned, and the ideas behind them measured."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from digitline.draw import mosaics
+from digitline.draw.charts import CENTRED, WIDTH, few_ticks, line, panel, styled
+from digitline.draw.palette import BLUE, CLASSES, COLOURS, INK, PAPER, SOFT, Style
+
+
+@styled
+def embedding(
+    points: NDArray[np.floating], actual: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
+) -> Figure:
+    """Images as points [N, 2], a colour a class, which is named at its middle; the misclassified ringed."""
+    figure, axes = panel(4.0)
+    wrong = actual != predicted
+    colours = np.array(CLASSES)[actual % len(CLASSES)]
+    across, down = points.T
+    axes.scatter(across[~wrong], down[~wrong], 5, colours[~wrong], linewidths=0, alpha=0.6, rasterized=True)
+    axes.scatter(across[wrong], down[wrong], 16, colours[wrong], linewidths=0.9, edgecolors=INK, zorder=3)
+    for label in np.unique(actual):
+        x, y = (float(at) for at in np.median(points[actual == label], 0))
+        axes.text(x, y, classes[label], **CENTRED | {"fontsize": 13}, fontweight="bold", zorder=4)
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    return figure
+
+
+@styled
+def sharing(counts: Mapping[str, Sequence[int]], styles: Mapping[str, Style]) -> Figure:
+    """Parameters of each variant, as it is and had it no shared weights."""
+    figure, axes = panel(0.8 + 0.36 * len(counts))
+    for place, (name, (shared, unshared)) in enumerate(counts.items()):
+        axes.plot([shared, unshared], [place, place], color=styles[name].colour, linewidth=2, alpha=0.45)
+        axes.plot(shared, place, "o", color=styles[name].colour, markersize=7)
+        axes.plot(unshared, place, "s", markerfacecolor=PAPER, markeredgecolor=styles[name].colour, markersize=7)
+    axes.plot([], [], "o", color=SOFT, label="as it is")
+    axes.plot([], [], "s", markerfacecolor=PAPER, markeredgecolor=SOFT, label="weights of its own for every place")
+    figure.legend(loc="outside upper left", ncols=2, handletextpad=0.2, columnspacing=1)
+    axes.set(xscale="log", xlabel="parameters", yticks=range(len(counts)), yticklabels=list(counts))
+    axes.set(ylim=(len(counts) - 0.4, -0.6))
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+@styled
+def lines(curves: Mapping[str, NDArray[np.floating]], x_label: str, y_label: str) -> Figure:
+    """A few named lines of (x, lowest, mean, highest), with their range."""
+    figure, axes = panel(3.0)
+    for (name, points), colour in zip(curves.items(), COLOURS, strict=False):
+        x, low, mean, high = points.T
+        axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.plot(x, mean, color=colour, label=name, marker="o", markersize=3.5)
+    figure.legend(loc="outside upper left", ncols=2, columnspacing=1.2, handlelength=1.4)
+    axes.set(xlabel=x_label, ylabel=y_label, xticks=x)
+    return figure
+
+
+@styled
+def gradients(norms: Mapping[str, NDArray[np.floating]]) -> Figure:
+    """Gradient by layer over training, [points in time, layers] of each activation, the first layer darkest."""
+    figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
+    panels = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
+    for axes, (name, values) in zip(panels, norms.items(), strict=True):
+        axes.set(yscale="log", xlabel="epoch", title=name)
+        axes.yaxis.set_major_formatter("{x:.0e}")
+        shades = mosaics.HEAT(np.linspace(0.25, 0.85, values.shape[1]))
+        for layer, (norm, shade) in enumerate(zip(values.T, shades, strict=True), 1):
+            axes.plot(norm, color=shade, label=f"layer {layer}")
+    panels[0].set_ylabel("gradient of a weight, root mean square")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=4, columnspacing=1)
+    return figure
+
+
+@styled
+def temperatures(
+    curves: Mapping[str, Sequence[tuple[float, float]]], best: Mapping[str, float], styles: Mapping[str, Style]
+) -> Figure:
+    """Loss on validation by what the logits are divided by; a dot where it is least."""
+    figure, axes = panel(3.0)
+    for name, points in curves.items():
+        line(axes, name, points, styles)
+        at = min(points, key=lambda point: abs(point[0] - best[name]))
+        axes.plot(*at, "o", color=styles[name].colour, markersize=5, gid=f"of-{name}.1")
+    axes.axvline(1, color=SOFT, linewidth=1)
+    axes.set(yscale="log")
+    few_ticks(axes)
+    axes.set(xscale="log", xlabel="temperature", ylabel="loss on validation, nats", xticks=[0.2, 0.5, 1, 2, 5])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    return figure
+
+
+@styled
+def answers(image: NDArray[np.uint8], by_heat: Mapping[float, NDArray[np.floating]], classes: Sequence[str]) -> Figure:
+    """An image, and the probabilities of its answer at several temperatures."""
+    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    panels = list(figure.subplots(2, -(-(len(by_heat) + 1) // 2), sharey=False).flat)
+    panels[0].imshow(mosaics.ink(image), interpolation="none")
+    panels[0].set_axis_off()
+    for axes in panels[len(by_heat) + 1 :]:
+        axes.set_axis_off()
+    for axes, (heat, shares) in zip(panels[1:], by_heat.items(), strict=False):
+        axes.bar(range(len(classes)), shares, color=BLUE, width=0.75)
+        axes.set(ylim=(0, 1), yticks=[0, 1], title=f"at {heat:g}", xticks=range(len(classes)), xticklabels=classes)
+        axes.tick_params(labelsize=7, length=0)
+        axes.grid(visible=False, axis="x")
+    return figure

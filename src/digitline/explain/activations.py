@@ -1,0 +1,139 @@
+"""What a network of convolutions sees in one image: the maps of its layers, and where the evidence lies."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from digitline.data.dataset import SIDE
+from digitline.model.networks import Flatten, Vote, sequence, standardise
+
+Floats = NDArray[np.float32]
+
+NAMES = {
+    "Conv2d": "convolution",
+    "MaxPool2d": "pooling",
+    "BatchNorm2d": "normalisation",
+    "AdaptiveMaxPool2d": "maximum",
+    "Linear": "neurons",
+}
+COVER, STRIDE = 6, 2  # pixels: of the square that covers a part of the image, and between two of its places
+
+
+class Field(NamedTuple):
+    """The square of the image that a unit of a map sees; unit (r, c) sees it from (start + r * step, ...) on."""
+
+    size: int = 1  # pixels
+    step: int = 1  # pixels; 0 where there is one unit a map, which sees everything
+    start: int = 0  # pixels; below zero where the convolution pads
+
+
+class Layer(NamedTuple):
+    """A layer's output on one image, and what its units compute it from."""
+
+    name: str
+    field: Field
+    window: int  # a side of what a unit takes from each map of the layer before
+    maps: Floats  # [channels, height, width]
+    filters: Floats | None = None  # [channels, inputs, window, window], what a unit weighs that with
+    bias: Floats | None = None  # [channels], added to it
+    scale: Floats | None = None  # [channels] of a normalisation, which multiplies
+
+
+def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
+    """The layers from image [28, 28] to logits, each on that image; of a vote, its first member's."""
+    member = sequence(model.get_submodule("members.0") if isinstance(model, Vote) else model)
+    field, number = Field(), 0
+    with torch.inference_mode():
+        features: Tensor = standardise(torch.from_numpy(image)[None].to(next(model.parameters()).device))
+        found = [Layer("image", field, 1, output(features))]
+        for layer in member:
+            features = layer(features)
+            if isinstance(layer, Flatten | nn.Dropout):
+                continue  # the same numbers
+            number += isinstance(layer, nn.Conv2d | nn.Linear)
+            field, before = seen(field, layer), found[-1].maps
+            name = "output" if layer is member[-1] else f"{title(layer)} {number}"
+            found.append(Layer(name, field, window(layer, before), output(features), **numbers(layer, before)))
+    return found
+
+
+def output(features: Tensor) -> Floats:
+    """The maps [channels, height, width] of one image, a neuron as a map of one unit; a copy that no layer changes."""
+    maps: Floats = features[0].float().cpu().numpy().copy()
+    return maps if maps.ndim == 3 else maps[:, None, None]
+
+
+def numbers(layer: nn.Module, before: Floats) -> dict[str, Floats]:
+    """What a layer has learned: filters, bias and scale. A neuron's weights are a filter as large as the maps."""
+    channels, height, width = before.shape
+    match layer:
+        case nn.Conv2d():
+            found = {"filters": layer.weight}
+        case nn.Linear():  # Flatten leaves the channels last
+            found = {"filters": layer.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)}
+        case nn.BatchNorm2d():
+            scale = layer.weight / (layer.get_buffer("running_var") + layer.eps).sqrt()
+            return arrays(scale=scale, bias=layer.bias - layer.get_buffer("running_mean") * scale)
+        case _:
+            return {}
+    return arrays(**found, **({} if layer.bias is None else {"bias": layer.bias}))
+
+
+def arrays(**tensors: Tensor) -> dict[str, Floats]:
+    return {name: tensor.detach().float().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def window(layer: nn.Module, before: Floats) -> int:
+    """A side of what a unit takes from each map of the layer before."""
+    match layer:
+        case nn.Conv2d():
+            return int(layer.kernel_size[0])
+        case nn.MaxPool2d():
+            return 2
+        case nn.Linear() | nn.AdaptiveMaxPool2d():
+            return int(before.shape[1])
+        case _:
+            return 1
+
+
+def seen(field: Field, layer: nn.Module) -> Field:
+    """The receptive field after one layer more (Araujo et al., 2019)."""
+    match layer:
+        case nn.Conv2d():
+            reach, padding = layer.kernel_size[0] - 1, int(layer.padding[0])
+            return Field(field.size + reach * field.step, field.step, field.start - padding * field.step)
+        case nn.MaxPool2d():
+            return Field(field.size + field.step, 2 * field.step, field.start)
+        case nn.Linear() | nn.AdaptiveMaxPool2d():
+            return Field(SIDE, 0, 0)
+        case _:
+            return field
+
+
+def title(layer: nn.Module) -> str:
+    """A layer's kind, for people."""
+    return NAMES.get(type(layer).__name__, type(layer).__name__)
+
+
+def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
+    """How much of the answer's log-odds each part of an image [28, 28] carries: [14, 14].
+
+    It is what covering that part takes away (Zeiler & Fergus, 2014); below zero, the part speaks against the answer.
+    """
+    pixels = torch.from_numpy(image).float().to(next(model.parameters()).device)
+    places = [(row, column) for row in range(0, SIDE, STRIDE) for column in range(0, SIDE, STRIDE)]
+    covered = pixels.repeat(len(places) + 1, 1, 1)  # the last one stays whole
+    margin = (COVER - STRIDE) // 2
+    for each, (row, column) in zip(covered[:-1], places, strict=True):
+        each[max(row - margin, 0) : row - margin + COVER, max(column - margin, 0) : column - margin + COVER] = 0
+    touched = [*(covered[:-1] != pixels).flatten(1).any(1).tolist(), True]
+    with torch.inference_mode():
+        logits = model(covered[touched]).float()
+        others = torch.cat([logits[:, :answer], logits[:, answer + 1 :]], 1)
+        scores = (logits[:, answer] - others.logsumexp(1)).cpu().numpy()
+    found = np.zeros(len(places), np.float32)
+    found[np.array(touched[:-1])] = scores[-1] - scores[:-1]
+    return found.reshape(SIDE // STRIDE, SIDE // STRIDE)

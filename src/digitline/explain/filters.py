@@ -1,0 +1,133 @@
+"""What each filter of a network looks for: its weights, the image that excites it most, and the test patches that do.
+
+A filter is a channel of a convolution; of a network without any, a unit of its first layer, which sees all pixels.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from digitline.data.dataset import SIDE, Bytes
+from digitline.explain.activations import Field, seen
+from digitline.model.evaluation import CHUNK
+from digitline.model.networks import ACTIVATIONS, sequence, standardise
+
+Floats = NDArray[np.float32]
+
+STEPS, RATE = 40, 0.3  # of the ascent to what excites a filter, in logits of a pixel
+
+
+class Stage(NamedTuple):
+    """The layers up to the activation that follows a convolution: what it is given is how much a filter is excited."""
+
+    number: int  # of the convolution, from 1
+    depth: int  # how many layers of the network
+    field: Field  # of a unit
+    weights: Floats  # [filters, inputs, kernel, kernel]
+
+
+class Responses(NamedTuple):
+    """Of each image: for each stage how much a filter is excited at most and where, and what the last layer gets."""
+
+    peaks: list[Floats]  # a stage: [N, filters]
+    places: list[NDArray[np.int64]]  # a stage: [N, filters], row * width + column
+    widths: list[int]  # of each stage's maps, in units
+    features: Floats  # [N, units]
+    logits: Floats  # [N, classes]
+
+
+def stages(model: nn.Module) -> list[Stage]:
+    """The convolutions of a network; of one without any, its first layer."""
+    found, field, number = [], Field(), 0
+    weights: Tensor | None = None
+    for depth, layer in enumerate(sequence(model)):
+        if weights is not None and isinstance(layer, tuple(ACTIVATIONS.values())):
+            number += 1
+            found.append(Stage(number, depth, field, weights.detach().float().numpy()))
+            weights = None
+        if isinstance(layer, nn.Linear) and not found:
+            field, weights = Field(SIDE), layer.weight.view(-1, 1, SIDE, SIDE)
+        if isinstance(layer, nn.Conv2d):
+            weights = layer.weight
+        field = seen(field, layer)
+    return found
+
+
+def respond(model: nn.Module, images: Bytes) -> Responses:
+    """Passes the images [N, 28, 28] through the network once, and keeps the most of every filter."""
+    found = zip(*(passed(model, chunk) for chunk in torch.split(torch.from_numpy(images), CHUNK)), strict=True)
+    peaks, places, widths, features, logits = found
+    return Responses(
+        peaks=[torch.cat(of).numpy() for of in zip(*peaks, strict=True)],
+        places=[torch.cat(of).numpy() for of in zip(*places, strict=True)],
+        widths=widths[0],
+        features=torch.cat(features).numpy(),
+        logits=torch.cat(logits).numpy(),
+    )
+
+
+def passed(model: nn.Module, images: Tensor) -> tuple[Any, ...]:
+    """The responses to one chunk of images, as tensors."""
+    depths, peaks, places, widths = {stage.depth for stage in stages(model)}, [], [], []
+    with torch.inference_mode():
+        features = standardise(images)
+        for depth, layer in enumerate(sequence(model)):
+            if depth in depths:
+                most = features.flatten(2).max(2) if features.ndim == 4 else features.unsqueeze(2).max(2)
+                peaks.append(most.values)
+                places.append(most.indices)
+                widths.append(features.shape[-1] if features.ndim == 4 else 1)
+            before, features = features, layer(features)
+    return peaks, places, widths, before, features
+
+
+def exciting(model: nn.Module, stage: Stage, shown: int) -> Bytes:
+    """For each of the first filters the image that excites its middle unit most: the field [shown, size, size] alone.
+
+    By gradient ascent over pixels 0-255 from a faint noise, smoothed to leave out what no pen draws
+    (Erhan et al., 2009; Yosinski et al., 2015).
+    """
+    count = min(shown, len(stage.weights))
+    generator = torch.Generator().manual_seed(0)
+    drawn = 0.1 * torch.randn(count, SIDE, SIDE, generator=generator)
+    for _ in range(STEPS):
+        features = standardise(255 * drawn.requires_grad_().sigmoid())
+        features = sequence(model)[: stage.depth](features)
+        middle = features.flatten(2)[:, :, centre(features)] if features.ndim == 4 else features
+        roughness = drawn.diff(dim=1).square().mean((1, 2)) + drawn.diff(dim=2).square().mean((1, 2))
+        aim = (middle[range(count), range(count)] - 0.1 * roughness).sum()
+        (slope,) = torch.autograd.grad(aim, drawn)
+        drawn = drawn.detach() + RATE * slope / slope.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
+    images = (255 * drawn.sigmoid()).round().byte().numpy()
+    row, column = divmod(centre(features), features.shape[-1]) if features.ndim == 4 else (0, 0)
+    return np.stack([patch(image, stage.field, row, column) for image in images])
+
+
+def centre(features: Tensor) -> int:
+    """The place of the middle unit of maps [N, C, H, W], as row * W + column."""
+    height, width = features.shape[-2:]
+    return height // 2 * width + width // 2
+
+
+def patch(image: Bytes, field: Field, row: int, column: int) -> Bytes:
+    """What the unit (row, column) sees of an image [28, 28], black beyond the edge; no larger than the image."""
+    size = min(field.size, SIDE)
+    top, left = (field.start + at * field.step + (field.size - size) // 2 for at in (row, column))
+    if field.size > SIDE:
+        return image
+    margin = field.size
+    padded = np.pad(image, margin)
+    return padded[top + margin : top + margin + size, left + margin : left + margin + size]
+
+
+def saliency(model: nn.Module, image: Bytes, answer: int) -> Floats:
+    """How steeply the answer's log-odds follow each pixel of an image [28, 28] (Simonyan et al., 2014)."""
+    pixels = torch.from_numpy(image).float()[None].requires_grad_()
+    logits = model(pixels).float()[0]
+    others = torch.cat([logits[:answer], logits[answer + 1 :]])
+    (slope,) = torch.autograd.grad(logits[answer] - others.logsumexp(0), pixels)
+    steep: Floats = slope[0].abs().numpy()
+    return steep

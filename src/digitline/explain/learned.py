@@ -1,0 +1,130 @@
+"""What a network has learned, as figures with their numbers: filters, what excites them, maps, test in a plane."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import nn
+
+from digitline.data.dataset import Bytes, Part
+from digitline.draw import charts, explanations, mosaics
+from digitline.explain import activations, embedding, filters
+from digitline.explain.filters import Responses
+
+SHOWN = 20  # filters of a layer
+PATCHES = 6  # test images for each
+NEIGHBOURS = 800  # test images in the projection that keeps neighbours
+
+Table = Sequence[Sequence[Any]]
+
+
+class Look(NamedTuple):
+    """One network and what it makes of test."""
+
+    model: nn.Module
+    test: Part
+    classes: list[str]
+    responses: Responses
+    keep: Callable[[str, str, Sequence[str], Table], None]  # takes a figure: name, SVG, and its numbers
+
+
+def excited(look: Look) -> list[dict[str, Any]]:
+    """Draws each layer's weights, the image that excites each filter most and the test patches that do."""
+    told = []
+    for place, layer in enumerate(filters.stages(look.model)):
+        made = filters.exciting(look.model, layer, SHOWN)
+        found = strongest(look, place, layer, len(made))
+        rows = np.stack([np.stack([image, *patches]) for image, (patches, _) in zip(made, found, strict=True)])
+        names = [str(number) for number in range(len(rows))]
+        picture = mosaics.svg(mosaics.ink(rows), rows=names, breaks=[1], halves=True, alt="what excites each filter")
+        lines = [[number, *line] for number, (_, lines) in enumerate(found) for line in lines]
+        look.keep(
+            f"exciting-{layer.number}",
+            picture,
+            ["filter", "rank", "test_image", "row", "column", "response"],
+            lines,
+        )
+        draw_weights(look, layer)
+        count, inputs, side, _ = layer.weights.shape
+        told.append({"filters": count, "inputs": inputs, "side": side, "shown": len(made), "field": layer.field.size})
+    return told
+
+
+def strongest(look: Look, place: int, layer: filters.Stage, shown: int) -> list[tuple[list[Bytes], Table]]:
+    """For each filter the patches of the test images that excite it most, and where they are."""
+    peaks, places = look.responses.peaks[place], look.responses.places[place]
+    order = np.argsort(-peaks[:, :shown], 0, kind="stable")[:PATCHES]  # [patches, filters]
+    found: list[tuple[list[Bytes], Table]] = []
+    for number in range(shown):
+        at = [(int(i), *divmod(int(places[i, number]), look.responses.widths[place])) for i in order[:, number]]
+        patches = [filters.patch(look.test.images[index], layer.field, row, column) for index, row, column in at]
+        lines = [[rank, *where, f"{peaks[where[0], number]:.4g}"] for rank, where in enumerate(at, 1)]
+        found.append((patches, lines))
+    return found
+
+
+def draw_weights(look: Look, layer: filters.Stage) -> None:
+    """Draws all weights of a layer: of the first, a picture a filter; of those behind it, a column a filter."""
+    count, inputs, side, _ = layer.weights.shape
+    if inputs == 1:
+        tiles, cell = mosaics.wrapped(mosaics.signed(layer.weights[:, 0], (1, 2)), 10), mosaics.CELL
+    else:
+        tiles = mosaics.signed(layer.weights, (1, 2, 3)).swapaxes(0, 1)  # a column a filter
+        cell = max(2 * side, 300 // count)
+    kernels = layer.weights.reshape(count * inputs, -1)
+    lines = [[*divmod(place, inputs), *(f"{w:.3g}" for w in kernel)] for place, kernel in enumerate(kernels)]
+    header = ["filter", "input", *(f"w{place}" for place in range(side * side))]
+    look.keep(f"weights-{layer.number}", mosaics.svg(tiles, cell=cell, alt="weights"), header, lines)
+
+
+def mapped(look: Look) -> list[dict[str, Any]]:
+    """Draws the maps that the layers make of a digit of each class."""
+    chosen = [int(np.argmax(look.test.labels == label)) for label in range(len(look.classes))]
+    passed = [activations.layers(look.model, look.test.images[index]) for index in chosen]
+    told = []
+    for number, place in enumerate(ends(passed[0]), 1):
+        maps = np.stack([layers[place].maps[:SHOWN] for layers in passed], 1)  # [channels, classes, height, width]
+        picture = mosaics.svg(
+            mosaics.heat(maps, (1, 2, 3)),
+            columns=look.classes,
+            rows=[str(channel) for channel in range(len(maps))],
+            alt=f"maps of {passed[0][place].name}",
+        )
+        lines = [
+            [channel, look.classes[label], chosen[label], *(f"{value:.3g}" for value in maps[channel, label].flat)]
+            for channel, label in np.ndindex(maps.shape[:2])
+        ]
+        header = ["channel", "class", "test_image", *(f"v{at}" for at in range(maps[0, 0].size))]
+        look.keep(f"maps-{number}", picture, header, lines)
+        told.append({"layer": passed[0][place].name, "channels": len(passed[0][place].maps), "shown": len(maps)})
+    return told
+
+
+def ends(layers: Sequence[activations.Layer]) -> list[int]:
+    """The places of the last layer before each next convolution, and of the last with maps of more than one unit."""
+    maps = [place for place, layer in enumerate(layers) if layer.maps.shape[1] > 1][1:]  # less the image itself
+    found = [place - 1 for place in maps[1:] if layers[place].filters is not None]
+    return found + maps[-1:]
+
+
+def embedded(look: Look) -> dict[str, Any]:
+    """Draws test as points of a plane: all of it by two components, part of it by neighbourhood."""
+    predicted, actual = look.responses.logits.argmax(1), look.test.labels
+    wrong = predicted != actual
+    every = max(1, len(actual) // NEIGHBOURS)
+    part = np.flatnonzero(wrong | (np.arange(len(actual)) % every == 0))
+    linear, held = embedding.linear(look.responses.features)
+    near = embedding.neighbourly(look.responses.features[part])
+    for name, places, points in (("components", np.arange(len(actual)), linear), ("neighbours", part, near)):
+        figure = explanations.embedding(points, actual[places], predicted[places], look.classes)
+        lines = [
+            [index, look.classes[actual[index]], look.classes[predicted[index]], f"{x:.4g}", f"{y:.4g}"]
+            for index, (x, y) in zip(places, points, strict=True)
+        ]
+        look.keep(name, charts.svg(figure), ["test_image", "actual", "predicted", "x", "y"], lines)
+    return {
+        "images": len(actual),
+        "wrong": int(wrong.sum()),
+        "held": round(100 * float(held.sum()), 1),
+        "neighbours": len(part),
+    }

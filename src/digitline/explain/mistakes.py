@@ -1,0 +1,103 @@
+"""A network's answers looked into, as figures with their numbers: evidence, confusions, how torn it is."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from digitline.data.dataset import Part
+from digitline.draw import charts, explanations, mosaics
+from digitline.explain import activations, filters
+from digitline.explain.learned import Look
+from digitline.measure.calibration import temperature
+from digitline.measure.uncertainty import entropy
+from digitline.model.scores import nll
+
+EACH = 5  # right and wrong answers
+PAIRS = 12  # of a mistake and what it was taken for
+HEATS = [round(float(heat), 3) for heat in np.geomspace(0.2, 5, 41)]
+COOLED = [0.5, 1.0, 2.0, 4.0]  # temperatures
+
+
+def explained(look: Look) -> list[dict[str, Any]]:
+    """Draws where the evidence lies in answers that are right and in the surest that are wrong."""
+    shares = softmax(look.responses.logits, 1)
+    predicted, sure = shares.argmax(1), shares.max(1)
+    (wrong,) = np.nonzero(predicted != look.test.labels)
+    wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:EACH]
+    right: list[int] = []
+    for label in look.test.labels[wrong]:  # beside each mistake another right answer of its class
+        alike = np.setdiff1d(np.flatnonzero((look.test.labels == label) & (predicted == label)), right)
+        right += alike[:1].tolist()
+    chosen = [*right, *map(int, wrong)]
+    if not chosen:
+        return []
+    answers = [int(predicted[index]) for index in chosen]
+    images = look.test.images[chosen]
+    steep = [filters.saliency(look.model, image, answer) for image, answer in zip(images, answers, strict=True)]
+    carried = [activations.evidence(look.model, image, answer) for image, answer in zip(images, answers, strict=True)]
+    large = np.stack(carried).repeat(2, 1).repeat(2, 2)
+    tiles = np.stack([mosaics.ink(images), mosaics.heat(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
+    heads = [told_apart(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]
+    rows = ["image", "slope", "cover"]
+    picture = mosaics.svg(tiles, columns=heads, rows=rows, breaks=[len(right)], alt="where the evidence lies")
+    lines = [
+        [index, look.classes[look.test.labels[index]], look.classes[answer], row, *(f"{v:.3g}" for v in values.flat)]
+        for index, answer, *both in zip(chosen, answers, steep, large, strict=True)
+        for row, values in zip(rows[1:], both, strict=True)
+    ]
+    header = ["test_image", "actual", "predicted", "map", *(f"v{place}" for place in range(look.test.images[0].size))]
+    look.keep("evidence", picture, header, lines)
+    return [{"test_image": index, "head": head} for index, head in zip(chosen, heads, strict=True)]
+
+
+def told_apart(look: Look, index: int, answer: int) -> str:
+    """What an image is, and what it was taken for if for something else."""
+    actual = int(look.test.labels[index])
+    return look.classes[actual] + (f"→{look.classes[answer]}" if answer != actual else "")
+
+
+def confused(look: Look) -> list[dict[str, Any]]:
+    """Draws a mistake of each common confusion beside the digit, most like it, of the class that it was taken for."""
+    predicted, actual, features = look.responses.logits.argmax(1), look.test.labels, look.responses.features
+    (wrong,) = np.nonzero(predicted != actual)
+    counts = np.zeros((len(look.classes),) * 2, int)
+    np.add.at(counts, (actual[wrong], predicted[wrong]), 1)
+    often = sorted(
+        ((int(n), a, p) for (a, p), n in np.ndenumerate(counts) if n), key=lambda each: (-each[0], *each[1:])
+    )
+    told, tiles = [], []
+    for number, is_class, taken in often[:PAIRS]:
+        [index, *_] = wrong[(actual[wrong] == is_class) & (predicted[wrong] == taken)]
+        (alike,) = np.nonzero((actual == taken) & (predicted == taken))
+        if not len(alike):
+            continue
+        nearest = int(alike[np.square(features[alike] - features[index]).sum(1).argmin()])
+        tiles.append(np.stack([look.test.images[index], look.test.images[nearest]]))
+        told.append(
+            {"actual": look.classes[is_class], "predicted": look.classes[taken], "count": number}
+            | {"test_image": int(index), "like": nearest}
+        )
+    if told:
+        heads = [f"{each['actual']}→{each['predicted']} x{each['count']}" for each in told]
+        picture = mosaics.pairs(mosaics.ink(np.stack(tiles)), heads, alt="mistakes beside what they were taken for")
+        look.keep("confusions", picture, list(told[0]), [list(each.values()) for each in told])
+    return told
+
+
+def cooled(look: Look) -> dict[str, Any]:
+    """Draws the most torn answer at several temperatures."""
+    logits = look.responses.logits
+    torn = int(entropy(softmax(logits, 1)).argmax())
+    answers = {heat: softmax(logits[torn] / heat) for heat in COOLED}
+    lines = [[heat, *(f"{share:.4f}" for share in shares)] for heat, shares in answers.items()]
+    figure = explanations.answers(look.test.images[torn], answers, look.classes)
+    look.keep("answers", charts.svg(figure), ["temperature", *look.classes], lines)
+    surest = {f"{heat:g}": round(100 * float(shares.max()), 1) for heat, shares in answers.items()}
+    return {"test_image": torn, "actual": look.classes[look.test.labels[torn]], "surest": surest}
+
+
+def heated(logits: np.ndarray, validation: Part) -> dict[str, Any]:
+    """The loss on validation of logits [N, classes] by temperature, and the temperature where it is least."""
+    losses = {f"{heat:g}": round(nll(logits / heat, validation.labels), 5) for heat in HEATS}
+    return {"best": round(temperature(logits, validation.labels), 3), "losses": losses}

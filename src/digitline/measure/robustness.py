@@ -1,0 +1,186 @@
+"""Test images changed in ways and by degrees: how far a model's accuracy carries."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from pydantic import PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+
+from digitline.data.dataset import Bytes, Part
+from digitline.model.evaluation import predict
+from digitline.model.scores import accuracy
+
+Change = Callable[[Tensor, float], Tensor]
+
+
+class Family(NamedTuple):
+    unit: str  # of the level
+    plain: float  # the level that changes nothing
+    levels: tuple[float, ...]
+    change: Change  # of images [N, 1, 28, 28], 0-255, by a level
+    corrupt: float | None = None  # the level that counts as a corruption
+
+
+def affine(
+    images: Tensor, *, degrees: float = 0, right: int = 0, down: int = 0, size: float = 1, slant: float = 0
+) -> Tensor:
+    """Turns, moves, resizes or slants all images alike, bilinearly."""
+    from digitline.measure.vision import v2  # takes a second, which no other stage should pay
+
+    bilinear = v2.InterpolationMode.BILINEAR
+    moved: Tensor = v2.functional.affine(images, degrees, [right, down], size, [slant, 0], interpolation=bilinear)
+    return moved
+
+
+def noise(images: Tensor, deviation: float) -> Tensor:
+    """Adds normal noise, the same at every call."""
+    drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    return images + 255 * deviation * drawn
+
+
+def occlude(images: Tensor, side: float) -> Tensor:
+    """Blacks out a square in the middle."""
+    start, end = (images.shape[-1] - int(side)) // 2, (images.shape[-1] + int(side)) // 2
+    hidden = images.clone()
+    hidden[..., start:end, start:end] = 0
+    return hidden
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Spreads each pixel over its neighbours, normally."""
+    from digitline.measure.vision import v2
+
+    blurred: Tensor = v2.functional.gaussian_blur(images, 13, sigma)
+    return blurred
+
+
+def thicken(images: Tensor, pixels: float) -> Tensor:
+    """Widens strokes by a maximum over neighbours, or thins them by a minimum."""
+    side, sign = 1 + 2 * int(abs(pixels)), 1 if pixels >= 0 else -1
+    return sign * functional.max_pool2d(sign * images, side, 1, side // 2)
+
+
+def speckle(images: Tensor, share: float) -> Tensor:
+    """Turns that share of the pixels black or white."""
+    drawn = uniform(images.shape)
+    return torch.where(drawn < share / 2, 0.0, torch.where(drawn < share, 255.0, images))
+
+
+def glass(images: Tensor, reach: float) -> Tensor:
+    """Shows each pixel from up to `reach` pixels away, as through structured glass."""
+    count, _, height, width = images.shape
+    plain = torch.eye(2, 3).expand(count, 2, 3)
+    grid = functional.affine_grid(plain, [count, 1, height, width], align_corners=False)
+    moved = (uniform(grid.shape) * 2 - 1) * reach * 2 / width
+    return functional.grid_sample(images, grid + moved, align_corners=False)
+
+
+def smear(images: Tensor, length: float) -> Tensor:
+    """Blurs along the diagonal, over so many pixels: a camera that moves."""
+    kernel = torch.eye(int(length)).view(1, 1, int(length), int(length)) / length
+    return functional.conv2d(images, kernel, padding=int(length) // 2)
+
+
+def fog(images: Tensor, density: float) -> Tensor:
+    """Lays bright, cloudy haze over an image: coarse and fine noise, each octave half as strong as the last."""
+    haze = torch.stack([clouds(images, side) / side for side in (3, 6, 12)]).sum(0)
+    return images * (1 - density / 2) + 255 * density * (haze - haze.amin()) / (haze.amax() - haze.amin())
+
+
+def clouds(images: Tensor, side: int) -> Tensor:
+    """Smooth noise of 0-1, a few bumps a side."""
+    drawn = uniform((len(images), 1, side, side))
+    return functional.interpolate(drawn, images.shape[-2:], mode="bicubic", align_corners=True).clamp(0, 1)
+
+
+def spatter(images: Tensor, share: float) -> Tensor:
+    """Covers that share of an image with white blots."""
+    blots = clouds(images, 10)
+    edge = blots.flatten(1).quantile(1 - share, 1).view(-1, 1, 1, 1)
+    return torch.where(blots > edge, 255.0, images)
+
+
+def stripe(images: Tensor, width: float) -> Tensor:
+    """Inverts a band of columns in the middle."""
+    start = (images.shape[-1] - int(width)) // 2
+    changed = images.clone()
+    changed[..., start : start + int(width)] = 255 - changed[..., start : start + int(width)]
+    return changed
+
+
+def strike(images: Tensor, lines: float) -> Tensor:
+    """Draws straight white lines across each image, at random."""
+    side = images.shape[-1]
+    places = torch.arange(side) - (side - 1) / 2
+    for drawn in uniform((int(lines), len(images), 2, 1, 1, 1)):
+        angle, offset = drawn[:, 0] * torch.pi, (drawn[:, 1] * 2 - 1) * side / 4
+        distance = (places * angle.cos() + places.view(-1, 1) * angle.sin() - offset).abs()
+        images = torch.maximum(images, 255 * (1.25 - distance).clamp(0, 1))
+    return images
+
+
+def outline(images: Tensor, share: float) -> Tensor:
+    """Fades from strokes to their edges: what a maximum over neighbours adds to a minimum over them."""
+    return (1 - share) * images + share * (thicken(images, 1) - thicken(images, -1))
+
+
+def uniform(shape: Sequence[int]) -> Tensor:
+    """Uniform noise of 0-1, the same at every call."""
+    return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0))
+
+
+FAMILIES = {
+    "shift right": Family("pixels", 0, (-4, -3, -2, -1, 0, 1, 2, 3, 4), lambda x, by: affine(x, right=int(by)), 3),
+    "shift down": Family("pixels", 0, (-4, -3, -2, -1, 0, 1, 2, 3, 4), lambda x, by: affine(x, down=int(by)), 3),
+    "rotation": Family("degrees", 0, (-60, -45, -30, -15, 0, 15, 30, 45, 60), lambda x, by: affine(x, degrees=by), 30),
+    "scale": Family("factor", 1, (0.5, 0.6, 0.8, 1, 1.2, 1.4), lambda x, by: affine(x, size=by), 0.6),
+    "shear": Family("degrees", 0, (-45, -30, -15, 0, 15, 30, 45), lambda x, by: affine(x, slant=by), 30),
+    "noise": Family("standard deviation", 0, (0, 0.1, 0.2, 0.4, 0.6, 0.8), noise, 0.4),
+    "speckle": Family("share", 0, (0, 0.05, 0.1, 0.2, 0.3), speckle, 0.2),
+    "blur": Family("sigma in pixels", 0, (0, 0.5, 1, 1.5, 2, 3), blur, 1.5),
+    "motion": Family("pixels", 1, (1, 3, 5, 7, 9), smear, 7),
+    "glass": Family("pixels", 0, (0, 1, 2, 3), glass, 2),
+    "brightness": Family("share", 0, (0, 0.2, 0.4, 0.6), lambda x, by: x + 255 * by, 0.4),
+    "contrast": Family("factor", 1, (0.05, 0.1, 0.25, 0.5, 1), lambda x, by: by * x + (1 - by) * 127.5, 0.25),
+    "fog": Family("density", 0, (0, 0.25, 0.5, 0.75, 1), fog, 0.5),
+    "spatter": Family("share", 0, (0, 0.05, 0.1, 0.2), spatter, 0.1),
+    "stripe": Family("pixels", 0, (0, 2, 4, 8), stripe, 4),
+    "lines": Family("count", 0, (0, 1, 2, 3), strike, 1),
+    "outline": Family("share", 0, (0, 0.5, 1), outline, 1),
+    "occlusion": Family("side in pixels", 0, (0, 4, 6, 8, 10, 12), occlude),
+    "inversion": Family("share", 0, (0, 1), lambda x, by: (1 - by) * x + by * (255 - x)),
+    "thickness": Family("pixels", 0, (-1, 0, 1, 2), thicken),
+}
+
+
+def accuracies(model: nn.Module, part: Part, *, images: PositiveInt) -> list[tuple[str, float, float]]:
+    """The accuracy at every level of every family, as (family, level, fraction), on so many images spread evenly."""
+    places = np.linspace(0, len(part.labels) - 1, min(images, len(part.labels))).astype(int)
+    pixels, labels = torch.from_numpy(part.images[places]).float().unsqueeze(1), part.labels[places]
+    return [
+        (name, level, accuracy(predict(model, changed(pixels, family, level)), labels))
+        for name, family in FAMILIES.items()
+        for level in family.levels
+    ]
+
+
+def corrupted(lines: Sequence[tuple[str, float, float]]) -> float:
+    """The mean accuracy over the corruptions: each family with such a level, at that level."""
+    return fmean(accuracy for name, level, accuracy in lines if level == FAMILIES[name].corrupt)
+
+
+def changed(pixels: Tensor, family: Family, level: float) -> Bytes:
+    """The images [N, 1, 28, 28] at one level, as pixels [N, 28, 28] again."""
+    images = pixels if level == family.plain else family.change(pixels, level)
+    return images.round().clamp(0, 255).byte().squeeze(1).numpy()
+
+
+def means(runs: Sequence[Sequence[tuple[str, float, float]]]) -> list[tuple[str, float, float]]:
+    """The mean over runs of the accuracy at each level, to six digits."""
+    return [
+        (*levels[0][:2], round(fmean(accuracy for *_, accuracy in levels), 6)) for levels in zip(*runs, strict=True)
+    ]

@@ -1,0 +1,11 @@
+"""The keys of robustness in params.yaml."""
+
+from typing import NamedTuple
+
+from pydantic import PositiveInt
+
+
+class Sample(NamedTuple):
+    """What robustness.accuracies takes."""
+
+    images: PositiveInt  # of test, for each change and level

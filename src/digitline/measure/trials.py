@@ -1,0 +1,113 @@
+"""Pictures to try a model with as its users would: digits on sheets of paper, letters, scribbles."""
+
+import io
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import torch
+from PIL import Image, ImageDraw, ImageFont
+from scipy.special import softmax
+from torch import nn
+
+from digitline.compute.processes import cores
+from digitline.data.dataset import Bytes, Part
+from digitline.data.prepare import open_picture, prepare
+from digitline.measure import uncertainty
+from digitline.measure.robustness import FAMILIES, changed
+from digitline.model.evaluation import predict
+from digitline.model.scores import accuracy
+
+SHEET = 400  # pixels
+LETTERS = "ACDEFGHJKLMNPRTUVWXYacdefhijkmnprtuvwxy"  # none that some hand writes as a digit, like O, Q, l, Z, S, b
+FONTS = [
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSans-Oblique",
+    "DejaVuSerif",
+    "DejaVuSansMono",
+]  # matplotlib brings them
+
+
+def sheet(digit: Bytes, random: np.random.Generator) -> bytes:
+    """A digit [H, W], light on dark, enlarged and set off-centre on a sheet: a PNG or JPEG, dark or light paper."""
+    height = int(random.integers(100, 260))
+    width = max(1, round(height * digit.shape[1] / digit.shape[0]))
+    large = Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC)
+    paper = Image.new("L", (SHEET, SHEET))
+    paper.paste(large, tuple(random.integers(0, (SHEET - width + 1, SHEET - height + 1)).tolist()))
+    if random.random() < 0.5:
+        paper = paper.point(lambda value: 255 - value)
+    return encoded(paper, "PNG" if random.random() < 0.5 else "JPEG")
+
+
+def letter(random: np.random.Generator) -> Image.Image:
+    """A printed letter, dark on light."""
+    fonts = Path(matplotlib.get_data_path()) / "fonts/ttf"
+    font = ImageFont.truetype(fonts / f"{random.choice(FONTS)}.ttf", int(random.integers(120, 240)))
+    paper = Image.new("L", (SHEET, SHEET), 255)
+    ImageDraw.Draw(paper).text((SHEET / 2, SHEET / 2), random.choice(list(LETTERS)), fill=0, font=font, anchor="mm")
+    return paper
+
+
+def scribble(random: np.random.Generator) -> Image.Image:
+    """One stroke that wanders at random: eight to thirty points with a smooth way through them."""
+    corners = random.uniform(0.15, 0.85, (int(random.integers(8, 31)), 2)) * SHEET
+    place, points = np.arange(len(corners)), np.linspace(0, len(corners) - 1, 12 * len(corners))
+    rough = np.stack([np.interp(points, place, axis) for axis in corners.T], 1)
+    smooth = np.stack([np.convolve(np.pad(axis, 4, "edge"), np.ones(9) / 9, "valid") for axis in rough.T], 1)
+    paper = Image.new("L", (SHEET, SHEET), 255)
+    path = [(float(x), float(y)) for x, y in smooth]
+    ImageDraw.Draw(paper).line(path, fill=0, width=int(random.integers(8, 28)), joint="curve")
+    return paper
+
+
+def made(make: Callable[[np.random.Generator], Image.Image], number: int) -> Bytes:
+    """That many images [N, 28, 28], as the service would hand such pictures to a model."""
+    with ThreadPoolExecutor(cores()) as pool:
+        return np.stack(list(pool.map(lambda seed: prepare(make(np.random.default_rng(seed))), range(number))))
+
+
+def from_sheets(images: Bytes) -> Bytes:
+    """Images [N, H, W], each set on a sheet, saved as a file and prepared again: [N, 28, 28]."""
+
+    def one(seed: int) -> Bytes:
+        return prepare(open_picture(sheet(images[seed], np.random.default_rng(seed))))
+
+    with ThreadPoolExecutor(cores()) as pool:
+        return np.stack(list(pool.map(one, range(len(images)))))
+
+
+def parity(model: nn.Module, part: Part) -> tuple[float, float]:
+    """The accuracy on images [N, 28, 28] as they are, and on sheets."""
+    raw, sheets = (predict(model, images) for images in (part.images, from_sheets(part.images)))
+    return accuracy(raw, part.labels), accuracy(sheets, part.labels)
+
+
+def corrupted(model: nn.Module, part: Part) -> dict[str, Any]:
+    """The accuracy on every image under each corruption; their mean, and its 95% interval over images."""
+    pixels = torch.from_numpy(part.images).float().unsqueeze(1)
+    right = {
+        name: predict(model, changed(pixels, family, family.corrupt)).argmax(1) == part.labels
+        for name, family in FAMILIES.items()
+        if family.corrupt is not None
+    }
+    each = np.mean(list(right.values()), 0)  # of an image, the share of its versions that are read right
+    middle, half = float(each.mean()), 1.96 * float(each.std(ddof=1)) / len(each) ** 0.5
+    families = {name: float(found.mean()) for name, found in right.items()}
+    return {"mean": middle, "interval": [middle - half, middle + half], "families": families}
+
+
+def doubted(model: nn.Module, images: Bytes, above: float) -> float:
+    """The share of images [N, 28, 28] over which the model's entropy is above that."""
+    return float((uncertainty.entropy(softmax(predict(model, images), 1)) > above).mean())
+
+
+def encoded(picture: Image.Image, form: str) -> bytes:
+    """A picture's file."""
+    file = io.BytesIO()
+    picture.save(file, form, quality=85)
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""Networks and their arithmetic, augmentation, training, checkpoints, evaluation."""

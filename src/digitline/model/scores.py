@@ -1,0 +1,18 @@
+"""How right logits are."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_softmax
+
+Floats = NDArray[np.floating]
+Integers = NDArray[np.integer]
+
+
+def accuracy(logits: Floats, labels: Integers) -> float:
+    """The fraction of images whose greatest logit is the label's."""
+    return float((logits.argmax(1) == labels).mean())
+
+
+def nll(logits: Floats, labels: Integers) -> float:
+    """The mean negative log-likelihood of the labels, in nats."""
+    return float(-log_softmax(logits, 1)[np.arange(len(labels)), labels].mean())

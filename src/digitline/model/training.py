@@ -1,0 +1,140 @@
+"""Training: one network, one seed, one device; the same bits whatever else the machine does."""
+
+import math
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.lr_scheduler import OneCycleLR
+
+from digitline.base.errors import InputError
+from digitline.data.dataset import Part
+from digitline.model import snapshot
+from digitline.model.augmentation import warp
+from digitline.model.evaluation import predict
+from digitline.model.recipe import Optimizer, Probability
+from digitline.model.scores import accuracy, nll
+
+
+class Epoch(NamedTuple):
+    epoch: int  # from 1
+    train_loss: float  # mean over the epoch, label smoothing included
+    val_loss: float  # mean negative log-likelihood
+    val_accuracy: float  # fraction
+    seconds: float  # of training so far
+
+
+def device() -> torch.device:
+    """CUDA where there is a GPU, the processor otherwise."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def has_bfloat16() -> bool:
+    """Whether the hardware multiplies bfloat16 natively; where it does not, float32 is faster."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
+
+
+def fit(
+    model: nn.Module,
+    training: Part,
+    validation: Part,
+    *,
+    epochs: PositiveInt,
+    seed: int,
+    batch_size: PositiveInt,
+    optimizer: Optimizer,
+    learning_rate: PositiveFloat,
+    momentum: Probability,
+    weight_decay: NonNegativeFloat,
+    warmup: Probability,
+    label_smoothing: Probability,
+    augmentation: dict[str, Any],
+    bfloat16: bool,
+    keep: Path | None = None,
+) -> Iterator[Epoch]:
+    """Trains the model in place, yielding after each epoch; one cycle of the learning rate (Smith, 2018).
+
+    What stands in the file `keep` after each epoch is taken up by the next call, which yields those epochs first.
+    """
+    place = device()
+    model.to(place)
+    images, labels = tensors(training, place)
+    steps = len(labels) // batch_size
+    if not steps:
+        raise InputError(f"batch_size is {batch_size}, expected at most the {len(labels)} training images")
+    generator = torch.Generator().manual_seed(seed)
+    descent = descend(model, optimizer, learning_rate, momentum, weight_decay)
+    schedule = OneCycleLR(descent, learning_rate, total_steps=epochs * steps, pct_start=warmup, cycle_momentum=False)
+    state = snapshot.Training(model, descent, schedule, generator, place)
+    done = [Epoch(*record) for record in snapshot.load(state, keep)] if keep else []
+    yield from done
+    began = time.perf_counter() - (done[-1].seconds if done else 0)
+    for epoch in range(len(done) + 1, epochs + 1):
+        seen = batches(images, labels, batch_size, generator, **augmentation)
+        loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16) / steps
+        logits = predict(model, validation.images)
+        measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
+        if not math.isfinite(measures[0]):
+            raise InputError(f"the loss of seed {seed} left the numbers in epoch {epoch}; try a lower learning_rate")
+        done.append(Epoch(epoch, loss, *measures, time.perf_counter() - began))
+        if keep:
+            snapshot.save(state, keep, done)
+        yield done[-1]
+
+
+def batches(
+    images: Tensor, labels: Tensor, size: int, generator: torch.Generator, **limits: Any
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The images, varied, and labels of an epoch in a random order; what does not fill a batch is left out."""
+    steps = len(labels) // size
+    order = torch.randperm(len(labels), generator=generator)[: steps * size].to(images.device)
+    for batch in order.view(steps, size):
+        yield vary(images.index_select(0, batch), generator, **limits), labels[batch]
+
+
+def run_through(
+    state: snapshot.Training, seen: Iterator[tuple[Tensor, Tensor]], *, label_smoothing: float, bfloat16: bool
+) -> float:
+    """Takes a step a batch; returns the sum of their losses."""
+    total = torch.zeros((), device=state.device)
+    state.model.train()
+    for images, labels in seen:
+        with torch.autocast(state.device.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
+            outputs = state.model(images)
+        loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=label_smoothing)
+        state.optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        state.optimizer.step()
+        state.schedule.step()
+        total += loss.detach()
+    return total.item()
+
+
+def tensors(part: Part, place: torch.device) -> tuple[Tensor, Tensor]:
+    """The images and labels as tensors on that device."""
+    return torch.from_numpy(part.images).to(place), torch.from_numpy(part.labels).long().to(place)
+
+
+def descend(
+    model: nn.Module, optimizer: Optimizer, learning_rate: float, momentum: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """The optimiser over the model's parameters; biases and normalisation (one dimension) do not decay."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if optimizer == "SGD":
+        return torch.optim.SGD(groups, learning_rate, momentum=momentum, nesterov=momentum > 0, fused=True)
+    return torch.optim.AdamW(groups, learning_rate, betas=(momentum, 0.99), fused=True)
+
+
+def vary(images: Tensor, generator: torch.Generator, **limits: Any) -> Tensor:
+    """Augments the images where any limit is above zero."""
+    return warp(images, generator, **limits) if any(limits.values()) else images

@@ -1,0 +1,106 @@
+"""Who is champion, and who was, since when and why: a line of JSON for each promotion and rollback.
+
+The entry with the latest `when` decides, wherever it stands: lines of two branches may be merged in any order.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypedDict
+
+from digitline.base import files
+from digitline.base.errors import InputError
+
+Entry = TypedDict(
+    "Entry",
+    {
+        "when": str,  # ISO 8601, UTC
+        "who": str,
+        "action": str,  # promotion or rollback
+        "from": str | None,  # the SHA-256 of the champion before
+        "to": str,  # of the champion
+        "variant": str,
+        "dataset_sha256": str,
+        "gate": dict[str, Any],  # what was measured
+        "reason": str,
+    },
+)
+PROMOTION, ROLLBACK = "promotion", "rollback"
+KEYS = list(Entry.__annotations__)
+MARKS = ("<<<<<<<", "=======", ">>>>>>>")  # of a merge that git left to its user
+
+
+def read(path: Path) -> list[Entry]:
+    """The entries, oldest first; none where there is no file. InputError names a line that is no entry."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = [parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    once = {json.dumps(entry): entry for entry in found}  # a line that both branches of a merge have
+    return sorted(once.values(), key=lambda entry: datetime.fromisoformat(entry["when"]))
+
+
+def parse(line: str, where: str) -> Entry:
+    """One line as an entry."""
+    if line.startswith(MARKS):
+        raise InputError(
+            f"{where} is a mark of a merge; delete the lines {', '.join(MARKS)}, the entries of both count"
+        )
+    try:
+        entry: Entry = json.loads(line)
+        texts = [type(entry[key]) for key in ("who", "action", "to", "reason")]
+        if texts == [str] * 4 and list(entry) == KEYS and datetime.fromisoformat(entry["when"]).tzinfo:
+            return entry
+    except (ValueError, KeyError, TypeError):
+        pass
+    raise InputError(
+        f"{where} is no entry of a ledger, expected JSON with {', '.join(KEYS)}; git checkout HEAD -- FILE restores it"
+    )
+
+
+def append(path: Path, entry: Entry) -> None:
+    """Adds an entry."""
+    lines = path.read_bytes() if path.exists() else b""
+    files.write(path, lines + (b"\n" if lines and not lines.endswith(b"\n") else b"") + line(entry))
+
+
+def line(entry: Entry) -> bytes:
+    """An entry as its line."""
+    return f"{json.dumps(entry, ensure_ascii=False)}\n".encode()
+
+
+def latest(entries: Sequence[Entry]) -> Entry | None:
+    """The entry that says who is champion."""
+    return entries[-1] if entries else None
+
+
+def before(entries: Sequence[Entry]) -> str:
+    """The champion before the present one, of the same data set, those rolled back left out.
+
+    InputError where there was none.
+    """
+    reigns: list[str] = []
+    for entry in entries:
+        if entry["dataset_sha256"] != entries[-1]["dataset_sha256"]:
+            continue
+        if entry["action"] == ROLLBACK:
+            kept = reigns[: reigns.index(entry["to"])] if entry["to"] in reigns else reigns
+            reigns = [reign for reign in kept if reign != entry["from"]]
+        reigns.append(entry["to"])
+    if len(reigns) < 2:
+        raise InputError("the ledger knows of no champion before the present one; name the model to go back to")
+    return reigns[-2]
+
+
+def withdrawn(entries: Sequence[Entry]) -> dict[str, Entry]:
+    """The rollback of each model that was rolled back and has not been promoted since."""
+    found: dict[str, Entry] = {}
+    for entry in entries:
+        found.pop(entry["to"], None)
+        if entry["action"] == ROLLBACK and entry["from"]:
+            found[entry["from"]] = entry
+    return found
+
+
+def variants(entries: Sequence[Entry]) -> dict[str, str]:
+    """Every model that was champion, with its variant."""
+    return {entry["to"]: entry["variant"] for entry in entries}

@@ -1,0 +1,16 @@
+"""The keys of gate in params.yaml."""
+
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, PositiveFloat
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Limits(NamedTuple):
+    """What gate.judge takes."""
+
+    minimum_accuracy: Fraction  # on validation
+    margin: Fraction  # below the champion, on validation
+    latency_ms: PositiveFloat  # one image, one thread, median
+    size_mb: PositiveFloat  # of the weights' file, 10^6 bytes

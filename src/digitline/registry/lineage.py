@@ -1,0 +1,118 @@
+"""Where models come from and where data went, by what each commit recorded; which model an answer or image names."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from digitline.base.errors import InputError
+
+DIGITS = 4  # of a hash, the fewest that name it
+ENGINES = {  # how each shows an image's labels
+    "docker": ["image", "inspect", "--format", "{{json .Config.Labels}}"],
+    "podman": ["image", "inspect", "--format", "{{json .Config.Labels}}"],
+    "buildah": ["inspect", "--type", "image", "--format", "{{json .OCIv1.Config.Labels}}"],
+}
+
+
+class Record(NamedTuple):
+    """What a commit says of the runs, or the files as they are now."""
+
+    commit: str  # "" of the files
+    board: list[dict[str, Any]]
+    validation: dict[str, Any]
+
+
+class Origin(NamedTuple):
+    """The first record of a model."""
+
+    record: Record
+    row: dict[str, Any]
+    run: dict[str, Any]
+
+
+def history(folder: Path, board: str, validation: str) -> list[Record]:
+    """What the repository's commits recorded in these two files, newest first; before them the files as they are."""
+    log = git(folder, "log", "--format=%H", "--", board, validation) or ""
+    return [
+        Record(commit, *map(json.loads, texts))
+        for commit in ["", *log.split()]
+        if all(texts := [text(folder, commit, path) for path in (board, validation)])
+    ]
+
+
+def text(folder: Path, commit: str, path: str) -> str:
+    """A file as of a commit, or as it is now; empty where it is not there."""
+    if commit:
+        return git(folder, "show", f"{commit}:{path}") or ""
+    return (folder / path).read_text() if (folder / path).exists() else ""
+
+
+def git(folder: Path, *words: str) -> str | None:
+    """What git prints; None where it fails."""
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def models(records: Sequence[Record]) -> dict[str, Origin]:
+    """Each model by its SHA-256, with the oldest record of it."""
+    found: dict[str, Origin] = {}
+    for record in records:
+        for row in record.board:
+            found |= {run["sha256"]: Origin(record, row, run) for run in row["runs"]}
+    return found
+
+
+def whole(prefix: str, known: Mapping[str, str]) -> str:
+    """The hash that begins so, of those known with a name each; InputError where there is none, or more than one."""
+    wanted = prefix.lower()
+    found = [digest for digest in known if digest.startswith(wanted)] if len(wanted) >= DIGITS else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise InputError(f"{prefix} may be {listed(found, known)}; give more digits")
+    raise InputError(f"{prefix} is not known here, expected {DIGITS} or more digits of {listed(known, known)}")
+
+
+def listed(digests: Iterable[str], known: Mapping[str, str]) -> str:
+    """Some hashes in words."""
+    words = [f"{digest[:16]} ({known[digest]})" for digest in digests]
+    more = [f"{len(words) - 8} more"] if len(words) > 8 else []
+    return ", ".join(words[:8] + more) or "a model, and there is none"
+
+
+def named(subject: str) -> tuple[str, dict[str, str]]:
+    """The hash that an answer's file, a container image or the word itself names; of an image its labels, too."""
+    path = Path(subject)
+    if path.is_file():
+        return in_answer(path), {}
+    if not set(subject.lower()) <= set("0123456789abcdef"):
+        labels = image_labels(subject)
+        if "digitline.model.sha256" not in labels:
+            raise InputError(f"the image {subject} names no model, expected the label digitline.model.sha256")
+        return labels["digitline.model.sha256"], labels
+    return subject, {}
+
+
+def in_answer(path: Path) -> str:
+    """The model that an answer of the service names."""
+    try:
+        return str(json.loads(path.read_bytes())["model"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path} is no answer of the service, expected JSON with the key model") from None
+
+
+def image_labels(name: str) -> dict[str, str]:
+    """The labels of a container image, from the first engine that has it."""
+    engines = [engine for engine in ENGINES if shutil.which(engine)]
+    for engine in engines:
+        done = subprocess.run([engine, *ENGINES[engine], name], capture_output=True, text=True, check=False)
+        if done.returncode == 0:
+            return dict(json.loads(done.stdout) or {})
+    asked = f"no image that {' or '.join(engines)} has" if engines else "no image: there is no container engine"
+    raise InputError(f"{name} is no file, no hash and {asked}")

@@ -1,0 +1,230 @@
+"""A champion's way: the ledger decides, the bytes follow by hash, then MLflow and BentoML, which are views.
+
+What takes time or space is laid out first, in `champion.new`. The ledger's line is the decision; what follows from it may
+be cut short anywhere, and the next call completes it. The draft is removed last: as long as it is there, something may
+be left to do.
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+
+from digitline.base import files
+from digitline.base.errors import InputError
+from digitline.data.dataset import Bytes
+from digitline.registry import bento, ledger
+from digitline.registry.bento import Card
+from digitline.tracking import models
+from digitline.tracking.store import Store
+
+
+class Absent(InputError):
+    """The ledger names a champion whose bytes are not here."""
+
+
+class Places(NamedTuple):
+    champion: Path  # the folder of model and card
+    ledger: Path
+
+    @property
+    def draft(self) -> Path:
+        """Where a champion is laid out."""
+        return self.champion.with_suffix(".new")
+
+    @property
+    def pointer(self) -> Path:
+        """DVC's file of the champion, which git keeps."""
+        return self.champion.with_suffix(".dvc")
+
+
+class Model(NamedTuple):
+    """A model that is champion, was, or may be."""
+
+    file: Path
+    card: Card
+
+    @property
+    def sha256(self) -> str:
+        return self.card["sha256"]
+
+    @property
+    def title(self) -> str:
+        """One line for people."""
+        card, of = self.card, "seeds" if "members" in self.card else "seed"
+        seeds = ", ".join(map(str, card.get("members", [card["seed"]])))
+        return f"{card['variant']}, {of} {seeds}, {self.sha256[:16]}, {card['val_accuracy']:.2%} on validation"
+
+
+class Views(NamedTuple):
+    """What MLflow and BentoML are told with a champion."""
+
+    store: Store
+    examples: Callable[[], Bytes]  # a few images [N, 28, 28] that show what a model takes
+    labels: Callable[[], dict[str, str]]  # for BentoML
+
+
+Study = Callable[[], Mapping[str, Model]]  # the models that were evaluated here, by SHA-256
+
+
+@contextmanager
+def alone(places: Places) -> Iterator[None]:
+    """Keeps other promotions out; InputError where one takes a minute."""
+    places.champion.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(places.champion.with_suffix(".lock"), timeout=60):
+            yield
+    except Timeout:
+        raise InputError(f"another promotion has {places.champion.parent} locked; wait for it or end it") from None
+
+
+def held(folder: Path) -> Model | None:
+    """The model and card in a folder, if both are there; InputError where they do not belong together."""
+    return Model(folder / bento.MODEL, bento.verified(folder)) if (folder / bento.CARD).exists() else None
+
+
+def complete(places: Places, study: Study, views: Views) -> Model | None:
+    """Brings bytes and views to what the ledger says; returns the champion, None where there never was one.
+
+    InputError where the champion's bytes are damaged; Absent where they are nowhere.
+    """
+    entry = ledger.latest(ledger.read(places.ledger))
+    if not entry:
+        return None
+    champion = held(places.champion)
+    if champion and champion.sha256 == entry["to"] and not places.draft.exists():
+        return champion
+    with tempfile.TemporaryDirectory() as folder:
+        found = find(entry["to"], places, study, views.store, Path(folder))
+        if not found:
+            raise Absent(
+                f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, and its bytes are not here; "
+                f"dvc pull {places.pointer} brings them"
+            )
+        lay_out(found, places.draft)
+    return take_place(places, views)
+
+
+def find(sha256: str, places: Places, study: Study, store: Store, scratch: Path) -> Model | None:
+    """The model of that content, from the nearest place that has it whole."""
+    places_of: list[Callable[[], Model | None]] = [
+        lambda: whole(places.draft),
+        lambda: whole(places.champion),
+        lambda: study().get(sha256),
+        lambda: whole(bento.kept(sha256)),
+        lambda: from_cache(places),
+        lambda: registered(store, sha256, scratch),
+    ]
+    for look in places_of:
+        found = look()
+        if found and found.sha256 == sha256:
+            return found
+    return None
+
+
+def whole(folder: Path | None) -> Model | None:
+    """The model in a folder, if it is all there."""
+    try:
+        return held(folder) if folder else None
+    except (InputError, OSError):
+        return None
+
+
+def from_cache(places: Places) -> Model | None:
+    """The champion that DVC's cache has by what git says of it."""
+    if not places.pointer.exists():
+        return None
+    words = ["dvc", "checkout", "--quiet", "--force", str(places.pointer)]
+    subprocess.run(words, capture_output=True, check=False)
+    return whole(places.champion)
+
+
+def registered(store: Store, sha256: str, scratch: Path) -> Model | None:
+    """The model that MLflow's registry has, downloaded; none where MLflow does not answer."""
+    try:
+        return whole(models.download(store, sha256, scratch))
+    except InputError:
+        return None
+
+
+def former(sha256: str, places: Places, study: Study, store: Store, scratch: Path) -> Model:
+    """A model that was champion; InputError where no place has it."""
+    found = find(sha256, places, study, store, scratch)
+    if not found:
+        raise InputError(f"the model {sha256[:16]} is neither in BentoML's store nor in MLflow's registry")
+    return found
+
+
+def promote(places: Places, model: Model, entry: ledger.Entry, views: Views) -> Model:
+    """Makes a model champion: laid out first, then decided by the ledger's line, then put in its place."""
+    try:
+        lay_out(model, places.draft)
+        share(places.draft, views)
+        ledger.append(places.ledger, entry)
+    except BaseException:
+        shutil.rmtree(places.draft, ignore_errors=True)
+        raise
+    return take_place(places, views)
+
+
+def lay_out(model: Model, draft: Path) -> None:
+    """Copies model and card into the draft."""
+    if model.file.parent != draft:
+        shutil.rmtree(draft, ignore_errors=True)
+        files.write(draft / bento.MODEL, model.file.read_bytes())
+        files.write(draft / bento.CARD, bento.card_text(model.card))
+
+
+def take_place(places: Places, views: Views) -> Model:
+    """Puts the draft in the champion's place, lets DVC and the views follow, and removes it; each may be done twice."""
+    laid_out = held(places.draft)
+    if not laid_out:
+        raise InputError(f"{places.draft} has no champion")
+    present = whole(places.champion)
+    if not present or present.card != laid_out.card:
+        moving = places.champion.with_suffix(".moving")
+        shutil.rmtree(moving, ignore_errors=True)
+        shutil.copytree(places.draft, moving)
+        shutil.rmtree(places.champion, ignore_errors=True)
+        moving.rename(places.champion)
+    keep(places)
+    champion = Model(places.champion / bento.MODEL, laid_out.card)
+    try:
+        print(f"champion: {champion.title}; {follow(champion, views)}")
+    except InputError as error:
+        print(f"champion: {champion.title}")
+        print(f"warning: {error}; digitline status --mend brings it in line", file=sys.stderr)
+    shutil.rmtree(places.draft)
+    return champion
+
+
+def keep(places: Places) -> None:
+    """Lets DVC take the champion into its cache and its file of it; InputError where DVC will not."""
+    words = ["dvc", "add", "--quiet", str(places.champion)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InputError(f"dvc add {places.champion} failed: {' '.join(done.stderr.split())[-300:]}")
+
+
+def share(folder: Path, views: Views) -> str:
+    """Gives MLflow's registry and BentoML's store a champion, which they keep as the way back; returns where, in words."""
+    model, version = Model(folder / bento.MODEL, bento.verified(folder)), {}
+    try:
+        version = models.register(views.store, model.file, model.card, description=model.title, examples=views.examples)
+    except InputError as error:
+        print(f"warning: {error}", file=sys.stderr)
+    tag = bento.store(folder, **version, **views.labels())
+    return f"BentoML's {tag}" + (f", MLflow's version {version['mlflow_version']}" if version else "")
+
+
+def follow(champion: Model, views: Views) -> str:
+    """Brings BentoML's store and MLflow's alias in line with the champion; returns where they have it, in words."""
+    told = share(champion.file.parent, views)
+    models.promote(views.store, champion.sha256)
+    return told

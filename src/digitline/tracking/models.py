@@ -1,0 +1,145 @@
+"""Models as MLflow logs and registers them: each as its safetensors file, found again by content."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from mlflow import pyfunc
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import LoggedModel, LoggedModelStatus, Run
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model, infer_signature
+
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.data.dataset import Bytes
+from digitline.tracking import loader
+from digitline.tracking.store import Store, answering, search, unless_there
+
+REGISTERED = "digitline"
+REGISTRY = "Digits: 28x28 pixels of 0-255 in, the probability of each class out. `champion` is the version to serve."
+NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to load a logged model
+
+
+def logged(store: Store, sha256: str) -> LoggedModel | None:
+    """The model of that content, if it was logged whole."""
+    models = store.client.search_logged_models([store.experiment], f"tags.sha256 = '{sha256}'")
+    return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+
+
+def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None) -> LoggedModel:
+    """Logs a model as its safetensors file and the code that loads it; pixels [N, 28, 28] in, probabilities out."""
+    run_id, params = (run.info.run_id, run.data.params) if run else (None, None)
+    tags = {"sha256": digest(path)}
+    made = store.client.create_logged_model(store.experiment, name, run_id, tags, params)
+    with tempfile.TemporaryDirectory() as folder:
+        pyfunc.save_model(
+            f"{folder}/model",
+            loader_module=loader.__name__,
+            data_path=str(path),
+            code_paths=[str(Path(__file__).parents[1])],
+            mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
+            signature=infer_signature(examples, loader.load(path).predict(examples)),
+            input_example=examples,
+            pip_requirements=[f"{package}=={version(package)}" for package in NEEDED],
+        )
+        store.client.log_model_artifacts(made.model_id, f"{folder}/model")
+    return store.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+
+
+@answering()
+def register(
+    store: Store, path: Path, card: Mapping[str, Any], *, description: str, examples: Callable[[], Bytes]
+) -> dict[str, str]:
+    """Gives a model a version in the registry, for the same model the same; its card stays with it.
+
+    Returns the version's number and the id of the run that logged it, "" where none did. A model that the store does
+    not know is logged without a run; `examples`, a few images [N, 28, 28], show what it takes.
+    """
+    client, sha256 = store.client, digest(path)
+    with unless_there():
+        client.create_registered_model(REGISTERED, description=REGISTRY)
+    found = versions(store, sha256)
+    if not found:
+        name = f"{card['variant']}-seed-{card['seed']}"
+        model = logged(store, sha256) or log(store, path, name, examples())
+        with as_default(store):
+            arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": sha256}
+            found = [client.create_model_version(*arguments, model_id=model.model_id)]
+        registered = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
+        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
+    number = str(found[0].version)
+    client.update_model_version(REGISTERED, number, description)
+    client.set_model_version_tag(REGISTERED, number, "card", json.dumps(card, ensure_ascii=False))
+    return {"mlflow_version": number, "mlflow_run": found[0].run_id or ""}
+
+
+@answering()
+def promote(store: Store, sha256: str) -> None:
+    """Gives the alias `champion` to the registered version of that content."""
+    found = versions(store, sha256)
+    if not found:
+        raise InputError(f"MLflow's registry has no version of the model {sha256[:16]}")
+    store.client.set_registered_model_alias(REGISTERED, "champion", str(found[0].version))
+
+
+@answering()
+def champion(store: Store) -> str | None:
+    """The content of the version that has the alias, if one has it."""
+    try:
+        found = store.client.get_model_version_by_alias(REGISTERED, "champion")
+    except MlflowException as error:
+        if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise
+        return None
+    return str(found.tags.get("sha256"))
+
+
+@answering()
+def download(store: Store, sha256: str, folder: Path) -> Path | None:
+    """Writes a registered model and its card into the folder and returns that, if the registry has both."""
+    found = versions(store, sha256)
+    if not found or "card" not in found[0].tags:
+        return None
+    model = store.client.get_logged_model(str(found[0].source).removeprefix("models:/"))
+    uri, tracking_uri = model.artifact_location, store.client.tracking_uri
+    copy = download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri)
+    [weights] = Path(copy).glob("data/*.safetensors")
+    weights.rename(folder / "model.safetensors")
+    (folder / "model.json").write_text(found[0].tags["card"])
+    return folder
+
+
+def versions(store: Store, sha256: str) -> list[ModelVersion]:
+    """The registered versions of that content: one, or none."""
+    return list(store.client.search_model_versions(f"name = '{REGISTERED}' and tags.sha256 = '{sha256}'"))
+
+
+@contextmanager
+def as_default(store: Store) -> Iterator[None]:
+    """Makes this MLflow's default store for a while: there a registry in a database looks for a model's id."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    os.environ["MLFLOW_TRACKING_URI"] = store.client.tracking_uri
+    try:
+        yield
+    finally:
+        os.environ["MLFLOW_TRACKING_URI"] = given
+
+
+@answering()
+def trace(store: Store, sha256: str) -> dict[str, str]:
+    """What the store has of a model: its version in the registry, its run, and the code of that."""
+    told = {}
+    for registered in versions(store, sha256):
+        told["version"] = f"{REGISTERED} {registered.version}"
+    for run in search(store, f"tags.sha256 = '{sha256}' and tags.level = 'seed'")[:1]:
+        told["run"] = f"{run.info.run_id}, {run.info.run_name}"
+        told["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
+        told["code changed since"] = run.data.tags.get("git.changed", "")
+    return told

@@ -1,0 +1,289 @@
+"""A run a variant and below it a run a seed, found again by the content of their models."""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from socket import gethostname
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, ViewType
+from psutil import pid_exists
+
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.data.dataset import Bytes, Part
+from digitline.model.training import Epoch
+from digitline.tracking import models as logged_models
+from digitline.tracking.store import Store, answering, search
+
+MEASURED_ON = {"val": "validation", "test": "test"}  # by the first word of a metric's name
+
+
+class Data(NamedTuple):
+    context: str  # training, validation or test
+    name: str
+    part: Part
+    source: str  # where the arrays come from
+
+
+class Variant(NamedTuple):
+    name: str
+    params: Mapping[str, Any]  # keys may be nested
+    data: Sequence[Data]
+
+
+class Runs(NamedTuple):
+    """A variant's runs while it trains."""
+
+    store: Store
+    ids: list[str]  # the variant's own run first, then those of the seeds
+    children: dict[int, str]  # run ids by seed
+    curves: dict[int, list[Epoch]]
+    digests: dict[int, str]  # of the finished models
+
+
+@contextmanager
+def train(store: Store, variant: Variant, *, seeds: Sequence[int]) -> Iterator[Runs]:
+    """Opens a run for the variant and one below it for each seed, to be filled with `record` and `trained`.
+
+    They end as FINISHED; after Ctrl-C as KILLED, after any other exception as FAILED. A training that came to the same
+    models as an earlier one leaves that one's runs in the store, and none of its own.
+    """
+    runs = Runs(store, [], {}, {seed: [] for seed in seeds}, {})
+    try:
+        with answering():
+            begin(runs, variant)
+        yield runs
+        with answering():
+            finish(runs)
+    except BaseException as error:
+        with suppress(InputError), answering():
+            for run in runs.ids:
+                store.client.set_terminated(run, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+
+
+def begin(runs: Runs, variant: Variant) -> None:
+    """Creates the runs, the last seed's first: MLflow lists the newest on top."""
+    client, experiment, origin = runs.store
+    end_killed(runs.store)
+    inputs = [lineage(data) for data in variant.data]
+    common = origin | {
+        "variant": variant.name,
+        "process": f"{gethostname()}:{os.getpid()}",
+    }
+
+    def create(name: str, params: Mapping[str, Any], tags: dict[str, str]) -> str:
+        run = client.create_run(experiment, run_name=name, tags=common | tags)
+        runs.ids.append(run.info.run_id)
+        client.log_batch(runs.ids[-1], params=[Param(key, str(value)) for key, value in flat(params).items()])
+        client.log_inputs(runs.ids[-1], inputs)
+        return runs.ids[-1]
+
+    parent = create(variant.name, {**variant.params, "seeds": list(runs.curves)}, {"level": "variant"})
+    for seed in reversed(runs.curves):
+        tags = {"level": "seed", "mlflow.parentRunId": parent}
+        runs.children[seed] = create(f"{variant.name} · seed {seed}", {**variant.params, "seed": seed}, tags)
+
+
+def end_killed(store: Store) -> None:
+    """Ends the runs whose process, on this machine, is gone: killed, it could not say so."""
+    for run in search(store, "attributes.status = 'RUNNING'"):
+        host, _, process = run.data.tags.get("process", "").rpartition(":")
+        if host == gethostname() and not pid_exists(int(process)):
+            store.client.set_terminated(run.info.run_id, "KILLED")
+
+
+@answering()
+def record(runs: Runs, seed: int, epoch: Epoch) -> None:
+    """Logs an epoch of a seed's run."""
+    runs.curves[seed].append(epoch)
+    runs.store.client.log_batch(runs.children[seed], points(epoch))
+
+
+@answering()
+def trained(runs: Runs, seed: int, model: Path) -> None:
+    """Ends the run of a seed whose model is written."""
+    runs.digests[seed] = digest(model)
+    runs.store.client.set_tag(runs.children[seed], "sha256", runs.digests[seed])
+    runs.store.client.set_terminated(runs.children[seed])
+
+
+def finish(runs: Runs) -> None:
+    """Ends the variant's run with the mean curve of its seeds, or deletes all if the same models are there already."""
+    client, parent, content = runs.store.client, runs.ids[0], family(runs.digests.values())
+    if find(runs.store, content):
+        for run in runs.ids:
+            client.delete_run(run)
+        return
+    for epochs in zip(*runs.curves.values(), strict=True):
+        number, *measures = zip(*epochs, strict=True)
+        client.log_batch(parent, points(Epoch(number[0], *map(fmean, measures))))
+    client.set_tag(parent, "sha256", content)
+    client.set_terminated(parent)
+
+
+@answering()
+def evaluate(
+    store: Store,
+    variant: Variant,
+    *,
+    models: Mapping[int, Path],
+    curves: Mapping[int, Sequence[Epoch]],
+    metrics: Mapping[int, Mapping[str, float]],
+    robustness: Sequence[tuple[str, float, float]] = (),
+    examples: Bytes,
+) -> None:
+    """Logs each seed's metrics and model, and their means, to the runs that trained these models.
+
+    Runs that the store does not know are made from `curves`. `examples`, a few images [N, 28, 28], show what a model
+    takes.
+    """
+    digests = {seed: digest(path) for seed, path in models.items()}
+    parent = find(store, family(digests.values())) or train_again(store, variant, models, curves)
+    children = search(store, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    runs = {run.data.tags["sha256"]: run for run in children}
+    inputs = {data.context: lineage(data) for data in variant.data}
+    for seed, path in models.items():
+        if digests[seed] not in runs:
+            continue  # deleted in MLflow, and that is for its user to decide
+        run = runs[digests[seed]]
+        model = logged_models.logged(store, digests[seed]) or logged_models.log(
+            store, path, f"{variant.name}-seed-{seed}", examples, run
+        )
+        if model.model_id not in outputs(run):
+            store.client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
+        score(store, run, metrics[seed], inputs, model.model_id)
+    score(store, parent, means(metrics.values()), inputs)
+    carry(store, parent, robustness)
+    store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
+
+
+@answering()
+def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) -> None:
+    """Logs the folder's files to the run that trained these models, unless it was deleted in MLflow."""
+    if parent := find(store, family(map(digest, models))):
+        store.client.log_artifacts(parent.info.run_id, str(folder), name)
+
+
+@answering()
+def draw(store: Store, models: Iterable[Path], figures: Sequence[Path], colour: str) -> None:
+    """Logs the figures to the run that trained these models, and gives it and the seeds' runs their colour in charts."""
+    if parent := find(store, family(map(digest, models))):
+        for figure in figures:
+            store.client.log_artifact(parent.info.run_id, str(figure), f"figures/{figure.parent.name}")
+        for run in (parent, *search(store, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")):
+            store.client.set_tag(run.info.run_id, "mlflow.runColor", colour)  # MLflow has no public call for it
+
+
+def train_again(
+    store: Store, variant: Variant, models: Mapping[int, Path], curves: Mapping[int, Sequence[Epoch]]
+) -> Run:
+    """Logs a training after the fact; returns the variant's run."""
+    with train(store, variant, seeds=list(models)) as runs:
+        for seed, path in models.items():
+            for epoch in curves[seed]:
+                record(runs, seed, epoch)
+            trained(runs, seed, path)
+    return store.client.get_run(runs.ids[0])
+
+
+def score(
+    store: Store,
+    run: Run,
+    metrics: Mapping[str, float],
+    inputs: Mapping[str, DatasetInput],
+    model_id: str | None = None,
+) -> None:
+    """Logs the metrics that are new or changed, each with the data that it was measured on and the model."""
+    now = int(time.time() * 1000)
+
+    def point(key: str, value: float) -> Metric:
+        measured = inputs.get(MEASURED_ON.get(key.partition("_")[0], ""))
+        on = {"dataset_name": measured.dataset.name, "dataset_digest": measured.dataset.digest} if measured else {}
+        return Metric(key, value, now, 0, model_id, **on)
+
+    # Bars of the accuracies all look alike; those of the errors tell the variants apart.
+    errors = {
+        f"{key.removesuffix('accuracy')}error_percent": 100 - 100 * metrics[key]
+        for key in metrics
+        if key.endswith("_accuracy")
+    }
+    rounded = {key: round(value, 6) for key, value in {**metrics, **errors}.items()}
+    changed = [point(key, value) for key, value in rounded.items() if run.data.metrics.get(key) != value]
+    store.client.log_batch(run.info.run_id, changed)
+    store.client.log_inputs(run.info.run_id, list(inputs.values()))
+
+
+def carry(store: Store, run: Run, robustness: Sequence[tuple[str, float, float]]) -> None:
+    """Logs accuracies by (family, level) as curves, unless they are there; MLflow's steps are hundredths of a level."""
+    now = int(time.time() * 1000)
+    points = [Metric(f"robustness/{family}", value, now, round(100 * level)) for family, level, value in robustness]
+    last = {point.key: point.value for point in points}
+    store.client.log_batch(run.info.run_id, [p for p in points if run.data.metrics.get(p.key) != last[p.key]])
+
+
+def find(store: Store, content: str) -> Run | None:
+    """The newest finished run of that content."""
+    return next(iter(search(store, f"tags.sha256 = '{content}' and attributes.status = 'FINISHED'")), None)
+
+
+@answering()
+def knows(store: Store, digests: Iterable[str]) -> bool:
+    """Whether the store has, or had until a user deleted it, the evaluated run of a variant with these models."""
+    found = search(store, f"tags.sha256 = '{family(digests)}' and tags.level = 'variant'", ViewType.ALL)
+    return any("val_accuracy" in run.data.metrics for run in found)
+
+
+def outputs(run: Run) -> list[str]:
+    """The ids of the models that the run is known to have made."""
+    return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
+
+
+def family(digests: Iterable[str]) -> str:
+    """The identity of a variant's run: of the models of its seeds together."""
+    return hashlib.sha256(" ".join(sorted(digests)).encode()).hexdigest()
+
+
+def lineage(data: Data) -> DatasetInput:
+    """A part of the data set by its content's SHA-256, of which MLflow has room for the first half."""
+    content = hashlib.sha256(data.part.images.tobytes() + data.part.labels.tobytes()).hexdigest()
+    profile = json.dumps({"images": len(data.part.labels), "sha256": content})
+    dataset = Dataset(data.name, content[:32], "local", json.dumps({"uri": data.source}), profile=profile)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)])
+
+
+def points(epoch: Epoch) -> list[Metric]:
+    """An epoch as points of learning curves; their prefix makes them a section of MLflow's charts."""
+    now = int(time.time() * 1000)
+    values = {key: value for key, value in epoch._asdict().items() if key not in ("epoch", "seconds")}
+    return [Metric(f"epoch/{key}", value, now, epoch.epoch) for key, value in values.items()]
+
+
+def means(metrics: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each metric over the seeds."""
+    rows = list(metrics)
+    return {key: fmean(row[key] for row in rows) for key in rows[0]}
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys joined by dots."""
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return leaves
+
+
+def note(metrics: Mapping[int, Mapping[str, float]]) -> str:
+    """The seeds' metrics as a Markdown table, their means below."""
+    mean = means(metrics.values())
+    columns = list(mean)
+    rows = [*metrics.items(), ("mean", mean)]
+    lines = [f"| seed | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    lines += [f"| {seed} | {' | '.join(f'{row[key]:.4f}' for key in columns)} |" for seed, row in rows]
+    return "\n".join(lines)

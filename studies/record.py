@@ -1,0 +1,97 @@
+"""A study of record.yaml: the line up to compare with it laid over params.yaml, in a checkout of its own.
+
+Cut short, it goes on from there; its reports end in reports/, in a folder of its name.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from ruamel.yaml import YAML
+
+from benchmarks.bench_train import processor
+from digitline.base import files
+
+CHECKOUTS, REPORTS = Path(".record"), Path("reports")
+KEPT = [
+    "leaderboard.json",
+    "comparisons.json",
+    "timings.json",
+    "front.png",
+    "robustness.png",
+    "plots/curves.csv",
+    "plots/calibration.csv",
+    "plots/robustness.csv",
+]
+
+
+def main() -> None:
+    """Runs the study named and copies what it found."""
+    studies = YAML(typ="safe").load(Path("record.yaml"))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", choices=list(studies))
+    name = parser.parse_args().study
+    checkout = CHECKOUTS / name
+    update(checkout)
+    lay_over(checkout / "params.yaml", studies[name])
+    alone = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(["dvc", "repro", "compare"], cwd=checkout, env=alone, check=False)
+    if done.returncode:
+        raise SystemExit(done.returncode)
+    for kept in KEPT:
+        path = REPORTS / name / kept
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(checkout / "reports" / kept, path)
+    files.write_json(REPORTS / name / "origin.json", origin(checkout))
+
+
+def origin(checkout: Path) -> dict[str, str]:
+    """Which machine and which commit's code the figures are from."""
+    words = ["git", "rev-parse", "FETCH_HEAD"]
+    commit = subprocess.run(words, cwd=checkout, check=True, capture_output=True, text=True).stdout.strip()
+    return {"machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}", "commit": commit}
+
+
+def update(checkout: Path) -> None:
+    """Brings the checkout's code to HEAD; what DVC has made there stays."""
+    if not checkout.exists():
+        subprocess.run(["git", "clone", "--quiet", ".", checkout], check=True)
+    subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=checkout, check=True)
+    code = [".", ":!reports", ":!dvc.lock"]
+    subprocess.run(["git", "checkout", "--quiet", "FETCH_HEAD", "--", *code], cwd=checkout, check=True)
+
+
+def lay_over(params: Path, changes: dict[str, Any]) -> None:
+    """Writes the changes into params.yaml, key by key; a variant that is like another one starts from its keys."""
+    yaml = YAML()
+    tree = yaml.load(params)
+    merge(tree, changes)
+    for name, variant in tree["variants"].items():
+        if "like" in variant:
+            tree["variants"][name] = deepcopy(tree["variants"][variant.pop("like")])
+            merge(tree["variants"][name], variant)
+    yaml.dump(tree, params)
+
+
+def merge(tree: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Sets each key of the changes and removes those that are null; where both hold keys, those within (RFC 7396)."""
+    for key, value in changes.items():
+        if value is None:
+            tree.pop(key, None)
+        elif isinstance(value, dict) and isinstance(tree.get(key), dict):
+            merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the next make record goes on from here")

@@ -1,0 +1,38 @@
+import subprocess
+import sys
+
+import pytest
+
+from digitline.base import files
+from digitline.base.errors import InputError
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from digitline.base import files
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    files.write(Path(sys.argv[1]), bytes(2000))
+except files.InputError as error:
+    print(error)
+"""
+
+
+def test_a_file_is_written_with_its_folder(tmp_path):
+    files.write(tmp_path / "a/b.json", b"{}")
+    assert (tmp_path / "a/b.json").read_bytes() == b"{}"
+
+
+def test_a_disk_that_takes_no_more_is_named_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "kept"
+    path.write_bytes(b"old")
+    told = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)
+    assert told.stdout == f"{path} could not be written: File too large\n"
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file/inside could not be written"):
+        files.write(tmp_path / "file/inside", b"")

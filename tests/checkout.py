@@ -1,0 +1,124 @@
+"""A checkout of its own with a small data set and two small variants, driven by the real dvc."""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from digitline.data.dataset import Dataset, Part
+from digitline.data.sources import ROLES
+
+HERE = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+OF_THE_STUDY = ("data/mnist/", "reports/", "dvc.lock", "promotions.jsonl", "models/")
+NEEDED = ("reports/record/", "reports/ablation/", "reports/bench/", "reports/timings.json")  # by commands and tests
+SUBSET = {"train": 1000, "test": 300}
+YAML_FILE = YAML()
+COMMIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "as it is"]
+
+
+def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    for name in ("MLFLOW_TRACKING_URI", "DIGITLINE_DATA", "PYTHONPATH", "PYTHONWARNINGS", "DVC_EXP_NAME"):
+        env.pop(name, None)
+    return subprocess.run(words, cwd=cwd, env=env | environment, capture_output=True, text=True, check=False)
+
+
+def idx(array: Any) -> bytes:
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return header + bytes(array.tobytes())
+
+
+def edit(folder: Path, change: Callable[[Any], object]) -> None:
+    tree = YAML_FILE.load(folder / "params.yaml")
+    change(tree)
+    YAML_FILE.dump(tree, folder / "params.yaml")
+
+
+class Checkout:
+    """The files of this one as they are, without what a run left, as a repository of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder.with_suffix(".bentoml")
+
+    def make(self, mnist: Dataset, shrink: Callable[[Any], object] = lambda tree: None) -> "Checkout":
+        """Fills the folder and commits."""
+        names = command("git", "ls-files", "-co", "--exclude-standard", cwd=HERE).stdout.split("\n")
+        for name in names:
+            wanted = not name.startswith(OF_THE_STUDY) or name.startswith(NEEDED)
+            if name and wanted and (HERE / name).is_file():
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(HERE / name, self.folder / name)
+        files = self.files(mnist)
+        edit(self.folder, lambda tree: (small(tree, files), shrink(tree)))
+        for words in (["git", "init", "-q"], ["git", "add", "-A"], COMMIT):
+            assert command(*words, cwd=self.folder).returncode == 0
+        return self
+
+    def files(self, mnist: Dataset) -> dict[str, str]:
+        parts = [Part(part.images[:n], part.labels[:n]) for part, n in zip(mnist, SUBSET.values(), strict=True)]
+        arrays = dict(zip(ROLES, (array for part in parts for array in part), strict=True))
+        (self.folder / "data/few").mkdir(parents=True)
+        for name, array in arrays.items():
+            (self.folder / f"data/few/{name}.gz").write_bytes(gzip.compress(idx(array)))
+        return {name: hashlib.sha256(idx(array)).hexdigest() for name, array in arrays.items()}
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return command(*words, cwd=self.folder, BENTOML_HOME=str(self.home), **environment)
+
+    def repro(self, *words: str, **environment: str) -> list[str]:
+        """Runs dvc repro, which must come to its end; returns the stages that ran."""
+        done = self.run("dvc", "repro", *words, **environment)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return ran(done)
+
+    def digitline(self, *words: str, status: int = 0, **environment: str) -> str:
+        """What the command prints, errors included."""
+        done = self.run("digitline", *words, **environment)
+        assert done.returncode == status, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done.stdout + done.stderr
+
+    def json(self, name: str) -> Any:
+        return json.loads((self.folder / name).read_text())
+
+    def commit(self) -> None:
+        assert self.run("git", "add", "-A").returncode == 0
+        done = self.run(*COMMIT, "--allow-empty")
+        assert done.returncode == 0, done.stderr
+
+    def champion(self) -> str:
+        return str(self.json("models/champion/model.json")["sha256"])
+
+    def ledger(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "promotions.jsonl").read_text().splitlines()]
+
+
+def small(tree: Any, files: dict[str, str]) -> None:
+    tree["dataset"] = "few"
+    classes = list(tree["datasets"]["mnist"]["classes"])
+    bounds = {"images": SUBSET}
+    tree["datasets"]["few"] = {"classes": classes, "files": files, "mirrors": [], "bounds": bounds}
+    tree["seeds"] = [1, 2]
+    tree["split"]["validation"] = 200
+    tree["variants"] = {name: tree["variants"][name] for name in ("fc", "conv1")}
+    for variant in tree["variants"].values():
+        variant["epochs"] = 2
+    tree["votes"] = ["conv1"]
+    tree["robustness"]["images"] = 20
+    tree["ideas"].update(images=300, epochs=1)
+    tree["gate"].update(minimum_accuracy=0.1, latency_ms=1000)
+
+
+def ran(outcome: subprocess.CompletedProcess[str]) -> list[str]:
+    """The stages that a run of dvc ran."""
+    return [line.split("'")[1] for line in outcome.stdout.splitlines() if line.startswith("Running stage")]

@@ -1,0 +1,134 @@
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from digitline.base.errors import InputError
+from digitline.compute import processes
+from digitline.compute.processes import side_by_side
+from tests.served import ROOT
+
+
+@pytest.mark.parametrize(
+    ("jobs", "processors", "together"), [(1, 2, 1), (2, 2, 2), (3, 2, 3), (4, 2, 4), (5, 2, 3), (3, 1, 2), (3, 16, 3)]
+)
+def test_jobs_run_in_rounds_of_equal_size(jobs, processors, together, monkeypatch):
+    monkeypatch.setattr(processes, "cores", lambda: processors)
+    assert processes.at_once(jobs) == together
+
+
+def count(job):
+    yield from range(job)
+
+
+def threads(job):
+    yield torch.get_num_threads()
+
+
+def refuse(job):
+    yield "first"
+    raise InputError(f"job {job} will not do")
+
+
+def die(job):
+    yield "first"
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_every_record_of_every_job_arrives_in_its_order():
+    records = list(side_by_side(count, [3, 1, 2]))
+    assert sorted(records) == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
+    assert [record for job, record in records if job == 3] == [0, 1, 2]
+
+
+def test_a_job_has_one_thread():
+    assert list(side_by_side(threads, ["a"])) == [("a", 1)]
+
+
+def test_what_a_user_can_mend_arrives_as_it_was_said():
+    with pytest.raises(InputError, match="job a will not do"):
+        list(side_by_side(refuse, ["a"]))
+
+
+def test_a_job_that_dies_ends_the_line():
+    with pytest.raises(InputError, match="a process ended with status"):
+        list(side_by_side(die, ["a"]))
+
+
+BITS = """
+import hashlib, os, sys
+import numpy as np
+import torch
+from digitline.model import networks
+from digitline.data.dataset import Part
+from digitline.compute.processes import side_by_side
+from digitline.model.training import fit
+from tests.test_training import RECIPE
+
+def digest(seed):
+    part = Part(np.random.default_rng(0).integers(0, 256, (640, 28, 28), np.uint8), np.arange(640) % 10)
+    torch.manual_seed(seed)
+    model = networks.build(network="modern", widths=[4, 8, 8, 8], dropout=0.1, classes=10)
+    list(fit(model, part, part, seed=seed, epochs=1, **RECIPE))
+    yield hashlib.sha256(b"".join(p.detach().numpy().tobytes() for p in model.parameters())).hexdigest()
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
+    print(sorted(side_by_side(digest, [1, 2, 3])))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives every process all cores")
+def test_the_number_of_cores_changes_no_bit(tmp_path):
+    if processes.cores() < 2:
+        pytest.skip("there is one core")
+    (tmp_path / "bits.py").write_text(BITS)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    found = [
+        subprocess.check_output([sys.executable, tmp_path / "bits.py", str(count)], env=environment, text=True)
+        for count in (1, processes.cores())
+    ]
+    assert found[0] == found[1]
+    assert len(set(re.findall("[0-9a-f]{64}", found[0]))) == 3
+
+
+ORPHAN = """
+import os, time
+from digitline.compute.processes import side_by_side
+
+def work(job):
+    yield os.getpid()
+    time.sleep(60)
+
+if __name__ == "__main__":
+    for _, pid in side_by_side(work, [1, 2]):
+        print(pid, flush=True)
+"""
+
+
+def alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
+def test_no_orphan_outlives_a_killed_parent(tmp_path):
+    (tmp_path / "parent.py").write_text(ORPHAN)
+    with subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        children = [int(parent.stdout.readline()) for _ in range(2)]
+        assert all(map(alive, children))
+        parent.kill()
+    deadline = time.monotonic() + 10
+    while any(map(alive, children)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(alive, children))

@@ -1,0 +1,322 @@
+import gzip
+import hashlib
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digitline.base.errors import InputError
+from digitline.config import params
+from digitline.data import sources
+from digitline.data.dataset import Bytes, Dataset
+
+TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = [
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+]
+
+Answer = Callable[[BaseHTTPRequestHandler], None]
+Fetch = Callable[..., Dataset]
+
+
+class Mirror:
+    """A server on this machine: each path has the answers that it gives in turn, the last one for ever."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[Answer]] = {}
+        self.asked: list[str] = []
+        mirror = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                mirror.asked.append(self.path)
+                answers = mirror.answers.get(self.path, [status(404)])
+                (answers.pop(0) if len(answers) > 1 else answers[0])(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/idx/"
+
+    def give(self, name: str, *answers: Answer) -> None:
+        self.answers[f"/idx/{name}.gz"] = list(answers)
+
+
+def status(code: int) -> Answer:
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
+def body(content: bytes, *, sent: int | None = None, hang: float = 0) -> Answer:
+    """Announces the content, sends the first bytes of it, stays silent for some seconds."""
+
+    def answer(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content[:sent])
+        handler.wfile.flush()
+        time.sleep(hang)
+
+    return answer
+
+
+def idx(array: Bytes) -> bytes:
+    return struct.pack(f">I{array.ndim}I", 0x800 + array.ndim, *array.shape) + array.tobytes()
+
+
+def folder_of(path: Path, files: dict[str, bytes], *, packed: bool = True) -> Path:
+    path.mkdir(exist_ok=True)
+    for name, content in files.items():
+        if packed:
+            (path / f"{name}.gz").write_bytes(gzip.compress(content, 1))
+        else:
+            (path / name).write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    mirror = Mirror()
+    thread = threading.Thread(target=mirror.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield mirror
+    mirror.server.shutdown()
+    thread.join()
+    mirror.server.server_close()
+
+
+@pytest.fixture
+def contents(digits: Dataset) -> dict[str, bytes]:
+    """Four small IDX files of real digits."""
+    train, test = (type(part)(part.images[:20], part.labels[:20]) for part in digits)
+    return dict(zip(NAMES, [idx(array) for array in (*train, *test)], strict=True))
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def fetch(contents: dict[str, bytes], told: list[str]) -> Fetch:
+    """Fetches these contents from folders and mirrors; changed ones keep names and have their own checksums."""
+
+    def call(*folders: Path, mirrors: list[str] | None = None, classes: int = 10, **changed: bytes) -> Dataset:
+        wanted = contents | changed
+        files = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
+        return sources.fetch(
+            folders, classes, told.append, timeout=0.3, pause=0.01, name="small", files=files, mirrors=mirrors or []
+        )
+
+    return call
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_folder_serves_plain_or_gzipped_files(tmp_path, fetch, contents, digits, packed):
+    dataset = fetch(folder_of(tmp_path / "own", contents, packed=packed))
+    np.testing.assert_array_equal(dataset.train.images, digits.train.images[:20])
+    np.testing.assert_array_equal(dataset.test.labels, digits.test.labels[:20])
+
+
+def test_the_nearest_folder_is_taken_and_named(tmp_path, fetch, contents, told):
+    near, far = folder_of(tmp_path / "near", contents), folder_of(tmp_path / "far", contents)
+    fetch(near, far)
+    assert told == [f"{name} from {near / name}.gz" for name in NAMES]
+
+
+def test_a_wrong_file_is_passed_over_with_both_checksums(tmp_path, fetch, contents, told):
+    near = folder_of(tmp_path / "near", contents | {TRAIN_LABELS: b"others"})
+    far = folder_of(tmp_path / "far", contents)
+    fetch(near, far)
+    expected = hashlib.sha256(contents[TRAIN_LABELS]).hexdigest()
+    answer = f"its content has SHA-256 {hashlib.sha256(b'others').hexdigest()}, expected {expected}"
+    assert f"{near / TRAIN_LABELS}.gz: {answer}" in told
+    assert f"{TRAIN_LABELS} from {far / TRAIN_LABELS}.gz" in told
+
+
+def test_a_truncated_gzip_is_passed_over(tmp_path, fetch, contents, told):
+    near, far = folder_of(tmp_path / "near", contents), folder_of(tmp_path / "far", contents)
+    broken = near / f"{TEST_IMAGES}.gz"
+    broken.write_bytes(broken.read_bytes()[:-100])
+    fetch(near, far)
+    assert [line.split(" (")[0] for line in told if str(broken) in line] == [f"{broken}: broken gzip"]
+
+
+def test_a_corrupt_gzip_is_passed_over(tmp_path, fetch, contents, told):
+    near, far = folder_of(tmp_path / "near", contents), folder_of(tmp_path / "far", contents)
+    broken = near / f"{TEST_IMAGES}.gz"
+    packed = bytearray(broken.read_bytes())
+    packed[len(packed) // 2 :] = bytes(len(packed) - len(packed) // 2)
+    broken.write_bytes(packed)
+    fetch(near, far)
+    assert [line.split(" (")[0] for line in told if str(broken) in line] == [f"{broken}: broken gzip"]
+
+
+def test_a_decompression_bomb_is_not_inflated_past_the_limit(tmp_path, fetch, contents, monkeypatch):
+    monkeypatch.setattr(sources, "LIMIT", 1_000_000)
+    bomb = folder_of(tmp_path / "bomb", contents | {TRAIN_IMAGES: bytes(1_000_001)})
+    with pytest.raises(InputError, match="larger than 1000000 bytes once inflated"):
+        fetch(bomb)
+
+
+def test_all_sources_down_is_one_sentence_with_every_answer(tmp_path, fetch, mirror):
+    with pytest.raises(InputError) as caught:
+        fetch(tmp_path / "none", mirrors=[mirror.url, "http://127.0.0.1:1/"])
+    assert str(caught.value) == (
+        f"no source has {TRAIN_IMAGES}: {tmp_path}/none/{TRAIN_IMAGES}.gz: not there; "
+        f"{mirror.url}{TRAIN_IMAGES}.gz: HTTP 404 Not Found; http://127.0.0.1:1/{TRAIN_IMAGES}.gz: no connection"
+    )
+
+
+def test_a_mirror_serves_what_no_folder_has(tmp_path, fetch, contents, mirror, digits):
+    for name, content in contents.items():
+        mirror.give(name, body(gzip.compress(content)))
+    dataset = fetch(tmp_path, mirrors=[mirror.url])
+    np.testing.assert_array_equal(dataset.test.images, digits.test.images[:20])
+    assert mirror.asked == [f"/idx/{name}.gz" for name in NAMES]
+
+
+@pytest.mark.parametrize("code", [500, 503, 429])
+def test_a_mirror_in_trouble_is_asked_again(fetch, contents, mirror, code):
+    for name, content in contents.items():
+        mirror.give(name, status(code), status(code), body(gzip.compress(content)))
+    fetch(mirrors=[mirror.url])
+    assert len(mirror.asked) == 3 * len(NAMES)
+
+
+def test_a_file_that_a_mirror_lacks_is_asked_for_once(fetch, mirror):
+    with pytest.raises(InputError, match="404"):
+        fetch(mirrors=[mirror.url])
+    assert len(mirror.asked) == 1
+
+
+def test_a_download_that_breaks_off_starts_again(fetch, contents, mirror):
+    for name, content in contents.items():
+        packed = gzip.compress(content)
+        mirror.give(name, body(packed, sent=len(packed) // 2), body(packed))
+    assert len(fetch(mirrors=[mirror.url]).train.labels) == 20
+
+
+def test_a_download_that_always_breaks_off_is_given_up(fetch, mirror):
+    mirror.give(TRAIN_IMAGES, body(bytes(1000), sent=10))
+    with pytest.raises(InputError, match="the download broke off"):
+        fetch(mirrors=[mirror.url])
+    assert len(mirror.asked) == sources.ATTEMPTS
+
+
+def test_a_mirror_that_hangs_is_left_for_the_next(fetch, contents, mirror, told):
+    mirror.give(TRAIN_IMAGES, lambda handler: time.sleep(0.6))
+    for name, content in contents.items():
+        mirror.answers[f"/second/{name}.gz"] = [body(gzip.compress(content))]
+    second = mirror.url.replace("idx", "second")
+    fetch(mirrors=[mirror.url, second])
+    assert told[:2] == [
+        f"{mirror.url}{TRAIN_IMAGES}.gz: no answer within 0.3 s",
+        f"{TRAIN_IMAGES} from {second}{TRAIN_IMAGES}.gz",
+    ]
+
+
+def test_a_mirror_that_falls_silent_within_a_file_is_given_up(fetch, mirror):
+    mirror.give(TRAIN_IMAGES, body(bytes(1000), sent=10, hang=0.6))
+    with pytest.raises(InputError, match="the download broke off"):
+        fetch(mirrors=[mirror.url])
+
+
+def test_a_page_in_place_of_a_file_is_refused_by_its_checksum(fetch, mirror):
+    mirror.give(TRAIN_IMAGES, body(b"<html>moved</html>"))
+    with pytest.raises(InputError, match="its content has SHA-256"):
+        fetch(mirrors=[mirror.url])
+
+
+def test_an_endless_download_is_cut_at_the_limit(fetch, mirror, monkeypatch):
+    monkeypatch.setattr(sources, "LIMIT", 100_000)
+    mirror.give(TRAIN_IMAGES, body(bytes(200_000)))
+    with pytest.raises(InputError, match="larger than 100000 bytes"):
+        fetch(mirrors=[mirror.url])
+
+
+def test_a_mirror_that_speaks_no_http_is_passed_over(fetch):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def speak() -> None:
+            for _ in range(sources.ATTEMPTS):
+                connection, _address = server.accept()
+                with connection:
+                    connection.recv(2**16)
+                    connection.sendall(b"no HTTP here\r\n\r\n")
+
+        thread = threading.Thread(target=speak)
+        thread.start()
+        with pytest.raises(InputError, match="no connection"):
+            fetch(mirrors=[f"http://127.0.0.1:{server.getsockname()[1]}"])
+        thread.join()
+
+
+DIGIT = np.zeros((2, 28, 28), np.uint8)
+LABEL = np.array([3, 1], np.uint8)
+
+WRONG = {
+    "labels for images": (TRAIN_IMAGES, idx(LABEL), "holds labels, expected the IDX magic 00000803 of images"),
+    "images for labels": (TRAIN_LABELS, idx(DIGIT), "holds images, expected the IDX magic 00000801 of labels"),
+    "a picture": (TRAIN_IMAGES, b"\x89PNG\r\n", "begins with 89504e47, expected the IDX magic 00000803 of images"),
+    "nothing": (TRAIN_IMAGES, b"", "begins with nothing, expected the IDX magic 00000803 of images"),
+    "colours": (
+        TRAIN_IMAGES,
+        idx(DIGIT[..., None]),
+        "holds an array of 4 dimensions, expected the IDX magic 00000803 of images",
+    ),
+    "a cut array": (TRAIN_IMAGES, idx(DIGIT)[:-1], "has 1567 bytes after its header, expected 2x28x28"),
+    "a cut header": (TRAIN_IMAGES, idx(DIGIT)[:9], "has 0 bytes after its header, expected 2x0x0"),
+    "large images": (TRAIN_IMAGES, idx(np.zeros((2, 32, 30), np.uint8)), "has images of 32x30 pixels, expected 28x28"),
+    "no images": (TEST_IMAGES, idx(DIGIT[:0]), f"has 0 images but {TEST_LABELS} has 20 labels"),
+    "fewer images": (TRAIN_IMAGES, idx(DIGIT), f"has 2 images but {TRAIN_LABELS} has 20 labels"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_right_content_of_the_wrong_kind_is_refused_by_name(tmp_path, fetch, contents, case):
+    name, content, sentence = WRONG[case]
+    folder = folder_of(tmp_path / "own", contents | {name: content})
+    with pytest.raises(InputError) as caught:
+        fetch(folder, **{name: content})
+    assert str(caught.value) == f"{name} {sentence}"
+
+
+def test_a_label_beyond_the_classes_is_refused_by_name(tmp_path, fetch, contents):
+    with pytest.raises(InputError, match=f"^{TRAIN_LABELS} has the label 9, expected 0 to 8$"):
+        fetch(folder_of(tmp_path / "own", contents), classes=9)
+
+
+def test_a_data_set_without_one_of_the_four_files_is_refused():
+    files = {name: "0" * 64 for name in NAMES if name != TEST_LABELS}
+    with pytest.raises(InputError, match=r"^datasets\.small\.files has .*, expected one with t10k-labels in its name$"):
+        sources.fetch([], 10, name="small", files=files, mirrors=[])
+
+
+def test_the_bundled_copy_is_mnist(mnist):
+    assert mnist.train.images.shape == (60000, 28, 28)
+    assert mnist.test.labels[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_the_mirrors_are_those_that_torchvision_lists():
+    from digitline.measure.vision import datasets
+
+    params = params.read()
+    assert params.source["mirrors"] == datasets.MNIST.mirrors
+    assert [f"{name}.gz" for name in params.source["files"]] == [name for name, _ in datasets.MNIST.resources]

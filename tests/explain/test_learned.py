@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+
+from digitline.explain import activations, filters, learned, mistakes
+from digitline.model import networks
+
+
+def look(digits, kept: dict, **network) -> learned.Look:
+    torch.manual_seed(0)
+    model = networks.build(classes=10, **network).eval()
+    test = digits.test._replace(images=digits.test.images[:100], labels=digits.test.labels[:100])
+
+    def keep(name, picture, header, lines):
+        kept[name] = picture, header, lines
+
+    classes = [str(digit) for digit in range(10)]
+    return learned.Look(model, test, classes, filters.respond(model, test.images), keep)
+
+
+@pytest.mark.parametrize(
+    ("network", "names"),
+    [
+        ({"network": "plain", "filters": [3, 4], "hidden": 5}, ["Sigmoid 1", "Sigmoid 2"]),
+        ({"network": "plain", "filters": [3], "hidden": 5, "pooling": False}, ["Sigmoid 1"]),
+        ({"network": "modern", "widths": [3, 4, 5, 6]}, [f"ReLU {number}" for number in range(1, 6)]),
+        ({"network": "plain", "filters": [], "hidden": 5}, []),
+    ],
+)
+def test_the_maps_shown_are_those_after_each_convolution(digits, network, names):
+    kept: dict = {}
+    assert [told["layer"] for told in learned.mapped(look(digits, kept, **network))] == names
+    assert list(kept) == [f"maps-{number + 1}" for number in range(len(names))]
+
+
+def test_a_map_s_numbers_are_the_layer_s_output(digits):
+    kept: dict = {}
+    seen = look(digits, kept, network="plain", filters=[3], hidden=5)
+    learned.mapped(seen)
+    _, header, lines = kept["maps-1"]
+    channel, name, index, *values = lines[7]
+    assert (header[:3], len(values)) == (["channel", "class", "test_image"], 12 * 12)
+    assert seen.test.labels[index] == int(name)
+    layer = next(one for one in activations.layers(seen.model, seen.test.images[index]) if one.name == "Sigmoid 1")
+    assert np.allclose(np.array(values, float), layer.maps[channel].ravel(), rtol=0.01)
+
+
+def test_the_patches_named_are_the_strongest_first(digits):
+    kept: dict = {}
+    learned.excited(look(digits, kept, network="plain", filters=[3], hidden=5))
+    responses = [float(line[-1]) for line in kept["exciting-1"][2] if line[0] == 1]
+    assert len(responses) == learned.PATCHES
+    assert responses == sorted(responses, reverse=True)
+    assert len(kept["weights-1"][2]) == 3
+
+
+def test_the_confusions_are_counted_and_each_is_beside_one_of_what_it_was_taken_for(digits):
+    kept: dict = {}
+    seen = look(digits, kept, network="plain", filters=[3], hidden=5)
+    predicted = seen.responses.logits.argmax(1)
+    for told in mistakes.confused(seen):
+        actual, guess = int(told["actual"]), int(told["predicted"])
+        assert told["count"] == ((seen.test.labels == actual) & (predicted == guess)).sum()
+        assert (seen.test.labels[told["test_image"]], predicted[told["test_image"]]) == (actual, guess)
+        assert seen.test.labels[told["like"]] == predicted[told["like"]] == guess
+
+
+def test_right_answers_stand_before_the_wrong_ones_and_none_twice(digits):
+    kept: dict = {}
+    told = mistakes.explained(look(digits, kept, network="plain", filters=[3], hidden=5))
+    images = [one["test_image"] for one in told]
+    assert len(set(images)) == len(images)
+    wrong = ["→" in one["head"] for one in told]
+    assert wrong == sorted(wrong)
+    assert sum(wrong) == mistakes.EACH

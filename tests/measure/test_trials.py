@@ -1,0 +1,82 @@
+"""A network trained here, tried with digits on sheets of paper, letters and scribbles."""
+
+from pathlib import Path
+from statistics import fmean
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+from scripts.trials import scikit
+from torch import nn
+
+from digitline.config import params
+from digitline.data import prepare
+from digitline.data.dataset import Dataset, Part
+from digitline.measure import robustness, trials, uncertainty
+from digitline.model import networks
+from digitline.model.evaluation import accuracy, predict
+from digitline.model.training import fit
+
+pytestmark = pytest.mark.slow
+
+SOME = 2000  # test images
+
+
+class Trained(NamedTuple):
+    model: nn.Module
+    above: float  # the entropy that one in a hundred held images exceeds
+
+
+@pytest.fixture(scope="module")
+def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """The study's modern network after three epochs of 20,000 images."""
+    kept, held = (Part(*(array[part].copy() for array in mnist.train)) for part in (slice(20_000), slice(-5000, None)))
+    variant = params.read().variants["modern"]
+    torch.manual_seed(1)
+    model = networks.build(**variant.model, classes=10)
+    keep: Path = tmp_path_factory.mktemp("trained") / "standing.safetensors"
+    for _ in fit(model, kept, held, seed=1, keep=keep, **{**variant.recipe, "epochs": 3}):
+        pass
+    return Trained(model, uncertainty.threshold(softmax(predict(model, held.images), 1)))
+
+
+def test_mnist_enlarged_off_centre_on_dark_or_light_as_png_or_jpeg_loses_next_to_nothing(
+    trained: Trained, mnist: Dataset
+) -> None:
+    raw, sheets = trials.parity(trained.model, Part(*(array[:SOME].copy() for array in mnist.test)))
+    assert raw > 0.97
+    assert raw - sheets <= 0.003
+
+
+def test_scikit_learn_s_digits_are_read_without_having_been_seen(trained: Trained) -> None:
+    images, labels = scikit()
+    assert accuracy(predict(trained.model, trials.from_sheets(images)), labels) >= 0.95
+
+
+def test_corruptions_are_those_of_the_leaderboard_over_every_image(trained: Trained, mnist: Dataset) -> None:
+    few = Part(*(array[:200].copy() for array in mnist.test))
+    found = trials.corrupted(trained.model, few)
+    assert found["mean"] == pytest.approx(
+        robustness.corrupted(robustness.accuracies(trained.model, few, images=len(few.labels)))
+    )
+    assert found["mean"] == pytest.approx(fmean(found["families"].values()))
+    low, high = found["interval"]
+    assert low < found["mean"] < high < low + 0.1
+
+
+def test_letters_and_scribbles_are_doubted_and_of_real_digits_one_in_a_hundred(
+    trained: Trained, mnist: Dataset
+) -> None:
+    alarms = trials.doubted(trained.model, mnist.test.images.copy(), trained.above)
+    assert alarms == pytest.approx(0.01, abs=0.005)
+    for make in (trials.letter, trials.scribble):
+        assert trials.doubted(trained.model, trials.made(make, 300), trained.above) > 0.3
+
+
+def test_a_sheet_is_dark_or_light_a_png_or_a_jpeg(digits: Dataset) -> None:
+    sheets = [trials.sheet(digits.test.images[0], np.random.default_rng(seed)) for seed in range(20)]
+    assert {data[:2] for data in sheets} == {b"\x89P", b"\xff\xd8"}
+    opened = [np.asarray(prepare.open_picture(data)) for data in sheets]
+    assert {bool(pixels[0, 0] > 127) for pixels in opened} == {True, False}

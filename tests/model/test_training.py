@@ -1,0 +1,152 @@
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from digitline.base.errors import InputError
+from digitline.data import dataset
+from digitline.model import networks
+from digitline.model.augmentation import warp
+from digitline.model.training import fit
+
+RECIPE: dict[str, Any] = {
+    "optimizer": "SGD",
+    "learning_rate": 0.1,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
+    "batch_size": 32,
+    "warmup": 0.2,
+    "label_smoothing": 0.05,
+    "augmentation": {"rotation": 10.0, "scale": 0.1, "shift": 1.0},
+    "bfloat16": True,
+}
+
+
+def trained(digits, *, seed=1, epochs=2, **changes):
+    torch.manual_seed(seed)
+    model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    training, validation = dataset.split(digits.train, validation=100, seed=0)
+    return model, list(fit(model, training, validation, seed=seed, epochs=epochs, **{**RECIPE, **changes}))
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_training_learns(digits, optimizer):
+    rate = {"SGD": 0.1, "AdamW": 0.01}[optimizer]
+    _, epochs = trained(digits, epochs=8, optimizer=optimizer, learning_rate=rate)
+    assert [epoch.epoch for epoch in epochs] == list(range(1, 9))
+    assert epochs[-1].train_loss < epochs[0].train_loss
+    assert epochs[-1].val_accuracy > 0.5
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
+    (a, first), (b, second), (c, _) = trained(digits), trained(digits), trained(digits, seed=2)
+    assert [epoch[:-1] for epoch in first] == [epoch[:-1] for epoch in second]
+    assert all(torch.equal(p, q) for p, q in zip(a.parameters(), b.parameters(), strict=True))
+    assert not all(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
+def test_a_training_cut_short_goes_on_to_the_same_bits(digits, tmp_path, optimizer):
+    whole, epochs = trained(digits, epochs=3, optimizer=optimizer)
+    torch.manual_seed(1)
+    model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    parts = dataset.split(digits.train, validation=100, seed=0)
+    recipe = {**RECIPE, "optimizer": optimizer, "epochs": 3, "seed": 1, "keep": tmp_path / "state"}
+    list(islice(fit(model, *parts, **recipe), 2))
+    torch.manual_seed(99)  # as a new process would begin
+    again = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    resumed = list(fit(again, *parts, **recipe))
+    assert [epoch[:-1] for epoch in resumed] == [epoch[:-1] for epoch in epochs]
+    assert resumed[-1].seconds > resumed[0].seconds > 0
+    assert all(torch.equal(p, q) for p, q in zip(whole.parameters(), again.parameters(), strict=True))
+    assert [epoch.epoch for epoch in fit(again, *parts, **recipe)] == [1, 2, 3]
+
+
+def test_a_state_that_is_no_state_begins_anew(digits, tmp_path):
+    (tmp_path / "state").write_bytes(b"cut short")
+    _, epochs = trained(digits, keep=tmp_path / "state")
+    assert len(epochs) == 2
+
+
+def test_validation_is_never_trained_on(digits):
+    training, validation = dataset.split(digits.train, validation=100, seed=0)
+    shuffled = validation._replace(labels=np.roll(validation.labels, 1))
+    models_ = []
+    for held in (validation, shuffled):
+        torch.manual_seed(0)
+        model = networks.build(network="plain", filters=[], hidden=8, classes=10)
+        list(fit(model, training, held, seed=0, epochs=1, **RECIPE))
+        models_.append(model)
+    assert all(torch.equal(p, q) for p, q in zip(*(m.parameters() for m in models_), strict=True))
+
+
+def test_a_diverging_run_says_so(digits):
+    with pytest.raises(InputError, match=r"seed 1 .* try a lower learning_rate"):
+        trained(digits, learning_rate=1e30, bfloat16=False)
+
+
+def test_a_batch_larger_than_the_data_is_refused(digits):
+    with pytest.raises(InputError, match="batch_size is 1000000"):
+        trained(digits, batch_size=1_000_000)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.99])
+def test_any_warmup_makes_a_schedule(digits, warmup):
+    _, epochs = trained(digits, warmup=warmup, epochs=1)
+    assert np.isfinite(epochs[0].train_loss)
+
+
+def test_no_limits_leave_an_image_as_it_is(digits):
+    images = torch.from_numpy(digits.train.images[:4])
+    assert torch.allclose(warp(images, torch.Generator()), images.float(), atol=0.05)
+
+
+def test_a_shift_stays_within_its_limit(digits):
+    images = torch.from_numpy(digits.train.images[:64]).float()
+    moved = warp(images, torch.Generator().manual_seed(0), shift=2.0)
+
+    def centre(batch):
+        columns = batch.sum(1)
+        return (columns * torch.arange(28)).sum(1) / columns.sum(1)
+
+    distance = (centre(moved) - centre(images)).abs()
+    assert distance.max() <= 2.05
+    assert distance.max() > 1.5
+
+
+def test_elastic_bends_an_image_by_about_as_many_pixels():
+    ramp = torch.arange(28.0).expand(256, 28, 28)  # an image whose brightness is its column
+    bent = warp(ramp, torch.Generator().manual_seed(0), elastic=1.0)[:, 6:-6, 6:-6] - ramp[:, 6:-6, 6:-6]
+    assert 0.5 < bent.std() < 1.2
+    assert (bent[:, :, 1:] - bent[:, :, :-1]).abs().mean() < 0.5
+
+
+def test_erase_covers_a_rectangle_in_that_share_of_the_images():
+    blank = torch.zeros(400, 28, 28)
+    covered = warp(blank, torch.Generator().manual_seed(0), erase=0.5)
+    changed = covered[covered.flatten(1).any(1)]
+    assert 0.4 < len(changed) / len(blank) < 0.55
+    for image in changed:
+        rows, columns = image.any(1).nonzero().flatten(), image.any(0).nonzero().flatten()
+        box = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        assert max(box.shape) <= 14
+        assert box.unique().numel() == 1
+        assert 0 < box.max() <= 255
+
+
+def test_the_split_is_stratified_whole_and_fixed(digits):
+    training, validation = dataset.split(digits.train, validation=100, seed=0)
+    again = dataset.split(digits.train, validation=100, seed=0)[1]
+    assert np.array_equal(validation.images, again.images)
+    assert len(training.labels) + len(validation.labels) == len(digits.train.labels)
+    together = np.concatenate([training.images, validation.images]).reshape(-1, 784)
+    assert sorted(map(bytes, together)) == sorted(map(bytes, digits.train.images.reshape(-1, 784)))
+    expected = np.bincount(digits.train.labels) * 100 / len(digits.train.labels)
+    assert np.abs(np.bincount(validation.labels) - expected).max() < 1
+
+
+def test_a_validation_set_larger_than_the_data_is_refused(digits):
+    with pytest.raises(InputError, match=r"split.validation is 70000, expected less than"):
+        dataset.split(digits.train, validation=70_000, seed=0)

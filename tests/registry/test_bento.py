@@ -1,0 +1,66 @@
+"""The champion in BentoML's store, and what serving says where it is not whole."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.registry import bento
+from tests.served import (
+    STORE,
+    free_port,
+    new_clone,
+)
+
+
+def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_mended(tmp_path: Path) -> None:
+    clone = new_clone(tmp_path / "clone")
+    card = json.loads((clone.folder / "models/champion/model.json").read_text())
+    done = clone.python("-c", STORE)
+    assert done.stdout == f"digitline:{card['sha256'][:16]}\n", done.stderr
+    [stored] = (clone.folder / "bentoml/models/digitline").glob("*/")
+    assert sorted(file.name for file in stored.iterdir()) == ["model.json", "model.safetensors", "model.yaml"]
+    assert f"sha256: {card['sha256']}" in (stored / "model.yaml").read_text()
+    made = (stored / "model.yaml").read_bytes()
+
+    assert clone.python("-c", STORE).returncode == 0
+    assert (stored / "model.yaml").read_bytes() == made  # it holds the time
+
+    (stored / "model.safetensors").write_bytes(b"what an interruption left")
+    assert clone.python("-c", STORE).returncode == 0
+    assert digest(stored / "model.safetensors") == card["sha256"]
+
+    (stored / "model.yaml").unlink()
+    assert clone.python("-c", STORE).returncode == 0
+    assert (stored / "model.yaml").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": 5, "classes": ["0"], "variant": "fc"}'])
+def test_a_card_that_is_none_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(InputError, match=r"model\.json is no champion's card, expected JSON with sha256"):
+        bento.read_card(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "sentence"),
+    [
+        ("model.json", None, "there is no champion in {champion}; dvc repro makes one"),
+        ("model.safetensors", "x", "{champion}/model.safetensors is not the model that its card names, expected SHA"),
+    ],
+)
+def test_without_a_whole_champion_serving_ends_in_one_sentence(
+    tmp_path: Path, file: str, content: str | None, sentence: str
+) -> None:
+    clone = new_clone(tmp_path / "clone")
+    path = clone.folder / "models/champion" / file
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    ended = clone.python("-m", "bentoml", "serve", "--port", str(free_port()))
+    assert ended.returncode == 1
+    assert sentence.format(champion=path.parent) in ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert "Tracking Payload" not in ended.stdout + ended.stderr

@@ -1,0 +1,120 @@
+"""What goes into the container, and what make container says where it cannot be made."""
+
+import ast
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tomllib
+from contextlib import closing
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+from digitline.base.errors import InputError
+from scripts import container, engine
+from tests.served import ROOT, new_champion
+
+BEHIND = {"httptools", "onnx", "uvloop"}  # which uvicorn and torch.onnx import, if they are there
+
+
+def make_container(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "scripts.container", "cpu"]
+    alone = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")]), **environment}
+    return subprocess.run(words, cwd=folder, env=alone, capture_output=True, text=True, check=False)
+
+
+def imported(path: Path) -> set[str]:
+    """Top names that a file imports, digitline's modules in full; what these import in functions is for stages."""
+    found = set()
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree) if path.is_relative_to(ROOT / "service") else tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module in ("digitline", "service"):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+    return {name if name.startswith("digitline.") else name.partition(".")[0] for name in found}
+
+
+def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
+    waiting, seen, foreign = list((ROOT / "service").glob("*.py")), set(), set[str]()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        names = imported(path)
+        modules = {ROOT / "src" / f"{name.replace('.', '/')}.py" for name in names if name.startswith("digitline.")}
+        waiting += modules - seen
+        foreign |= {name for name in names if not name.startswith(("digitline", "service"))}
+    providers = packages_distributions()
+    needed = {providers[name][0].lower().replace("_", "-") for name in foreign - sys.stdlib_module_names}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert set(project["dependency-groups"]["serve"]) == needed | BEHIND
+    assert needed | BEHIND <= {line.split("==")[0] for line in project["project"]["dependencies"]}
+
+
+def test_without_an_engine_one_sentence_says_what_to_install(tmp_path: Path) -> None:
+    done = make_container(tmp_path, ENGINE="no-such-engine")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: no container engine answers, of no-such-engine: install podman, or install Docker and start it\n"
+    )
+
+
+def test_an_engine_that_is_installed_and_does_not_answer_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, program in {"docker": "false", "podman": "true"}.items():
+        (tmp_path / name).symlink_to(str(shutil.which(program)))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("ENGINE", raising=False)
+    assert engine.find() == "podman"
+    (tmp_path / "podman").unlink()
+    with pytest.raises(InputError, match="no container engine answers, of docker, podman, buildah: install"):
+        engine.find()
+
+
+def test_without_a_champion_or_a_commit_nothing_is_begun(tmp_path: Path) -> None:
+    done = make_container(tmp_path, ENGINE="true")
+    assert done.stderr == "error: there is no champion in models/champion; dvc repro makes one\n"
+    new_champion(tmp_path / "models/champion", seed=0)
+    done = make_container(tmp_path, ENGINE="true", GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
+    assert done.stderr.startswith("error: git describe failed: fatal: not a git repository")
+    assert done.returncode == 1
+    assert not (tmp_path / ".container").exists()
+
+
+def test_too_small_a_disk_is_refused_before_anything_is_fetched() -> None:
+    with pytest.raises(InputError, match=r"the disk has [\d.]+ GB free, expected 1000000000 for the libraries"):
+        container.require_room(10**9)
+
+
+def test_a_disk_that_fills_up_and_a_failure_end_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="sh -c found the disk full; free some of it and run this again"):
+        engine.follow(["sh", "-c", "echo begun; seq 9 > /dev/full"])
+    assert capfd.readouterr().out.startswith("begun\n")
+    with pytest.raises(InputError, match=r"^sh -c failed: no such image$"):
+        engine.follow(["sh", "-c", "echo begun; echo 'Error: no such image'; exit 125"])
+
+
+@pytest.mark.parametrize("target", ["serve", "ui"])
+def test_a_port_in_use_ends_in_one_sentence(target: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as holder:
+        port = holder.getsockname()[1]
+        words = [sys.executable, "-m", "scripts.port", target, str(port)]
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    other = f"make {target} PORT={port + 1}"
+    assert done.stderr == f"error: port {port}: Address already in use; stop what holds it, or take another: {other}\n"
+    assert done.returncode == 1
+    assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("to", ["", "digitline:1", "registry/digitline"])
+def test_a_place_to_push_to_that_is_none_is_refused(to: str) -> None:
+    words = [sys.executable, "-m", "scripts.push", "digitline:cpu", to]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == f"error: TO is {to or 'not given'}, expected registry/name:tag\n"
+    assert done.returncode == 1

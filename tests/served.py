@@ -1,0 +1,146 @@
+"""A clone with a champion, a server of it, and a client's pictures: what the tests of the service share."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+import pytest
+import torch
+from PIL import Image
+
+from digitline.base.digest import digest
+from digitline.model import checkpoint, networks
+
+ROOT = Path(__file__).parents[1]
+STORE = "from pathlib import Path; from digitline import packing; print(packing.bento(Path('models/champion')))"
+CLASSES = [f"class {digit}" for digit in range(10)]
+
+
+class Clone(NamedTuple):
+    """A folder with the service and a champion, and BentoML's store for it alone."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def python(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, *words], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+
+def new_clone(folder: Path, *, seed: int = 0) -> Clone:
+    shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    new_champion(folder / "models/champion", seed=seed)
+    environment = {
+        **os.environ,
+        "BENTOML_HOME": str(folder / "bentoml"),
+        "PYTHONPATH": str(ROOT / "src"),
+        # Whether the service itself keeps BentoML from reporting; with this BentoML logs what it would send.
+        "BENTOML_DO_NOT_TRACK": "False",
+        "__BENTOML_DEBUG_USAGE": "True",
+    }
+    return Clone(folder, environment)
+
+
+def new_champion(folder: Path, *, seed: int) -> None:
+    """An untrained network will do: what is asked is whether the answers are the model's."""
+    folder.mkdir(parents=True)
+    torch.manual_seed(seed)
+    network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": [4], "hidden": 20, "activation": "relu"}
+    checkpoint.save(networks.build(**network), folder / "model.safetensors", **network)
+    sha256 = digest(folder / "model.safetensors")
+    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "classes": CLASSES, "val_accuracy": 0.5}
+    (folder / "model.json").write_text(json.dumps(card))
+
+
+def new_study(folder: Path) -> None:
+    """Three variants, untrained, as promote lays them out."""
+    names = ["wide", "narrow", "none"]
+    for filters, name in zip(([8], [2], []), names, strict=True):
+        network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters}
+        checkpoint.save(networks.build(**network), folder / f"{name}.safetensors", **network)
+    (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": ""} for name in names]))
+
+
+def picture(digit: Any, form: str = "PNG", size: int = 400) -> bytes:
+    sheet = Image.new("L", (size, size), 255)
+    ink = Image.fromarray(255 - digit).resize((size // 2, size // 2), Image.Resampling.BICUBIC)
+    sheet.paste(ink, (size // 8, size // 3))
+    file = BytesIO()
+    sheet.save(file, form)
+    return file.getvalue()
+
+
+def error(answer: httpx.Response) -> str:
+    """The sentence of a refusal, which has the one form."""
+    assert list(answer.json()) == ["error"]
+    sentence = answer.json()["error"]
+    assert isinstance(sentence, str)
+    assert "\n" not in sentence
+    return sentence
+
+
+class Server(NamedTuple):
+    clone: Clone
+    process: subprocess.Popen[str]
+    url: str
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def started(clone: Clone, *words: str, **settings: str) -> Server:
+    port = free_port()
+    with (clone.folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "bentoml", "serve", *words, "--port", str(port)],
+            cwd=clone.folder,
+            env={**clone.environment, **settings},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        time.sleep(0.1)
+        try:
+            if httpx.get(f"{url}/readyz").status_code == 200:
+                return Server(clone, process, url)
+        except httpx.TransportError:
+            if process.poll() is not None:
+                break
+    process.kill()
+    pytest.fail((clone.folder / "log").read_text())
+
+
+def worker(server: Server) -> psutil.Process:
+    """The process that answers; the command's own only watches it."""
+    children = psutil.Process(server.process.pid).children()
+    [found] = [each for each in children if "_bentoml_impl.worker.service" in each.cmdline()]
+    return found
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The log's records; what the command itself says before the worker begins is none."""
+    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+
+
+def stopped(server: Server) -> int:
+    server.process.send_signal(signal.SIGTERM)
+    return server.process.wait(30)

@@ -1,0 +1,356 @@
+"""The page in a real browser, before a real server: strokes are drawn, and what then stands there is looked at."""
+
+import base64
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFilter
+from playwright.sync_api import Browser, Page, expect
+from scipy.special import softmax
+
+from digitline.data import corrections, dataset
+from digitline.explain import activations
+from digitline.measure.trials import encoded
+from digitline.model import checkpoint
+from tests.served import CLASSES, Server, new_clone, new_study, started, stopped
+
+pytestmark = pytest.mark.slow
+
+ANSWERED = re.compile("probability|nearest")
+SEVEN = [(0.3, 0.25), (0.5, 0.22), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]  # of the sheet's sides
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
+PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True}
+
+
+class Shown(NamedTuple):
+    page: Page
+    troubles: list[str]  # what the browser's console said
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    clone = new_clone(tmp_path_factory.mktemp("page"))
+    new_study(clone.folder / "models/study")
+    server = started(clone._replace(environment={**clone.environment, "DIGITLINE_FEEDBACK": "kept"}))
+    yield server
+    stopped(server)
+
+
+@pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
+def shown(request: pytest.FixtureRequest, server: Server, browser: Browser) -> Iterator[Shown]:
+    with browser.new_context(**request.param) as context:
+        page, troubles = context.new_page(), []
+        page.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.goto(f"{server.url}/ui/")
+        page.wait_for_selector(".layer")
+        yield Shown(page, troubles)
+
+
+def draw(page: Page, stroke: list[tuple[float, float]]) -> None:
+    """Draws with the mouse and waits for the answer to all of it."""
+    places = on_the_sheet(page, stroke)
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    for place in places[1:]:
+        page.mouse.move(*place, steps=4)
+    page.mouse.up()
+    settle(page)
+    expect(page.locator("#said")).to_have_text(ANSWERED)
+
+
+def on_the_sheet(page: Page, places: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Shares of the sheet's sides as places in the window."""
+    box: Any = page.locator("#pad").bounding_box()
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
+
+
+def settle(page: Page) -> None:
+    """Waits until what is drawn is what was answered."""
+    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
+
+
+def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, server: Server) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    answer = classified(server, sheet(page))
+    assert page.locator("#bars .first b").text_content() == answer["digit"]
+    bars = page.locator("#bars output").all_text_contents()
+    assert [float(bar.rstrip("%")) for bar in bars] == pytest.approx(
+        [100 * share for share in answer["probabilities"]], abs=0.06
+    )
+    assert image(page).tolist() == answer["image"]
+    assert not shown.troubles
+
+
+def classified(server: Server, picture: bytes) -> Any:
+    return httpx.post(f"{server.url}/classify", files={"image": picture}).raise_for_status().json()
+
+
+def sheet(page: Page) -> bytes:
+    """The sheet as a PNG."""
+    return base64.b64decode(page.evaluate("document.getElementById('pad').toDataURL('image/png')").split(",")[1])
+
+
+def test_the_evidence_lies_on_the_page_as_the_service_weighs_it(shown: Shown, server: Server) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    png = {"Content-Type": "image/png"}
+    answer = httpx.post(f"{server.url}/explain", content=sheet(page), headers=png).raise_for_status().json()
+    evidence = np.array(answer["evidence"])
+    shades = pixels(page, "evidence")
+    assert shades[..., 3] == pytest.approx(np.abs(evidence) * 230 / max(1, np.abs(evidence).max()), abs=1)
+    strong = shades[..., 3] > 100
+    assert strong.any()
+    red, blue = shades[strong][:, 0], shades[strong][:, 2]
+    assert ((red > blue) == (evidence[strong] > 0)).all()
+    assert not shown.troubles
+
+
+def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    names = ["image", "convolution 1", "pooling 1", "ReLU 1", "neurons 2", "ReLU 2", "output"]
+    assert page.locator(".layer h3").all_text_contents() == names
+    maps = page.locator(".maps canvas").nth(1)
+    values = maps.evaluate("map => [...map.getContext('2d').getImageData(0, 0, map.width, map.height).data]")
+    assert len(set(values[::4])) > 10
+    maps.hover(position={"x": 20, "y": 20})
+    field, whole = (page.locator(place).bounding_box() for place in ("#field", "#image"))
+    assert field is not None
+    assert whole is not None
+    assert field["width"] == pytest.approx(whole["width"] * 5 / 28, abs=1)
+    assert page.locator(".layer .filters").count() == 1
+    assert not shown.troubles
+
+
+def test_the_close_up_s_numbers_add_up_to_what_the_model_computes(shown: Shown, server: Server) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    model = checkpoint.load(server.clone.folder / "models/champion/model.safetensors")
+    layers = activations.layers(model, image(page))
+    for index, layer in enumerate(layers):
+        page.locator(".maps canvas").nth(index).hover(position={"x": 14, "y": 12})
+        place = [int(number) - 1 for number in re.findall(r"(?:map|unit|row|column) (\d+)", which(page))]
+        maps = layer.maps if len(layer.maps) > 1 else layer.maps[0]
+        value = maps[tuple(place)].item() if maps.shape[-1] > 1 else maps[place[0], 0, 0].item()
+        sentence = minus(page.locator("#work .said").first.text_content())
+        assert float(sentence.split()[-1]) == pytest.approx(value, abs=0.006)
+        if "(bias)" in sentence:
+            added, _, _ = re.sub(r"\(.*?\)", "", sentence).partition("=")
+            terms = re.findall(r"[-+]?[\d.]+", added.replace(" ", ""))
+            assert sum(map(float, terms)) == pytest.approx(value, abs=0.005 * (len(terms) + 1))
+    probabilities = softmax(layers[-1].maps.ravel())
+    share = float(re.findall(r"([\d.]+)%", page.locator("#work .said").nth(1).text_content() or "")[0])
+    assert share == pytest.approx(100 * probabilities[place[0]], abs=0.06)
+    assert not shown.troubles
+
+
+def image(page: Page) -> dataset.Bytes:
+    """The image as the page shows that the model gets it."""
+    return pixels(page, "image")[..., 0]
+
+
+def pixels(page: Page, canvas: str) -> dataset.Bytes:
+    """What a canvas shows: [H, W, 4]."""
+    shown = """map => [map.height, map.width, ...map.getContext('2d').getImageData(0, 0, map.width, map.height).data]"""
+    height, width, *values = page.locator(f"#{canvas}").evaluate(shown)
+    return np.array(values, np.uint8).reshape(height, width, 4)
+
+
+def which(page: Page) -> str:
+    """The name of the unit in the close-up."""
+    return page.locator("#which").text_content() or ""
+
+
+def minus(text: str | None) -> str:
+    return (text or "").replace("\N{MINUS SIGN}", "-")
+
+
+def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    page.locator(".maps canvas").nth(2).hover(position={"x": 10, "y": 10})
+    page.evaluate("""() => {
+        window.units = [];
+        const which = document.getElementById("which");
+        new MutationObserver(() => units.push(which.textContent)).observe(which, { childList: true });
+    }""")
+    page.locator("#slide").click()
+    expect(page.locator("#slide")).to_have_text("Stop")
+    expect(page.locator("#slide")).to_have_text("Slide it over the map", timeout=30_000)
+    units = [[int(number) for number in re.findall(r"(?:row|column) (\d+)", name)] for name in page.evaluate("units")]
+    assert units == sorted(units)
+    assert units[0][0] == 1
+    assert units[-1][0] == 12
+    assert not shown.troubles
+
+
+def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
+    page = shown.page
+    page.locator("#pad").focus()
+    for key in ["Space", *["ArrowDown"] * 9, "Space"]:
+        page.keyboard.press(key)
+    settle(page)
+    expect(page.locator("#said")).to_have_text(ANSWERED)
+    page.locator(".maps canvas").nth(2).focus()
+    assert which(page) == "pooling 1, map 1 of 4, row 7, column 7"
+    for key in [*["ArrowRight"] * 6, "ArrowUp"]:
+        page.keyboard.press(key)
+    assert which(page) == "pooling 1, map 2 of 4, row 6, column 1"
+    assert not shown.troubles
+
+
+def test_a_wrong_answer_is_corrected_with_a_click(shown: Shown, server: Server) -> None:
+    page = shown.page
+    expect(page.locator("#correct")).to_be_hidden()
+    draw(page, SEVEN)
+    seen = image(page)
+    for name, label in [("class 7", "class 7"), ("no digit", "")]:
+        page.get_by_role("button", name=name).click()
+        expect(page.locator("#kept")).to_have_text(f"Kept as {name}. Thank you.")
+        kept = corrections.read(server.clone.folder / "kept", CLASSES)
+        assert label in [one.label for one in kept if np.array_equal(one.image, seen)]
+    page.keyboard.press("Escape")
+    expect(page.locator("#correct")).to_be_hidden()
+    assert not shown.troubles
+
+
+MOVES: list[tuple[str, str, Callable[[dataset.Bytes], Any]]] = [
+    ("right", "3", lambda seen: np.pad(seen, ((0, 0), (3, 0)))[:, :28]),
+    ("down", "-3", lambda seen: np.pad(seen, ((0, 3), (0, 0)))[3:]),
+    ("turn", "90", lambda seen: np.rot90(seen, -1)),
+    ("scale", "0.5", lambda seen: np.pad(np.asarray(Image.fromarray(seen).reduce(2)), 7)),
+    ("thick", "1", lambda seen: np.asarray(Image.fromarray(seen).filter(ImageFilter.MaxFilter(3)))),
+]
+
+
+@pytest.mark.parametrize(("slider", "value", "moved"), MOVES, ids=[slider for slider, _, _ in MOVES])
+def test_a_slider_moves_what_the_variants_get(
+    shown: Shown, slider: str, value: str, moved: Callable[[dataset.Bytes], Any]
+) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    expect(page.locator("#variants li > span:first-child")).to_have_text(["wide", "narrow", "none"])
+    with page.expect_request("**/compare") as asked:
+        page.locator(f"#{slider}").fill(value)
+    body: Any = asked.value.post_data_json
+    [sent] = np.array(body["images"])
+    assert np.array_equal(sent, pixels(page, "moved")[..., 0])
+    assert np.abs(sent - moved(image(page)).astype(int)).max() <= 3
+    assert not shown.troubles
+
+
+def test_what_is_drawn_is_undone_and_cleared(shown: Shown) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    draw(page, [(0.4, 0.5), (0.7, 0.5)])
+    both = page.locator("#image").evaluate("map => map.toDataURL()")
+    page.keyboard.press("Control+z")
+    settle(page)
+    assert page.locator("#image").evaluate("map => map.toDataURL()") != both
+    page.keyboard.press("Escape")
+    assert page.locator("#said").text_content() == "Nothing is drawn yet."
+    assert not shown.troubles
+
+
+def test_nothing_is_wider_than_the_screen_and_all_that_acts_has_a_name(shown: Shown) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("screen.width")
+    unnamed = """[...document.querySelectorAll('button, input, canvas')].filter(one =>
+        !one.ariaHidden && !one.ariaLabel && !one.textContent && !one.closest('label')?.textContent.trim()).length"""
+    assert page.evaluate(unnamed) == 0
+
+
+def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
+    page, ink = shown.page, []
+    for width in ("10", "40"):
+        page.keyboard.press("Escape")
+        page.locator("#size").fill(width)
+        draw(page, SEVEN)
+        ink.append(int(image(page).sum()))
+    assert ink[1] > 1.5 * ink[0]
+
+
+@pytest.mark.parametrize("shown", [PHONE], ids=["phone"], indirect=True)
+def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
+    page, session = shown.page, shown.page.context.new_cdp_session(shown.page)
+
+    def touch(kind: str, fingers: dict[int, tuple[float, float]]) -> None:
+        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in fingers.items()]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    start, corner, *rest = on_the_sheet(page, SEVEN)
+    here, there = on_the_sheet(page, [(0.2, 0.9), (0.4, 0.9)])
+    seen = []
+    for second in (False, True):
+        page.keyboard.press("Escape")
+        touch("touchStart", {1: start})
+        touch("touchMove", {1: corner})
+        if second:
+            touch("touchStart", {1: corner, 2: here})
+            touch("touchMove", {1: corner, 2: there})
+            touch("touchEnd", {2: there})
+        for place in rest:
+            touch("touchMove", {1: place})
+        touch("touchEnd", {})
+        expect(page.locator("#said")).to_have_text(ANSWERED)
+        seen.append(sheet(page))
+    assert seen[0] == seen[1]
+    assert not shown.troubles
+
+
+@pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
+def test_a_picture_is_seen_as_the_service_sees_its_file(shown: Shown, server: Server, way: str, form: str) -> None:
+    picture = dark_seven(form)
+    hand(shown.page, way, picture, form)
+    expect(shown.page.locator("#said")).to_have_text(ANSWERED)
+    answer = classified(server, picture)
+    assert image(shown.page).tolist() == answer["image"]
+    assert shown.page.locator("#bars .first b").text_content() == answer["digit"]
+    assert not shown.troubles
+
+
+def dark_seven(form: str) -> bytes:
+    """Light ink on dark paper, wider than high."""
+    paper = Image.new("RGB", (640, 480), (40, 44, 52))
+    ImageDraw.Draw(paper).line([(640 * x, 480 * y) for x, y in SEVEN], (230, 225, 200), 30, "curve")
+    return encoded(paper, form)
+
+
+def hand(page: Page, way: str, picture: bytes, form: str) -> None:
+    """Opens, pastes or drops a picture."""
+    if way == "open":
+        page.locator("#file").set_input_files({"name": f"1.{form}", "mimeType": f"image/{form}", "buffer": picture})
+    else:
+        page.evaluate(
+            """([way, form, text]) => {
+                const parcel = new DataTransfer(), bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+                parcel.items.add(new File([bytes], `1.${form}`, { type: `image/${form}` }));
+                document.body.dispatchEvent(way === "paste"
+                    ? new ClipboardEvent("paste", { clipboardData: parcel, bubbles: true })
+                    : new DragEvent("drop", { dataTransfer: parcel, bubbles: true, cancelable: true }));
+            }""",
+            [way, form, base64.b64encode(picture).decode()],
+        )
+
+
+def test_on_a_dark_picture_the_pen_is_light_and_what_surrounds_it_is_no_ink(shown: Shown) -> None:
+    page = shown.page
+    draw(page, SEVEN)
+    on_white = image(page).astype(int)
+    page.keyboard.press("Escape")
+    hand(page, "drop", encoded(Image.new("RGB", (640, 480), (12, 14, 16)), "webp"), "webp")
+    expect(page.locator("#said")).to_contain_text("blank")
+    draw(page, SEVEN)
+    assert np.abs(image(page) - on_white).max() <= 3
+
+
+def test_what_is_no_picture_is_told(shown: Shown) -> None:
+    shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
+    expect(shown.page.locator("#said")).to_contain_text("no picture")

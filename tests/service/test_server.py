@@ -1,0 +1,392 @@
+"""A real `bentoml serve`, and a Bento that carries its champion."""
+
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from benchmarks import servers
+from digitline.base.digest import digest
+from digitline.data import prepare
+from digitline.data.dataset import Dataset
+from digitline.model import checkpoint
+from digitline.model.evaluation import predict
+from service import api, schema
+from tests.served import (
+    ROOT,
+    STORE,
+    Server,
+    error,
+    lines,
+    new_champion,
+    new_clone,
+    picture,
+    started,
+    stopped,
+    worker,
+)
+
+BLANK = [[0] * 28] * 28
+LINEAGE = {"mlflow_run": "a1", "mlflow_version": "7", "git_commit": "c0ffee", "validation": "passed"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serves one clone's champion, while another clone has stored a newer one."""
+    clone, other = (new_clone(tmp_path_factory.mktemp(name), seed=seed) for seed, name in enumerate(["clone", "other"]))
+    clone.python("-c", STORE.replace("champion'))", f"champion'), **{LINEAGE})"))
+    other._replace(environment=clone.environment).python("-c", STORE)
+    server = started(clone)
+    yield server
+    if server.process.poll() is None:
+        stopped(server)
+
+
+def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: Dataset) -> None:
+    sha256 = digest(server.clone.folder / "models/champion/model.safetensors")
+    predicted = httpx.post(f"{server.url}/predict", json={"images": digits.test.images[:3].tolist()})
+    classified = httpx.post(f"{server.url}/classify", files={"image": picture(digits.test.images[0])})
+    assert predicted.status_code == classified.status_code == 200
+    assert len(predicted.json()["predictions"]) == 3
+    assert predicted.json()["model"] == classified.json()["model"] == sha256
+
+
+def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> None:
+    card = json.loads((server.clone.folder / "models/champion/model.json").read_text())
+    found = httpx.get(f"{server.url}/lineage").json()
+    assert {name: found[name] for name in LINEAGE} == LINEAGE
+    assert [found[name] for name in ("model", "seed", "val_accuracy")] == [
+        card[name] for name in ("sha256", "seed", "val_accuracy")
+    ]
+
+
+def test_the_server_is_live_and_counts(server: Server) -> None:
+    assert httpx.get(f"{server.url}/livez").status_code == 200
+    httpx.post(f"{server.url}/predict", json={"images": []})
+    httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
+    text = httpx.get(f"{server.url}/metrics").text
+    assert 'digitline_requests_total{route="/predict",status="400"} ' in text
+    assert 'digitline_requests_total{route="/predict",status="200"} ' in text
+    assert 'digitline_answers_total{digit="class ' in text
+    sha256 = digest(server.clone.folder / "models/champion/model.safetensors")
+    assert f'digitline_model{{sha256="{sha256}",variant="conv1"}} 1.0' in text
+
+
+def test_every_query_of_the_dashboard_names_a_metric_that_there_is(server: Server) -> None:
+    httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
+    there = set(re.findall(r"^(digitline_\w+)[{ ]", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
+    board = json.loads((ROOT / "service/grafana.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    assert len(queries) >= 8
+    for query in queries:
+        named = set(re.findall(r"digitline_\w+", query))
+        assert named, query
+        assert named <= there, query
+
+
+def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server: Server) -> None:
+    def rows() -> int:
+        return len(httpx.get(f"{server.url}/metrics").text.splitlines())
+
+    for path in ("first", "second"):
+        answer = httpx.get(f"{server.url}/{path}")
+        assert answer.status_code == 404
+        assert error(answer) == f"there is no /{path}, see /docs.json for what there is"
+    before = rows()
+    for number in range(20):
+        httpx.get(f"{server.url}/made/up/{number}")
+    assert rows() == before
+
+
+@pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/predict", "POST"), ("POST", "/livez", "GET")])
+def test_another_method_is_refused_with_the_one_that_fits(server: Server, method: str, path: str, allowed: str) -> None:
+    answer = httpx.request(method, f"{server.url}{path}")
+    assert answer.status_code == 405
+    assert allowed in answer.headers["Allow"]
+    assert error(answer) == f"{method} is not for {path}, expected {answer.headers['Allow']}"
+
+
+def test_what_is_no_http_is_refused_in_the_one_form(server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as client:
+        client.sendall(b"GET / nonsense\r\n\r\n")
+        answer = client.makefile("rb").read()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert json.loads(body) == {"error": "the request is no HTTP/1.1 that can be understood"}
+
+
+def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server) -> None:
+    image = [[77] * 28] * 28
+    mine = httpx.post(f"{server.url}/predict", json={"images": [image]}, headers={"X-Request-ID": "mine-1"})
+    assert mine.headers["X-Request-ID"] == "mine-1"
+    [line] = [line for line in lines(server.clone.folder / "log") if line.get("id") == "mine-1"]
+    assert (line["method"], line["path"], line["status"]) == ("POST", "/predict", 200)
+    assert line["model"] == mine.json()["model"] == mine.headers["X-Model"]
+    assert line["milliseconds"] > 0
+    assert set(line) == {"time", "level", "message", "id", "method", "path", "status", "milliseconds", "model"}
+    for strange in ("", "x" * 65, 'a"b', "two words"):
+        made = httpx.get(f"{server.url}/livez", headers={"X-Request-ID": strange}).headers["X-Request-ID"]
+        assert re.fullmatch("[0-9a-f]{32}", made)
+
+
+@pytest.mark.slow
+def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server: Server, tmp_path: Path) -> None:
+    # Which bytes are a picture or whole images, a schema cannot say: so valid ones are refused by right.
+    words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance", "--max-examples", "8"]
+    done = subprocess.run(
+        [Path(sys.executable).with_name("st"), *words, "--seed", "1"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    operations = sum(len(methods) for methods in schema.openapi()["paths"].values())
+    assert re.search(rf"Tested: +{operations}\b", done.stdout), done.stdout
+
+
+def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server: Server) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (schema.MAX_RAW, 28, 28), np.uint8).tobytes()
+
+    def ask(_: int) -> httpx.Response:
+        return httpx.post(f"{server.url}/predict", content=images, headers={"Content-Type": schema.RAW}, timeout=60)
+
+    with ThreadPoolExecutor(24) as pool:
+        found = list(pool.map(ask, range(48)))
+    accepted = [answer for answer in found if answer.status_code == 200]
+    refused = [answer for answer in found if answer.status_code == 503]
+    assert len(accepted) + len(refused) == 48
+    assert len({answer.content for answer in accepted}) == 1
+    assert len(accepted[0].content) == 41 * schema.MAX_RAW
+    assert refused
+    for answer in refused:
+        assert answer.headers["Retry-After"] == "1"
+        assert error(answer) == "the service is at its capacity, try again"
+    assert "digitline_waiting 0.0" in httpx.get(f"{server.url}/metrics").text
+
+
+@pytest.mark.slow
+def test_thousands_of_requests_leave_no_memory_behind(server: Server) -> None:
+    process = worker(server)
+
+    def ask(times: int) -> int:
+        with httpx.Client(base_url=server.url) as client:
+            for number in range(times):
+                client.get(f"/made/up/{number}")
+                client.post("/predict", json={"images": []})
+                client.post("/predict", content=bytes(784), headers={"Content-Type": schema.RAW})
+        return int(process.memory_info().rss)
+
+    warm = ask(300)
+    assert ask(1000) - warm < 8 * 2**20
+
+
+@contextmanager
+def asking(server: Server, images: dict[str, Any]) -> Iterator[list[httpx.Response]]:
+    """Three clients that ask the same without a pause, and what they were answered."""
+    answers: list[httpx.Response] = []
+    ended = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.url) as client:
+            while not ended.is_set():
+                answers.append(client.post("/predict", json=images))
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    for client in clients:
+        client.start()
+    yield answers
+    ended.set()
+    for client in clients:
+        client.join()
+
+
+def until(server: Server, sha256: str) -> None:
+    """Waits for a model to answer."""
+    for _ in range(300):
+        if httpx.get(f"{server.url}/lineage").json()["model"] == sha256:
+            return
+        time.sleep(0.1)
+    pytest.fail(f"{sha256} was not taken up")
+
+
+def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, digits: Dataset) -> None:
+    folder, images = server.clone.folder / "models/champion", digits.test.images[:2]
+    kept, coming = folder.with_name("kept"), folder.with_name("coming")
+    new_champion(coming, seed=5)
+    old, new = (digest(each / "model.safetensors") for each in (folder, coming))
+    with asking(server, {"images": images.tolist()}) as answers:
+        folder.rename(kept)
+        coming.rename(folder)
+        until(server, new)
+    assert {answer.status_code for answer in answers} == {200}
+    assert list(dict.fromkeys(answer.headers["X-Model"] for answer in answers)) == [old, new]
+    models = {old: checkpoint.load(kept / "model.safetensors"), new: checkpoint.load(folder / "model.safetensors")}
+    expected = {name: softmax(predict(model, images), 1) for name, model in models.items()}
+    for answer in answers:
+        found = [each["probabilities"] for each in answer.json()["predictions"]]
+        np.testing.assert_allclose(found, expected[answer.json()["model"]], atol=1e-5)
+    assert httpx.get(f"{server.url}/lineage").json()["seed"] == 5
+    counts = httpx.get(f"{server.url}/metrics").text
+    assert f'{{sha256="{old}",variant="conv1"}} 0.0' in counts
+    assert f'{{sha256="{new}",variant="conv1"}} 1.0' in counts
+
+
+def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Server) -> None:
+    def warned(words: str) -> None:
+        for _ in range(100):
+            messages = [line["message"] for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
+            if messages and messages[-1].startswith("the champion stays: ") and words in messages[-1]:
+                return
+            time.sleep(0.1)
+        pytest.fail(f"{words}: not in the log")
+
+    model, study = (server.clone.folder / "models" / name for name in ("champion/model.safetensors", "study"))
+    whole, sha256 = model.read_bytes(), digest(model)
+    model.write_bytes(whole[: len(whole) // 2])
+    warned(f"{model} is not the model that its card names")
+    model.write_bytes(whole)
+    study.mkdir()
+    (study / "study.json").write_text("{")
+    warned(f"{study}/study.json is not as expected")
+    shutil.rmtree(study)
+    assert httpx.get(f"{server.url}/lineage").json()["model"] == sha256
+    new_champion(server.clone.folder / "models/newer", seed=6)  # and it goes on looking
+    model.parent.rename(server.clone.folder / "models/older")
+    (server.clone.folder / "models/newer").rename(model.parent)
+    until(server, digest(model))
+
+
+def test_the_server_describes_itself_in_our_words(server: Server) -> None:
+    assert httpx.get(f"{server.url}/docs.json").json() == schema.openapi()
+    page = httpx.get(server.url).text
+    assert "googletagmanager" not in page
+    for file in ("swagger-ui.css", "swagger-ui-bundle.js"):
+        assert f'"static_content/{file}"' in page
+        assert httpx.get(f"{server.url}/static_content/{file}").status_code == 200
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize(
+    ("route", "media", "limit"),
+    [("/predict", "application/json", api.JSON_BYTES), ("/classify", "image/png", prepare.MAX_BYTES)],
+)
+def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str, limit: int, declared: bool) -> None:
+    block = bytes(2**20)
+    content = block * (limit // len(block) + 1) if declared else (block for _ in range(limit // len(block) + 1))
+    answer = httpx.post(f"{server.url}{route}", content=content, headers={"Content-Type": media}, timeout=30)
+    assert answer.status_code == 413
+    assert error(answer) == f"the body is too large, expected at most {limit} bytes"
+
+
+def test_a_form_over_the_limit_is_refused(server: Server) -> None:
+    files = {"image": bytes(prepare.MAX_BYTES + 2 * api.FORM_BYTES)}
+    assert httpx.post(f"{server.url}/classify", files=files, timeout=30).status_code == 413
+
+
+def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        listener.settimeout(1)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/digit.png"
+        forms: list[dict[str, Any]] = [
+            {"files": {"image": (None, url)}},
+            {"files": {"image": url.encode()}},
+            {"data": {"image": url}},
+            {"json": {"image": url}},
+            {"content": url, "headers": {"Content-Type": "image/png"}},
+            {"content": url, "headers": {"Content-Type": "application/vnd.bentoml+pickle"}},
+        ]
+        for options in forms:
+            assert httpx.post(f"{server.url}/classify", **options).status_code in (400, 415)
+        assert httpx.post(f"{server.url}/predict", json={"images": url}).status_code == 400
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_no_other_site_may_ask_unless_it_is_named(server: Server) -> None:
+    asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
+    answer = httpx.options(f"{server.url}/predict", headers=asked)
+    assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was_reported(server: Server) -> None:
+    with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as client:
+        head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: {schema.RAW}\r\nContent-Length: 784\r\n\r\n"
+        client.sendall(head.encode() + bytes(400))
+        httpx.get(f"{server.url}/livez")  # what came before it has been read
+        server.process.send_signal(signal.SIGTERM)
+        while servers.answers(f"{server.url}/livez"):
+            time.sleep(0.1)
+        client.sendall(bytes(384))
+        answer = client.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert len(answer.partition(b"\r\n\r\n")[2]) == 41
+    assert server.process.wait(30) == 0
+    log = (server.clone.folder / "log").read_text()
+    assert "Service digitline initialized" in log
+    assert "Tracking Payload" not in log
+    assert "Traceback" not in log
+
+
+def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
+    clone, log = new_clone(tmp_path / "clone"), tmp_path / "service.log"
+    server = started(clone, DIGITLINE_LOG=str(log), BENTOML_CONFIG_OPTIONS="services.digitline.workers=2")
+    logs = [log, tmp_path / "service-2.log"]
+
+    def asked(path: Path) -> int:
+        return sum(line.get("path") == "/predict" for line in lines(path)) if path.exists() else 0
+
+    times = 0
+    while not all(map(asked, logs)) and times < 1000:
+        httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
+        times += 1
+    counts = httpx.get(f"{server.url}/metrics").text
+    stopped(server)
+    assert [asked(path) > 0 for path in logs] == [True, True]
+    assert sum(map(asked, logs)) == times
+    assert f'digitline_requests_total{{route="/predict",status="200"}} {times}.0' in counts
+
+
+def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dataset) -> None:
+    folder = server.clone.folder
+    carried = digest(folder / "models/champion/model.safetensors")
+    shutil.copytree(ROOT / "src/digitline", folder / "src/digitline")
+    built = server.clone.python("-m", "bentoml", "build", "--output", "tag")
+    assert built.returncode == 0, built.stdout + built.stderr
+    shutil.rmtree(folder / "models/champion")
+    new_champion(folder / "models/champion", seed=2)
+    tag = built.stdout.splitlines()[-1].removeprefix("__tag__:")
+    log, mounted = folder / "service.log", folder / "mounted"
+    origin = "https://example.com"
+    cors = "services.digitline.http.cors"
+    allowed = f"{cors}.enabled=true {cors}.access_control_allow_origins={origin}"
+    settings = {"DIGITLINE_CHAMPION": str(mounted), "DIGITLINE_LOG": str(log), "BENTOML_CONFIG_OPTIONS": allowed}
+    bento = started(server.clone, tag, **settings)
+    images = {"images": digits.test.images[:1].tolist()}
+    answer = httpx.post(f"{bento.url}/predict", json=images, headers={"Origin": origin})
+    assert answer.json()["model"] == carried == httpx.get(f"{bento.url}/lineage").json()["model"]
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "request" in {line["message"] for line in lines(log)}
+
+    new_champion(mounted, seed=3)
+    for _ in range(200):
+        if httpx.post(f"{bento.url}/predict", json=images).json()["model"] != carried:
+            break
+        time.sleep(0.1)
+    assert httpx.get(f"{bento.url}/lineage").json()["seed"] == 3
+    stopped(bento)

@@ -1,0 +1,94 @@
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from digitline.base import files
+from digitline.config import params
+from digitline.config.params import Params, Variant
+from digitline.measure import leaderboard
+from digitline.model import networks
+from scripts import bench, record
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_changes_are_laid_over_key_by_key():
+    tree = {"a": {"b": 1, "c": 2}, "d": [1], "g": 5, "h": 6}
+    record.merge(tree, {"a": {"c": 3, "e": {"f": 4}}, "d": [2, 3], "g": None})
+    assert tree == {"a": {"b": 1, "c": 3, "e": {"f": 4}}, "d": [2, 3], "h": 6}
+
+
+@pytest.fixture
+def studies(tmp_path):
+    """The parameters of each study of record.yaml."""
+    changes = YAML(typ="safe").load(ROOT / "record.yaml")
+
+    def laid_over(name: str) -> Params:
+        path = tmp_path / f"{name}.yaml"
+        shutil.copy(ROOT / "params.yaml", path)
+        record.lay_over(path, changes[name])
+        return params.read(path)
+
+    return {name: laid_over(name) for name in changes}
+
+
+def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
+    study, full = params.read(ROOT / "params.yaml"), studies["record"]
+    assert len(full.seeds) >= 5
+    assert set(full.variants) >= set(study.variants)
+    assert all(full.variants[name].recipe["epochs"] > study.variants[name].recipe["epochs"] for name in study.variants)
+    longer: dict[str, Any] = {"variants": {}, "seeds": [], "votes": [], "robustness": {}}
+    assert full._replace(**longer) == study._replace(**longer)
+
+
+@pytest.mark.parametrize("name", ["record", "ablation"])
+def test_what_is_reported_is_what_record_yaml_asks_for(studies, name):
+    asked, folder = studies[name], ROOT / "reports" / name
+    epochs: dict[tuple[str, int], int] = {}
+    for variant, seed, epoch, *_ in files.read_csv(folder / "plots/curves.csv"):
+        epochs[variant, int(seed)] = int(epoch)
+    assert epochs == {
+        (variant, seed): setting.recipe["epochs"] for variant, setting in asked.variants.items() for seed in asked.seeds
+    }
+    rows = {row["variant"]: row for row in files.read_json(folder / "leaderboard.json")}
+    assert set(rows) == {*asked.variants, *asked.votes}
+    for variant in asked.variants:
+        network = networks.build(**asked.variants[variant].model, classes=10)
+        assert (rows[variant]["parameters"], rows[variant]["macs"]) == (
+            networks.parameters(network),
+            networks.macs(network),
+        )
+
+
+def test_an_ablation_changes_one_thing_of_a_variant_of_the_study(studies):
+    def settings(variant: Variant) -> dict[str, Any]:
+        return {**variant.model, **variant.recipe}
+
+    study, ablation = params.read(ROOT / "params.yaml").variants, studies["ablation"].variants
+    less = {name: leaderboard.base(name, study) for name in ablation if name not in study}
+    assert len(less) >= 8
+    for name, base in less.items():
+        whole, changed = settings(study[str(base)]), settings(ablation[name])
+        differing = {key for key in changed if changed[key] != whole.get(key)}
+        assert len(differing) == 1 or (name.endswith("_adamw") and "optimizer" in differing)
+
+
+def test_the_usual_network_is_the_one_that_everybody_starts_with():
+    assert networks.parameters(bench.Usual()) == 1_199_882
+
+
+def test_a_picture_is_normalised_as_usual(digits):
+    image, label = bench.Pictures(digits.train)[0]
+    assert image.shape == (1, 28, 28)
+    assert label == digits.train.labels[0]
+    assert float(image.min()) == pytest.approx(-0.1307 / 0.3081)
+
+
+def test_the_floor_follows_the_network(monkeypatch):
+    rate, seconds = bench.floor(1)
+    assert rate > 1e8
+    macs = networks.macs(networks.build(classes=10, **bench.NETWORK))
+    assert 2 * macs * 55_000 / rate < seconds < 3 * macs * 55_000 / rate
