@@ -10,7 +10,7 @@ from scipy.special import softmax
 from torch import nn
 
 from digitline import checkpoint, data, doubt, figures, files, leaderboard, models, robustness
-from digitline.evaluation import joint_calibration, latency, mean_confusion, predict
+from digitline.evaluation import exact, joint_calibration, latency, mean_confusion, predict
 from digitline.params import choose
 from digitline.processes import cores
 from pipeline import stage
@@ -68,7 +68,7 @@ def rate(
         {"seed": seed, "sha256": checkpoint.digest(path), **({"members": members} if members else {})}
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
-        | doubt.measures(softmax(val, 1), softmax(test, 1))
+        | doubt.measures(softmax(exact(val), 1), softmax(exact(test), 1))
         for seed, path, _, val, test, changed in outcomes
     ]
     _, path, model, *_ = outcomes[0]

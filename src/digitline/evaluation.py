@@ -1,5 +1,6 @@
 """What a model makes of images: logits, and the measures of them."""
 
+import math
 import time
 from statistics import median
 from typing import NamedTuple
@@ -12,12 +13,15 @@ from scipy.special import log_softmax
 from torch import nn
 
 from digitline.models import SIDE
+from digitline.rounding import decimals, significant
 
 Floats = NDArray[np.floating]
 Integers = NDArray[np.integer]
 
 CHUNK = 500  # images at once
 BINS = 15  # of confidence, after Guo et al. (2017)
+PLACES = 6  # decimals of a confidence
+HEAT_DIGITS = 4  # of a temperature: the search for it ends within a hundred-thousandth
 
 
 class Bin(NamedTuple):
@@ -45,21 +49,28 @@ def accuracy(logits: Floats, labels: Integers) -> float:
 
 def nll(logits: Floats, labels: Integers) -> float:
     """The mean negative log-likelihood of the labels, in nats."""
-    return float(-log_softmax(logits, 1)[np.arange(len(labels)), labels].mean())
+    return float(-log_softmax(exact(logits), 1)[np.arange(len(labels)), labels].mean())
+
+
+def exact(logits: Floats) -> NDArray[np.float64]:
+    """The logits in double precision: in single, a measure shows which instruction set took its exp and log."""
+    return np.asarray(logits, np.float64)
 
 
 def calibration(logits: Floats, labels: Integers) -> list[Bin]:
     """The images binned by confidence, in equal steps from 0 to 1; empty bins left out."""
-    confidence = np.exp(log_softmax(logits, 1).max(1))
+    # Rounded first: one of 1/3 lies between two bins.
+    confidence = decimals(np.exp(log_softmax(exact(logits), 1).max(1)), PLACES)
     right = logits.argmax(1) == labels
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     chosen = [place == number for number in range(BINS) if (place == number).any()]
-    return [Bin(int(c.sum()), float(confidence[c].mean()), float(right[c].mean())) for c in chosen]
+    return [Bin(int(c.sum()), round(float(confidence[c].mean()), PLACES), float(right[c].mean())) for c in chosen]
 
 
 def ece(logits: Floats, labels: Integers) -> float:
     """The expected calibration error: mean distance of confidence and accuracy over the bins, by their images."""
-    return sum(b.images * abs(b.confidence - b.accuracy) for b in calibration(logits, labels)) / len(labels)
+    gaps = (b.images * abs(b.confidence - b.accuracy) for b in calibration(logits, labels))
+    return math.fsum(gaps) / len(labels)  # sum() of floats is another from Python 3.12 on
 
 
 def confusion(logits: Floats, labels: Integers) -> NDArray[np.int64]:
@@ -81,8 +92,9 @@ def joint_calibration(runs: Floats, labels: Integers) -> list[Bin]:
 
 def temperature(logits: Floats, labels: Integers) -> float:
     """What to divide logits by for the least loss on these images; above 1, they were too sure (Guo et al., 2017)."""
+    logits = exact(logits)
     found = minimize_scalar(lambda log: nll(logits / np.exp(log), labels), bounds=(-3, 3), method="bounded")
-    return float(np.exp(found.x))
+    return significant(float(np.exp(found.x)), HEAT_DIGITS)
 
 
 MEASURES = {"accuracy": accuracy, "nll": nll, "ece": ece}

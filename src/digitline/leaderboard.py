@@ -1,9 +1,11 @@
 """The table of the study: a row a variant, best first by validation."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
-from digitline.evaluation import MEASURES, Floats, Integers, temperature
+from digitline.evaluation import MEASURES, Floats, Integers, exact, temperature
+from digitline.rounding import significant
 from digitline.statistics import summary, wilson
 
 Row = dict[str, Any]
@@ -18,6 +20,9 @@ def row(variant: str, runs: Sequence[Mapping[str, Any]], *, images: int, **cost:
     def over_runs(measure: str) -> dict[str, Any]:
         return summary([run[measure] for run in runs])
 
+    def mean(measure: str) -> float:
+        return significant(over_runs(measure)["mean"])
+
     test = over_runs("test_accuracy")
     return {
         "variant": variant,
@@ -25,24 +30,28 @@ def row(variant: str, runs: Sequence[Mapping[str, Any]], *, images: int, **cost:
         "seeds": [seed for run in runs for seed in run.get("members", [run["seed"]])],
         "val_accuracy": over_runs("val_accuracy"),
         "test_accuracy": {**test, "images95": wilson(test["mean"], images)},
-        "val_nll": over_runs("val_nll")["mean"],
-        "test_nll": over_runs("test_nll")["mean"],
-        "ece": over_runs("test_ece")["mean"],
-        "temperature": over_runs("temperature")["mean"],
-        "test_nll_scaled": over_runs("test_nll_scaled")["mean"],
-        "ece_scaled": over_runs("test_ece_scaled")["mean"],
+        "val_nll": mean("val_nll"),
+        "test_nll": mean("test_nll"),
+        "ece": mean("test_ece"),
+        "temperature": mean("temperature"),
+        "test_nll_scaled": mean("test_nll_scaled"),
+        "ece_scaled": mean("test_ece_scaled"),
         "test_corrupted": over_runs("test_corrupted")["mean"],
         "runs": list(runs),
     }
 
 
 def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integers) -> dict[str, float]:
-    """Every measure of one run's logits [N, classes]; `scaled` is after the temperature that fits validation best."""
+    """Every measure of one run's logits [N, classes]; `scaled` is after the temperature that fits validation best.
+
+    To six significant digits, but for the accuracies, which are counts.
+    """
     sets = {"val": (val, val_labels), "test": (test, test_labels)}
     found = {f"{split}_{name}": f(*of) for split, of in sets.items() for name, f in MEASURES.items()}
     heat = temperature(val, val_labels)
-    scaled = {f"test_{name}_scaled": MEASURES[name](test / heat, test_labels) for name in ("nll", "ece")}
-    return found | {"temperature": heat} | scaled
+    found |= {f"test_{name}_scaled": MEASURES[name](exact(test) / heat, test_labels) for name in ("nll", "ece")}
+    rounded = {name: value if name.endswith("accuracy") else significant(value) for name, value in found.items()}
+    return rounded | {"temperature": heat}
 
 
 def front(rows: Sequence[Row]) -> set[str]:
@@ -93,7 +102,7 @@ def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
         cells = [row["variant"], percent(row["val_accuracy"]), percent(row["test_accuracy"])]
         cells += [f"{100 * low:.2f} to {100 * high:.2f}", row["group"], f"{100 * row['test_corrupted']:.1f}"]
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"]
-        cells += [f"{sum(seconds) / len(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
+        cells += [f"{fmean(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
         lines.append(cells)
     return markdown(lines)
 
