@@ -2,6 +2,7 @@
 
 import functools
 import io
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -188,7 +189,8 @@ def label(
             box = trial.get_window_extent()
             trial.remove()
             outside = box.width * box.height - overlap(box, axes.bbox)
-            return outside + sum(overlap(box, other) for other in taken)
+            # Rounded: several sides may cover nothing but for noise, and then the first of them is the one.
+            return round(outside + math.fsum(overlap(box, other) for other in taken), 3)
 
         taken.append(named(min(sides, key=covered)).get_window_extent())
 
