@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from digitline import charts, data, figures, files, leaderboard, statistics
+from digitline import charts, data, figures, files, leaderboard, machine, statistics
 from digitline.evaluation import joint_calibration, mean_confusion
 from digitline.palette import colours
 from digitline.robustness import FAMILIES
@@ -31,6 +31,7 @@ def compare(params: stage.Params) -> None:
     board = [row | {"group": letters[row["variant"]], "front": row["variant"] in front} for row in rows]
     stage.write_json(stage.LEADERBOARD, board)
     stage.write_json(Path("reports/comparisons.json"), [pair._asdict() for pair in pairs])
+    stage.write_json(stage.MACHINE, machine.describe())
     of = colours(params.variants, params.votes)
     files.write(Path("reports/front.png"), charts.png(charts.front(board, of)))
 

@@ -31,6 +31,7 @@ DATASET = Path("data/dataset.safetensors")
 FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, as make feedback leaves them
 LEADERBOARD = Path("reports/leaderboard.json")
 TIMINGS = Path("reports/timings.json")
+MACHINE = Path("reports/machine.json")  # which one made the results; DVC does not hash it either
 CHAMPION = Path("models/champion")
 VOTE = "_vote"  # after a variant's name
 FIGURES = ["misclassified", "confusion", "calibration"]

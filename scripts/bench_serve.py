@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 
 from digitline import checkpoint, data, packing, runtime
 from digitline.evaluation import predict
+from digitline.machine import processor
 from digitline.runtime import Run
 from pipeline import stage
 from scripts import load
-from scripts.bench import FOLDER, processor
+from scripts.bench import FOLDER
 from scripts.servers import JSON, RAW, Contender, Server, others, ours, started
 from service import work
 from service.champion import Champion

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
+from digitline.machine import processor
 from pipeline import stage
-from scripts.bench import processor
 
 CHECKOUTS, REPORTS = Path(".record"), Path("reports")
 KEPT = [
