@@ -59,7 +59,7 @@ def exact(logits: Floats) -> NDArray[np.float64]:
 
 def calibration(logits: Floats, labels: Integers) -> list[Bin]:
     """The images binned by confidence, in equal steps from 0 to 1; empty bins left out."""
-    # Rounded first: one of 1/3 lies between two bins.
+    # Rounded first: one of 3/5 lies between two bins.
     confidence = decimals(np.exp(log_softmax(exact(logits), 1).max(1)), PLACES)
     right = logits.argmax(1) == labels
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -49,9 +49,9 @@ def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integ
     sets = {"val": (val, val_labels), "test": (test, test_labels)}
     found = {f"{split}_{name}": f(*of) for split, of in sets.items() for name, f in MEASURES.items()}
     heat = temperature(val, val_labels)
-    found |= {f"test_{name}_scaled": MEASURES[name](exact(test) / heat, test_labels) for name in ("nll", "ece")}
-    rounded = {name: value if name.endswith("accuracy") else significant(value) for name, value in found.items()}
-    return rounded | {"temperature": heat}
+    scaled = {f"test_{name}_scaled": MEASURES[name](exact(test) / heat, test_labels) for name in ("nll", "ece")}
+    found |= {"temperature": heat, **scaled}
+    return {name: value if name.endswith("accuracy") else significant(value) for name, value in found.items()}
 
 
 def front(rows: Sequence[Row]) -> set[str]:
