@@ -2,13 +2,15 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from digitline.config import params
-from digitline.data import sources
-from digitline.data.dataset import Dataset, Part
+from digitline.data import prepare, sources
+from digitline.data.dataset import Bytes, Dataset, Part
 
 torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
 
@@ -16,10 +18,8 @@ torch.set_num_threads(1)  # as where the line trains: threads of several process
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     """All of MNIST, from the bundled copy."""
-    params = params.read()
-    return sources.fetch(
-        [Path("data/mnist")], len(params.classes), lambda line: None, name=params.dataset, **params.source
-    )
+    read = params.read()
+    return sources.fetch([Path("data/mnist")], len(read.classes), lambda line: None, name=read.dataset, **read.source)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +27,13 @@ def digits(mnist: Dataset) -> Dataset:
     """A few hundred real digits."""
     sizes = zip(mnist, (1000, 200), strict=True)
     return Dataset(*(Part(part.images[:size].copy(), part.labels[:size].copy()) for part, size in sizes))
+
+
+@pytest.fixture(scope="session")
+def drawings(mnist: Dataset) -> Bytes:
+    """Six images as drawings of digits are brought to: nearly, but not just pixels that the data set has."""
+    sheets = [Image.fromarray(255 - image).resize((280, 280)) for image in mnist.test.images[5000:5006]]
+    return np.stack([prepare.prepare(sheet) for sheet in sheets])
 
 
 @pytest.fixture(scope="module")  # it keeps an event loop running, which is in the way of others

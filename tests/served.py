@@ -23,7 +23,7 @@ from digitline.base.digest import digest
 from digitline.model import checkpoint, networks
 
 ROOT = Path(__file__).parents[1]
-STORE = "from pathlib import Path; from digitline import packing; print(packing.bento(Path('models/champion')))"
+STORE = "from pathlib import Path; from digitline.registry import bento; print(bento.store(Path('models/champion')))"
 CLASSES = [f"class {digit}" for digit in range(10)]
 
 

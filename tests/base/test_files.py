@@ -10,10 +10,11 @@ FULL = """
 import resource, sys
 from pathlib import Path
 from digitline.base import files
+from digitline.base.errors import InputError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
     files.write(Path(sys.argv[1]), bytes(2000))
-except files.InputError as error:
+except InputError as error:
     print(error)
 """
 

@@ -69,7 +69,10 @@ from digitline.model import networks
 from digitline.data.dataset import Part
 from digitline.compute.processes import side_by_side
 from digitline.model.training import fit
-from tests.test_training import RECIPE
+RECIPE = dict(
+    optimizer="SGD", learning_rate=0.1, momentum=0.9, weight_decay=1e-4, batch_size=32, warmup=0.2,
+    label_smoothing=0.05, augmentation=dict(rotation=10.0, scale=0.1, shift=1.0), bfloat16=True,
+)
 
 def digest(seed):
     part = Part(np.random.default_rng(0).integers(0, 256, (640, 28, 28), np.uint8), np.arange(640) % 10)

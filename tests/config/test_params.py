@@ -30,8 +30,8 @@ def edited(tmp_path):
 
 
 def test_params_yaml_fits_the_code():
-    params = params.read()
-    assert {"fc", "conv1", "conv2", "conv2_relu", "conv2_dropout", "conv2_wide", "modern"} <= set(params.variants)
+    study = {"fc", "conv1", "conv2", "conv2_relu", "conv2_dropout", "conv2_wide", "modern"}
+    assert study <= set(params.read().variants)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,6 @@ def test_a_file_that_is_no_params_is_refused(text, tmp_path):
 
 
 def test_a_variants_own_key_wins_over_the_recipe(edited):
-    params = edited("variants.conv2.batch_size", 77)
-    assert params.variants["conv2"].recipe["batch_size"] == 77
-    assert params.variants["fc"].recipe["batch_size"] != 77
+    read = edited("variants.conv2.batch_size", 77)
+    assert read.variants["conv2"].recipe["batch_size"] == 77
+    assert read.variants["fc"].recipe["batch_size"] != 77

@@ -13,9 +13,10 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.cli import entry
 from digitline.config import params, paths
-from digitline.config.params import check
+from digitline.config.keys import check
 from digitline.data import datadocs, dataset, expectations
 from digitline.data.dataset import Bytes, Dataset, Part
+from digitline.data.entry import Bounds
 from digitline.data.expectations import Finding, Outcome
 from pipeline import validate
 
@@ -35,7 +36,7 @@ def bounds() -> dict[str, Any]:
 
 
 def outcome(data: Dataset, **bounds: Any) -> Outcome:
-    return expectations.validate(expectations.features(data), expectations.expectations(classes=CLASSES, **bounds))
+    return expectations.validate(expectations.features(data), expectations.rules(classes=CLASSES, **bounds))
 
 
 def failed(findings: list[Finding]) -> dict[str, set[str]]:
@@ -177,12 +178,12 @@ def test_another_kind_of_images_needs_no_bounds(digits):
 )
 def test_a_wrong_bound_is_refused_by_name(section, sentence):
     with pytest.raises(InputError, match=sentence):
-        check("bounds", expectations.expectations, section, classes=CLASSES)
+        check("bounds", Bounds, section)
 
 
 def test_a_bound_upside_down_is_refused_by_name():
     with pytest.raises(InputError, match=r"the bounds of ink are 0\.5 and 0\.1, expected the lower one first"):
-        expectations.expectations(classes=CLASSES, ink=[0.5, 0.1])
+        expectations.rules(classes=CLASSES, ink=[0.5, 0.1])
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_is_the_same_each_time(digits, bounds):
@@ -202,11 +203,11 @@ def ended(tmp_path, monkeypatch, capsys) -> Callable[[Dataset], tuple[int, str]]
     """Runs the stage in a folder of its own; returns the exit status and what it wrote on stderr."""
 
     def run(data: Dataset) -> tuple[int, str]:
-        params = YAML(typ="safe").load(Path("params.yaml"))
-        bounds = params["datasets"]["mnist"]["bounds"]
+        tree = YAML(typ="safe").load(Path("params.yaml"))
+        bounds = tree["datasets"]["mnist"]["bounds"]
         del bounds["class_share"]
         bounds["images"] = {split: len(part.labels) for split, part in data._asdict().items()}
-        YAML(typ="safe").dump(params, tmp_path / "params.yaml")
+        YAML(typ="safe").dump(tree, tmp_path / "params.yaml")
         (tmp_path / "data").mkdir()
         dataset.save(data, tmp_path / paths.DATASET)
         monkeypatch.chdir(tmp_path)
@@ -224,10 +225,10 @@ def test_the_stage_stops_with_one_sentence_and_leaves_its_report(digits, ended):
     code, said = ended(edited(digits, train=put(slice(500), 0)))
     assert (code, said.count("\n")) == (1, 0)
     assert said.startswith("error: mnist is not fit for training: brightest pixel: 0 to 255, 500 of 1200 images not as")
-    report = json.loads(validate.REPORT.read_text())
+    report = json.loads(paths.VALIDATION.read_text())
     assert not report["success"]
     assert report["sha256"] == digest(paths.DATASET)
-    assert "Stopped" in validate.DOCS.read_text()
+    assert "Stopped" in paths.DATA_DOCS.read_text()
 
 
 def test_the_stage_goes_on_with_a_line_for_each_warning(digits, ended):
@@ -236,4 +237,4 @@ def test_the_stage_goes_on_with_a_line_for_each_warning(digits, ended):
         0,
         "warning: train: pixels: 2 of 1000 images not as expected, expected unique in all images\n",
     )
-    assert json.loads(validate.REPORT.read_text())["success"]
+    assert json.loads(paths.VALIDATION.read_text())["success"]

@@ -317,6 +317,6 @@ def test_the_bundled_copy_is_mnist(mnist):
 def test_the_mirrors_are_those_that_torchvision_lists():
     from digitline.measure.vision import datasets
 
-    params = params.read()
-    assert params.source["mirrors"] == datasets.MNIST.mirrors
-    assert [f"{name}.gz" for name in params.source["files"]] == [name for name, _ in datasets.MNIST.resources]
+    source = params.read().source
+    assert source["mirrors"] == datasets.MNIST.mirrors
+    assert [f"{name}.gz" for name in source["files"]] == [name for name, _ in datasets.MNIST.resources]

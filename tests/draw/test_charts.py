@@ -1,19 +1,18 @@
 import io
 import re
-from itertools import combinations
-from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from digitline.draw import charts
-from digitline.draw.palette import COLOURS, colours
-from digitline.model.evaluation import Bin
+from digitline.draw import charts, explanations, palette, results
+from digitline.draw.palette import COLOURS
+from digitline.measure.calibration import Bin
 
-OF = {"a": COLOURS[0], "b": COLOURS[1], "a_vote": COLOURS[0]}
+OF = palette.styles(["a", "b"], {"a_vote": "a"})
 IMAGE = np.eye(28, dtype=np.uint8) * 255
+NAMES = np.array(["x", "y"])
 
 
 def rows(accuracy: float, macs: int = 2000) -> list[dict]:
@@ -47,6 +46,10 @@ DRAWN = {
     "robustness": lambda value: results.robustness(lines(value), OF, "pixels"),
     "calibration": lambda value: results.calibration([Bin(9, 0.9, value)], COLOURS[0]),
     "confusion": lambda value: results.confusion(np.array([[5, 10 * value], [1, 5]]), ["x", "y"]),
+    "families": lambda value: results.families({"blur": lines(value)}, OF, {"blur": "pixels"}),
+    "misclassified": lambda value: results.misclassified(
+        (value * IMAGE[None]).astype(np.uint8), NAMES[:1], NAMES[1:], "title"
+    ),
     "embedding": points,
     "sharing": lambda value: explanations.sharing({"a": (1000, int(10000 * value)), "b": (10, 10)}, OF),
     "lines": lambda value: explanations.lines({"one": np.array([[0, 1, 2, 3], [1, value, 2, 3]])}, "x", "y"),
@@ -79,24 +82,3 @@ def test_the_page_finds_a_variant_by_its_name_and_a_vote_is_dashed():
     text = charts.svg(results.robustness({**lines(70), "a_vote": [(0.5, 90), (1, 91)]}, OF, "pixels"))
     assert re.findall(r'class="of (\w+)"', text) == ["a", "b", "a_vote"]
     assert text.count("stroke-dasharray: ") == 1
-
-
-@pytest.mark.parametrize("gap", [0.0, 0.00001, 0.0005, 0.01])
-def test_names_of_close_rows_do_not_lie_on_one_another(gap):
-    accuracies = [0.99, 0.99 + gap, 0.99 + 2 * gap]
-    close: list[dict[str, Any]] = [
-        {"variant": f"variant_{n}", "macs": 10**6 + n, "val_accuracy": {"mean": mean}, "front": n == 2}
-        for n, mean in enumerate(accuracies)
-    ]
-    figure = results.front(close, {row["variant"]: COLOURS[0] for row in close})
-    figure.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert [text.get_text() for text in figure.axes[0].texts] == [row["variant"] for row in close]
-    assert all(charts.overlap(one, other) == 0 for one, other in combinations(boxes, 2))
-
-
-def test_a_variant_has_one_colour_and_its_vote_the_same():
-    of = colours(["fc", "conv", "conv_wide"], ["conv_wide_vote"])
-    assert len({of["fc"], of["conv"], of["conv_wide"]}) == 3
-    assert of["conv_wide_vote"] == of["conv_wide"]
-    assert colours(["fc", "conv"])["fc"] == of["fc"]

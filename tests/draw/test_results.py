@@ -1,38 +1,48 @@
 import io
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from digitline.draw import results
-from digitline.model.evaluation import Bin
+from digitline.draw import charts, results
+from digitline.draw.palette import COLOURS, Style
 
 NAMES = np.array(["a", "b"])
-COUNTS = np.array([[5.0, 1.0], [0.0, 4.0]])
 
 
-def misclassified(digits, first: int) -> bytes:
-    return results.misclassified(digits.test.images[first : first + 3], NAMES[[0, 1, 0]], NAMES[[1, 0, 1]], "title")
+def sheet(digits, first: int, count: int) -> bytes:
+    images = digits.test.images[first : first + count]
+    wrong = NAMES[np.arange(count) % 2]
+    return charts.png(results.misclassified(images, wrong, wrong[::-1], "title"))
 
 
-def robustness(accuracy: float) -> bytes:
-    lines = [("a", "blur", 0, 0.9), ("a", "blur", 1, accuracy), ("b", "blur", 0, 0.8), ("b", "blur", 1, 0.5)]
-    return results.robustness(lines, {"blur": "pixels"}, {"a": "#000000", "b": "#ff0000"})
-
-
-@pytest.fixture(params=["misclassified", "confusion", "calibration", "robustness"])
-def pages(request, digits):
-    """A figure, the same again, and one of other data."""
-    return {
-        "misclassified": (misclassified(digits, 0), misclassified(digits, 0), misclassified(digits, 5)),
-        "confusion": [results.confusion(counts, ["a", "b"], "title") for counts in (COUNTS, COUNTS, COUNTS.T)],
-        "calibration": [results.calibration([Bin(9, 0.9, x)], "title") for x in (0.8, 0.8, 0.5)],
-        "robustness": [robustness(accuracy) for accuracy in (0.7, 0.7, 0.2)],
-    }[request.param]
-
-
-def test_a_figure_is_a_picture_that_follows_the_data_and_nothing_else(pages):
-    page, again, other = pages
+def test_a_sheet_of_mistakes_shows_the_images_and_takes_sixty_at_most(digits):
+    page = sheet(digits, 0, 3)
     assert Image.open(io.BytesIO(page)).convert("L").getextrema() == (0, 255)
-    assert page == again
-    assert page != other
+    assert page == sheet(digits, 0, 3) != sheet(digits, 5, 3)
+    assert len(results.misclassified(digits.test.images, *[NAMES[np.zeros(200, int)]] * 2, "title").axes) == 60
+
+
+def test_every_family_has_a_panel_of_its_name_and_every_row_a_line_in_the_legend():
+    curves = {"a": [(0.0, 90.0), (1.0, 70.0)], "b": [(0.0, 80.0), (1.0, 50.0)]}
+    of = {name: Style(colour) for name, colour in zip("ab", COLOURS, strict=False)}
+    families = {"blur": curves, "noise": curves}
+    figure = results.families(families, of, {"blur": "pixels", "noise": "deviation"})
+    assert [axes.get_title("left") for axes in figure.axes][:3] == ["blur: pixels", "noise: deviation", ""]
+    assert [text.get_text() for legend in figure.legends for text in legend.get_texts()] == ["a", "b"]
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.00001, 0.0005, 0.01])
+def test_names_of_close_rows_do_not_lie_on_one_another(gap):
+    accuracies = [0.99, 0.99 + gap, 0.99 + 2 * gap]
+    close: list[dict[str, Any]] = [
+        {"variant": f"variant_{n}", "macs": 10**6 + n, "val_accuracy": {"mean": mean}, "front": n == 2}
+        for n, mean in enumerate(accuracies)
+    ]
+    figure = results.front(close, {row["variant"]: Style(COLOURS[0]) for row in close})
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert [text.get_text() for text in figure.axes[0].texts] == [row["variant"] for row in close]
+    assert all(results.overlap(one, other) == 0 for one, other in combinations(boxes, 2))

@@ -12,7 +12,7 @@ def bars():
     """A network whose first filter looks for an upright bar and whose second for a level one."""
     network = networks.build(network="plain", filters=[2], hidden=4, activation="relu", classes=10).eval()
     with torch.no_grad():
-        weights = filters.layers(network)[0].get_parameter("weight")
+        weights = networks.sequence(network)[0].get_parameter("weight")
         weights.fill_(-1)
         weights[0, 0, :, 2] = 4
         weights[1, 0, 2, :] = 4

@@ -5,7 +5,8 @@ import torch
 from digitline.data.dataset import Part
 from digitline.explain import probes
 from digitline.model import networks
-from digitline.model.evaluation import accuracy, predict
+from digitline.model.evaluation import predict
+from digitline.model.scores import accuracy
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import binomtest, multinomial
 
 from digitline.measure import statistics
-from digitline.measure.statistics import compare, groups, holm, inferiority, mcnemar, resampled, wilson
+from digitline.measure.statistics import compare, groups, holm, inferiority, mcnemar, resampled, summary, wilson
 
 
 def answers(*wrong, images=2000):
@@ -17,6 +17,18 @@ def answers(*wrong, images=2000):
 def test_an_interval_over_images_is_wilsons():
     expected = binomtest(9957, 10_000).proportion_ci(method="wilson")
     assert wilson(0.9957, 10_000) == pytest.approx([expected.low, expected.high], abs=5e-9)
+
+
+def test_an_interval_is_students():
+    # Mean 2, sd 1, t(0.975, 2) = 4.30265: half width 4.30265 / sqrt(3).
+    figures = summary([1.0, 2.0, 3.0])
+    assert figures["mean"] == 2
+    assert figures["sd"] == 1
+    assert figures["ci95"] == pytest.approx([2 - 2.48414, 2 + 2.48414], abs=1e-4)
+
+
+def test_one_seed_has_no_interval():
+    assert summary([0.5]) == {"mean": 0.5, "sd": None, "ci95": None}
 
 
 def test_mcnemar_is_the_exact_one():
@@ -69,7 +81,8 @@ def test_an_injected_bad_recipe_is_told_apart_and_a_good_one_is_not():
     assert groups(list(right), apart) == {"good": "a", "as good": "a", "bad": "b"}
 
 
-def test_the_same_variant_twice_is_not_told_apart():
+def test_the_same_variant_twice_is_not_told_apart(monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 10)  # for intervals, at which nothing here looks
     generator = np.random.default_rng(1)
     false = 0
     for _ in range(40):

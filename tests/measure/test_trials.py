@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from scripts.trials import scikit
 from torch import nn
 
 from digitline.config import params
@@ -16,8 +15,10 @@ from digitline.data import prepare
 from digitline.data.dataset import Dataset, Part
 from digitline.measure import robustness, trials, uncertainty
 from digitline.model import networks
-from digitline.model.evaluation import accuracy, predict
+from digitline.model.evaluation import predict
+from digitline.model.scores import accuracy
 from digitline.model.training import fit
+from studies.handwriting import scikit
 
 pytestmark = pytest.mark.slow
 

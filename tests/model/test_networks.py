@@ -6,7 +6,7 @@ from torch import nn
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
-from digitline.model import checkpoint, networks
+from digitline.model import arithmetic, checkpoint, networks
 
 STUDY: dict[str, tuple[dict[str, Any], int, int]] = {
     "fc": ({"network": "plain", "filters": []}, 784 * 100 + 100 + 100 * 10 + 10, 784 * 100 + 100 * 10),
@@ -48,8 +48,8 @@ def study(request):
 def test_parameters_and_multiply_adds_are_those_counted_by_hand(study):
     network, parameters, macs = study
     model = networks.build(**network)
-    assert networks.parameters(model) == parameters
-    assert networks.macs(model) == macs
+    assert arithmetic.parameters(model) == parameters
+    assert arithmetic.macs(model) == macs
 
 
 def test_a_network_turns_pixels_into_logits_and_every_weight_learns(study, digits):
@@ -113,5 +113,5 @@ def test_a_vote_is_the_mean_of_its_members_probabilities(digits, tmp_path):
         expected = torch.stack([checkpoint.load(path)(images).softmax(1) for path in paths]).mean(0)
         assert torch.allclose(vote(images).exp(), expected, atol=1e-6)
     one = checkpoint.load(paths[0])
-    assert networks.parameters(vote) == 3 * networks.parameters(one)
-    assert networks.macs(vote) == 3 * networks.macs(one)
+    assert arithmetic.parameters(vote) == 3 * arithmetic.parameters(one)
+    assert arithmetic.macs(vote) == 3 * arithmetic.macs(one)

@@ -1,4 +1,5 @@
 import json
+from typing import cast
 
 import pytest
 
@@ -9,10 +10,11 @@ from digitline.registry import ledger
 def entries(*moves: str) -> list[ledger.Entry]:
     """A ledger of moves: "ab" promotes b after a, "ab!" rolls back from a to b."""
     return [
-        dict.fromkeys(ledger.KEYS, "")
+        cast("ledger.Entry", dict.fromkeys(ledger.KEYS, ""))
+        | {"when": f"2026-01-01T00:00:{second:02}+00:00"}
         | {"action": ledger.ROLLBACK if move.endswith("!") else ledger.PROMOTION}
         | {"from": move[0].strip() or None, "to": move[1], "gate": {"images": 5}}
-        for move in moves
+        for second, move in enumerate(moves)
     ]
 
 
@@ -23,14 +25,48 @@ def test_what_is_written_is_read(tmp_path):
     assert ledger.read(path) == entries(" a", "ab")
 
 
-@pytest.mark.parametrize(
-    "line", ["{", "[]", "<<<<<<< HEAD", "", '{"to": "a"}', json.dumps({**entries(" a")[0], "to": 5})]
-)
+NAIVE = json.dumps({**entries(" a")[0], "when": "2026-01-01T00:00:00"})  # of no time zone, so of no order
+
+
+@pytest.mark.parametrize("line", ["{", "[]", "", '{"to": "a"}', json.dumps({**entries(" a")[0], "to": 5}), NAIVE])
 def test_a_broken_line_is_named_by_its_number(tmp_path, line):
     path = tmp_path / "promotions.jsonl"
     path.write_bytes(ledger.line(entries(" a")[0]) + line.encode() + b"\n")
     with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is no entry of a ledger, expected JSON with when"):
         ledger.read(path)
+
+
+@pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> branch"])
+def test_a_mark_of_a_merge_is_named_as_that(tmp_path, mark):
+    path = tmp_path / "promotions.jsonl"
+    path.write_bytes(ledger.line(entries(" a")[0]) + mark.encode() + b"\n")
+    with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is a mark of a merge; delete the lines <<<<<<<, "):
+        ledger.read(path)
+
+
+def test_the_latest_entry_decides_wherever_its_line_stands_and_a_line_of_both_branches_counts_once(tmp_path):
+    path, (first, second, third) = tmp_path / "promotions.jsonl", entries(" a", "ab", "bc")
+    path.write_bytes(b"".join(map(ledger.line, (third, first, second, first))))
+    assert ledger.read(path) == [first, second, third]
+    assert ledger.latest(ledger.read(path)) == third
+    assert ledger.latest([]) is None
+
+
+def test_times_of_several_zones_are_put_in_their_order(tmp_path):
+    path, (one, other) = tmp_path / "promotions.jsonl", entries(" a", "ab")
+    later = {**one, "when": "2026-01-01T01:00:00+00:00"}
+    earlier = {**other, "when": "2026-01-01T02:00:00+02:00"}  # an hour before
+    path.write_bytes(ledger.line(later) + ledger.line(earlier))
+    assert ledger.read(path) == [earlier, later]
+
+
+def test_an_entry_is_added_below_what_is_there_even_without_a_last_line_break(tmp_path):
+    path = tmp_path / "promotions.jsonl"
+    for entry in entries(" a", "ab"):
+        ledger.append(path, entry)
+    path.write_bytes(path.read_bytes().rstrip())
+    ledger.append(path, entries(" a", "ab", "bc")[2])
+    assert ledger.read(path) == entries(" a", "ab", "bc")
 
 
 @pytest.mark.parametrize(

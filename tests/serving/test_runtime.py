@@ -12,7 +12,8 @@ from torch import nn
 from digitline.data import dataset
 from digitline.data.dataset import Dataset
 from digitline.model import checkpoint, networks
-from digitline.model.evaluation import accuracy, predict
+from digitline.model.evaluation import predict
+from digitline.model.scores import accuracy
 from digitline.model.training import fit
 from digitline.serving import runtime
 from tests.served import ROOT

@@ -1,0 +1,86 @@
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from digitline.measure.leaderboard import ablation, best_first, best_run, front, measures, metrics, row, text
+
+
+def run(seed, val, test, loss=0.1):
+    measures = {"val_accuracy": val, "val_nll": loss, "val_ece": 0.01, "temperature": 0.8}
+    measures |= {"test_nll_scaled": 0.05, "test_ece_scaled": 0.01, "test_corrupted": 0.9}
+    return {"seed": seed, "sha256": str(seed), **measures, "test_accuracy": test, "test_nll": 0.1, "test_ece": 0.02}
+
+
+def board(*variants):
+    return [row(name, runs, images=10_000, parameters=10, macs=20) for name, runs in variants]
+
+
+def test_rank_follows_validation_whatever_test_says():
+    rows = board(("a", [run(1, 0.98, 0.99)]), ("b", [run(1, 0.99, 0.10)]), ("c", [run(1, 0.98, 0.9, loss=0.05)]))
+    assert [r["variant"] for r in best_first(rows)] == ["b", "c", "a"]
+    worse = board(("a", [run(1, 0.98, 0.0)]), ("b", [run(1, 0.99, 0.0)]), ("c", [run(1, 0.98, 1.0, loss=0.05)]))
+    assert [r["variant"] for r in best_first(worse)] == ["b", "c", "a"]
+
+
+def test_the_run_to_serve_is_the_best_on_validation():
+    (only,) = board(("a", [run(1, 0.98, 0.99), run(2, 0.99, 0.1), run(3, 0.99, 0.1, loss=0.01)]))
+    assert best_run(only)["seed"] == 3
+
+
+def test_the_table_shows_means_and_half_intervals():
+    (only,) = board(("a", [run(1, 0.98, 0.97), run(2, 0.99, 0.98), run(3, 1.0, 0.99)]))
+    table = text([{**only, "group": "a"}], {"a": {"train_seconds": {"1": 2.0, "2": 4.0}, "latency_ms": 0.5}})
+    cells = ["a", "99.00 ± 2.48", "98.00 ± 2.48", "97.71 to 98.26", "a", "90.0", "10", "0.00 M", "3", "0.5"]
+    assert table.splitlines()[-1] == f"| {' | '.join(cells)} |"
+    assert metrics(only)["test_accuracy"] == pytest.approx(0.98)
+
+
+def test_an_ablation_stands_below_what_it_lacks_something_of_and_against_it():
+    parents = {"c": None, "d": "a", "a": None, "e": "a", "b": "c"}
+    rows = board(*((name, [run(1, 0.98, 0.97)]) for name in parents))
+    rows = [{**row, "parent": parents[row["variant"]]} for row in rows]
+    pair = {"difference": 0.0125, "ci95": [-0.005, 0.03], "p_holm": 0.04321}
+    pairs = [{"first": "a", "second": "d", **pair}, {"first": "b", "second": "c", **pair}]
+    assert ablation(rows, pairs).splitlines()[2:] == [
+        "| a | 97.00 |  |  |  | 90.0 |",
+        "| d | 97.00 | -1.25 | -3.00 to +0.50 | 0.043 | 90.0 |",
+        "| e | 97.00 |  |  |  | 90.0 |",
+        "| c | 97.00 |  |  |  | 90.0 |",
+        "| b | 97.00 | +1.25 | -0.50 to +3.00 | 0.043 | 90.0 |",
+    ]
+
+
+def test_the_front_holds_what_nothing_beats_for_as_little():
+    rows = [
+        {"variant": name, "macs": macs, "val_accuracy": {"mean": accuracy}}
+        for name, macs, accuracy in [("a", 1, 0.98), ("b", 2, 0.99), ("c", 3, 0.985), ("d", 2, 0.97), ("e", 4, 0.99)]
+    ]
+    assert front(rows) == {"a", "b"}
+
+
+def test_no_test_label_reaches_the_rank(digits):
+    generator = np.random.default_rng(0)
+    labels, permuted = digits.test.labels, generator.permutation(digits.test.labels)
+    logits = {
+        name: generator.normal(size=(200, 10)) + skill * np.eye(10)[labels]
+        for name, skill in {"a": 1, "b": 3, "c": 2}.items()
+    }
+
+    def board_of(test_labels):
+        rows = [
+            row(name, [{"seed": 1, "test_corrupted": 0, **measures(given, labels, given, test_labels)}], images=200)
+            for name, given in logits.items()
+        ]
+        return [each["variant"] for each in best_first(rows)]
+
+    assert board_of(labels) == board_of(permuted) == ["b", "c", "a"]
+
+
+def test_a_model_that_is_too_sure_gains_by_its_temperature_and_keeps_its_accuracy():
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(20_000, 10)) * 2
+    labels = (softmax(logits, 1).cumsum(1) > generator.random((20_000, 1))).argmax(1)
+    found = measures(logits * 3, labels, logits * 3, labels)
+    assert found["test_nll_scaled"] < found["test_nll"]
+    assert found["test_ece_scaled"] < 0.01 < found["test_ece"]
+    assert found["test_accuracy"] == found["val_accuracy"]
