@@ -78,11 +78,11 @@ def gaps(here: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]]) 
     }
 
 
-def verdict(folder: Path, clone: Path, tolerance: float) -> tuple[int, str]:
-    """The exit status and what there is to say of a line that was run again."""
-    here, there = (dict(YAML(typ="safe").load(root / "dvc.lock")["stages"]) for root in (folder, clone))
-    found = differences(here, there)
-    same, on = kinds(folder)
+def verdict(folder: Path, clone: Path, tolerance: float, here: Mapping[str, Any]) -> tuple[int, str]:
+    """The exit status and what there is to say of a pipeline that was run again on this machine."""
+    before, after = (dict(YAML(typ="safe").load(root / "dvc.lock")["stages"]) for root in (folder, clone))
+    found = differences(before, after)
+    same, on = kinds(files.read_json(folder / paths.MACHINE), here)
     if not found:
         return 0, f"a fresh clone ends with the same dvc.lock, {on}"
     first = found[0]
@@ -102,9 +102,8 @@ def verdict(folder: Path, clone: Path, tolerance: float) -> tuple[int, str]:
     return 1, f"{where}, {on}; not within {100 * tolerance:g} points: {far}"
 
 
-def kinds(folder: Path) -> tuple[bool, str]:
+def kinds(made: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[bool, str]:
     """Whether the machine that made the committed results and this one are of a kind, and both in words."""
-    made, here = files.read_json(folder / paths.MACHINE), machine.describe()
     if machine.same_kind(made, here):
         return True, f"on {machine.words(here)}, the kind of machine that made it"
     return False, f"on {machine.words(here)}, another kind of machine than made it ({machine.words(made)})"
@@ -129,7 +128,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of an accuracy, by default %(default)s")
     tolerance = parser.parse_args().tolerance
     with tempfile.TemporaryDirectory() as scratch:
-        status, sentence = verdict(Path(), rerun(Path.cwd(), Path(scratch)), tolerance)
+        status, sentence = verdict(Path(), rerun(Path.cwd(), Path(scratch)), tolerance, machine.describe())
     print(sentence)
     sys.exit(status)
 

@@ -101,13 +101,13 @@ def pictured(part: Part, responses: filters.Responses) -> Kept:
 def watch(patch: pytest.MonkeyPatch, kept: Kept) -> None:
     """Keeps what charts are given, too: a page of six decimals may hide for long what is left unrounded."""
     for name in DRAWN:
-        draw = getattr(charts, name)
+        draw = getattr(explanations, name)
 
         def drawn(*arguments: Any, draw: Callable[..., Any] = draw, name: str = name) -> Any:
             kept[f"given to {name} {len(kept)}"] = repr([plain(argument) for argument in arguments])
             return draw(*arguments)
 
-        patch.setattr(charts, name, drawn)
+        patch.setattr(explanations, name, drawn)
 
 
 # Rows of the leaderboard
