@@ -97,12 +97,13 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
     entry = ledger.latest(ledger.read(places.ledger))
     if not entry:
         return None
-    champion = held(places.champion)
+    champion = whole(places.champion)
     if champion and champion.sha256 == entry["to"] and not places.draft.exists():
         return champion
     with tempfile.TemporaryDirectory() as folder:
         found = find(places, study, views.store, Path(folder), entry["to"])
         if not found:
+            held(places.champion)  # which is damaged, or another one
             raise Absent(
                 f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, and its bytes are not here; "
                 f"dvc pull {places.pointer} brings them"
