@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,13 @@ from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
 
 torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all the processes of one test run have in common; who makes something in it takes a lock."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
