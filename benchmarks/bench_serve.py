@@ -21,9 +21,10 @@ import torch
 from numpy.typing import NDArray
 
 from benchmarks import load
-from benchmarks.bench_train import FOLDER, processor
+from benchmarks.bench_train import FOLDER
 from benchmarks.servers import JSON, RAW, Contender, Server, others, ours, started
 from digitline.base import files
+from digitline.compute.machine import processor
 from digitline.config import paths
 from digitline.data import dataset
 from digitline.model import checkpoint

@@ -4,7 +4,6 @@ Both train on the same cores, by turns; test images are scored between epochs, o
 """
 
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from digitline.base import files
+from digitline.compute.machine import processor
 from digitline.config import paths
 from digitline.data import dataset
 from digitline.measure.vision import transforms
@@ -169,12 +169,6 @@ def main() -> None:
     print(f"{above:.1f} times the {least:.1f} s that the multiply-adds alone would take")
     if reached["ours"] < GOAL:
         raise SystemExit(f"error: the mean accuracy is {reached['ours']:.2%}, expected {GOAL:.0%}")
-
-
-def processor() -> str:
-    """The processor's name, where Linux tells it."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from digitline.measure import leaderboard, robustness, uncertainty
 from digitline.measure.rows import Row, Run
 from digitline.model import arithmetic, checkpoint
 from digitline.model.evaluation import latency, predict
+from digitline.model.scores import exact
 
 
 class Outcome(NamedTuple):
@@ -73,7 +74,7 @@ def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test
         {"seed": seed, "sha256": digest(path), **({"members": params.seeds} if vote else {})}
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
-        | uncertainty.measures(softmax(val, 1), softmax(test, 1))
+        | uncertainty.measures(softmax(exact(val), 1), softmax(exact(test), 1))
         for seed, path, _, val, test, changed in outcomes
     ]
     _, path, model, *_ = outcomes[0]

@@ -17,6 +17,7 @@ from digitline.data import dataset
 from digitline.data.dataset import Part
 from digitline.draw import charts, explanations
 from digitline.explain import probes
+from digitline.measure.rounding import DIGITS, each
 from digitline.model import networks
 from digitline.model.training import fit
 
@@ -145,7 +146,7 @@ def ranges(
 ) -> dict[str, dict[str, float]]:
     """Draws what was measured by x, its range over seeds as a band; returns the means."""
     measured = {name: np.array([runs[seed].measured for seed in sorted(runs)]) for name, runs in found[idea].items()}
-    curves = {name: np.stack([x, v.min(0), v.mean(0), v.max(0)], 1) for name, v in measured.items()}
+    curves = {name: each(np.stack([x, v.min(0), v.mean(0), v.max(0)], 1), DIGITS) for name, v in measured.items()}
     lines = [[name, *(f"{value:.6g}" for value in point)] for name, points in curves.items() for point in points]
     draw(idea, explanations.lines(curves, x_label, y_label), [["network", "x", "lowest", "mean", "highest"], *lines])
     return {
@@ -157,7 +158,7 @@ def ranges(
 def slopes(found: dict[str, dict[int, Outcome]]) -> dict[str, Any]:
     """Draws the gradients by layer over training; tells how much weaker they are in the first than in the last."""
     runs = {name: next(iter(of.values())) for name, of in found.items()}
-    norms = {name: np.array(run.gradients) for name, run in runs.items()}
+    norms = {name: each(np.array(run.gradients)) for name, run in runs.items()}
     lines = [
         [name, epoch, layer, f"{value:.4g}"]
         for name, values in norms.items()

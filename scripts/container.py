@@ -13,7 +13,6 @@ import sys
 import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
-from typing import Any
 
 from digitline.base import files
 from digitline.base.errors import InputError

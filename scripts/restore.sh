@@ -1,8 +1,8 @@
 #!/bin/sh
-# Puts in place what an earlier run has left in DVC's cache, so that dvc repro does not compute it again; says what is not
-# there. In a clone without a cache that is everything, and nothing has to be said.
+# Puts in place what earlier runs have left in DVC's cache, so that dvc repro does not compute it again, and says what of
+# it is not there. In a clone that has no cache that is everything, and goes without saying.
 set -eu
-test -d .dvc/cache || exit 0
-missing=$(dvc checkout --quiet --allow-missing 2>&1 >/dev/null) || true
-missing=$(dvc data status --not-in-cache 2>/dev/null | sed -n 's/^\t//p' | head -n 5 | tr '\n' ' ')
-test -z "$missing" || echo "not in DVC's cache, to be computed again or pulled: $missing"
+test -d .dvc/cache/files || exit 0
+dvc checkout --quiet --allow-missing || true
+missing=$(dvc data status --json | python -c 'import json, sys; print(*json.load(sys.stdin).get("not_in_cache", [])[:5])')
+test -z "$missing" || echo "not in DVC's cache, to be computed again, or pulled where a remote has it: $missing"

@@ -1,7 +1,8 @@
 """The whole line again in a fresh clone of HEAD, with nothing cached, which must end with this dvc.lock.
 
-Exit status 0: it does. 3: other bits, as another kind of processor gives, but accuracies within the tolerance.
-1: neither, or a stage failed.
+Says which processor, instruction set and BLAS kernel ran, and whether the committed results are of the same kind.
+Exit status 0: it ends with this dvc.lock. 3: other bits, as another kind of processor gives, but accuracies within the
+tolerance. 1: neither, or a stage failed.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 from ruamel.yaml import YAML
 
 from digitline.base import files
+from digitline.compute import machine
 from digitline.config import paths
 
 TOLERANCE = 0.005  # of an accuracy: chance sets apart what another seed of a variant gives by less
@@ -76,12 +78,13 @@ def gaps(here: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]]) 
     }
 
 
-def verdict(folder: Path, clone: Path, tolerance: float) -> tuple[int, str]:
-    """The exit status and what there is to say of a line that was run again."""
-    here, there = (dict(YAML(typ="safe").load(root / "dvc.lock")["stages"]) for root in (folder, clone))
-    found = differences(here, there)
+def verdict(folder: Path, clone: Path, tolerance: float, here: Mapping[str, Any]) -> tuple[int, str]:
+    """The exit status and what there is to say of a pipeline that was run again on this machine."""
+    before, after = (dict(YAML(typ="safe").load(root / "dvc.lock")["stages"]) for root in (folder, clone))
+    found = differences(before, after)
+    same, on = kinds(files.read_json(folder / paths.MACHINE), here)
     if not found:
-        return 0, "a fresh clone ends with the same dvc.lock"
+        return 0, f"a fresh clone ends with the same dvc.lock, {on}"
     first = found[0]
     names = {"outs": "output", "deps": "dependency", "params": "parameter", "cmd": "part"}
     where = (
@@ -94,8 +97,16 @@ def verdict(folder: Path, clone: Path, tolerance: float) -> tuple[int, str]:
     name, gap = max(gaps(*boards).items(), key=lambda item: item[1])
     far = f"farthest apart is {name}, by {100 * gap:.2f} points"
     if gap <= tolerance:
-        return WITHIN, f"{where}; within {100 * tolerance:g} points, as of another kind of processor: {far}"
-    return 1, f"{where}; not within {100 * tolerance:g} points: {far}"
+        cause = "though the kind is the same" if same else "as of another kind of processor"
+        return WITHIN, f"{where}, {on}; within {100 * tolerance:g} points, {cause}: {far}"
+    return 1, f"{where}, {on}; not within {100 * tolerance:g} points: {far}"
+
+
+def kinds(made: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[bool, str]:
+    """Whether the machine that made the committed results and this one are of a kind, and both in words."""
+    if machine.same_kind(made, here):
+        return True, f"on {machine.words(here)}, the kind of machine that made it"
+    return False, f"on {machine.words(here)}, another kind of machine than made it ({machine.words(made)})"
 
 
 def rerun(folder: Path, scratch: Path) -> Path:
@@ -104,7 +115,8 @@ def rerun(folder: Path, scratch: Path) -> Path:
     subprocess.run(["git", "clone", "--quiet", folder, clone], check=True)
     own = {**os.environ, "BENTOML_HOME": str(scratch / "bentoml")}
     own.pop("MLFLOW_TRACKING_URI", None)
-    done = subprocess.run(["dvc", "repro"], cwd=clone, env=own, check=False)
+    # Forced: DVC would skip a stage whose outputs all come with git.
+    done = subprocess.run(["dvc", "repro", "--force"], cwd=clone, env=own, check=False)
     if done.returncode:
         sys.exit("error: the line does not come to its end in a fresh clone")
     return clone
@@ -116,7 +128,7 @@ def main() -> None:
     parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of an accuracy, by default %(default)s")
     tolerance = parser.parse_args().tolerance
     with tempfile.TemporaryDirectory() as scratch:
-        status, sentence = verdict(Path(), rerun(Path.cwd(), Path(scratch)), tolerance)
+        status, sentence = verdict(Path(), rerun(Path.cwd(), Path(scratch)), tolerance, machine.describe())
     print(sentence)
     sys.exit(status)
 

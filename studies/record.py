@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from ruamel.yaml import YAML
 
-from benchmarks.bench_train import processor
 from digitline.base import files
+from digitline.compute.machine import processor
 
 CHECKOUTS, REPORTS = Path(".record"), Path("reports")
 KEPT = [

@@ -2,22 +2,27 @@
 
 import copy
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
-from scripts.verify import differences, gaps, verdict
+from scripts.verify import differences, gaps, kinds, rerun, verdict
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOCK: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.lock")
 BOARD: list[dict[str, Any]] = json.loads((ROOT / "reports/leaderboard.json").read_text())
 
 
-def folder(path: Path, lock: dict[str, Any], board: list[dict[str, Any]]) -> Path:
+HERE = {"processor": "AMD EPYC", "instructions": "AVX512_BF16", "blas": ["openblas Zen"]}
+
+
+def folder(path: Path, lock: dict[str, Any], board: list[dict[str, Any]], **machine: Any) -> Path:
     """A checkout as far as the comparison looks."""
     (path / "reports").mkdir(parents=True)
+    (path / "reports/machine.json").write_text(json.dumps(HERE | machine))
     YAML(typ="safe").dump(lock, path / "dvc.lock")
     (path / "reports/leaderboard.json").write_text(json.dumps(board))
     return path
@@ -41,8 +46,9 @@ def other(lock: dict[str, Any], name: str, kind: str, path: str) -> None:
 
 def test_the_same_line_is_the_same(tmp_path: Path, lock: dict[str, Any], board: list[dict[str, Any]]) -> None:
     assert differences(LOCK["stages"], lock["stages"]) == []
-    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005)
-    assert found == (0, "a fresh clone ends with the same dvc.lock")
+    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005, HERE)
+    kind = "on AMD EPYC, AVX512_BF16, openblas Zen, the kind of machine that made it"
+    assert found == (0, f"a fresh clone ends with the same dvc.lock, {kind}")
 
 
 def test_the_first_stage_that_diverged_is_the_one_whose_inputs_were_the_same(lock: dict[str, Any]) -> None:
@@ -69,10 +75,39 @@ def test_other_bits_are_told_with_how_far_the_accuracies_are_apart(
     other(lock, "train@fc", "outs", "models/variants/fc")
     [row] = [row for row in board if row["variant"] == "fc"]
     row["test_accuracy"]["mean"] -= shift
-    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005)
+    made = folder(tmp_path / "a", LOCK, BOARD, processor="Xeon", instructions="AMX")
+    found = verdict(made, folder(tmp_path / "b", lock, board), 0.005, HERE)
     assert found[0] == status
     assert "train@fc is the first to differ, in its output models/variants/fc" in found[1]
     assert words in found[1]
+
+
+def test_other_bits_of_the_same_kind_of_machine_are_not_put_down_to_its_kind(
+    tmp_path: Path, lock: dict[str, Any], board: list[dict[str, Any]]
+) -> None:
+    other(lock, "train@fc", "outs", "models/variants/fc")
+    made = folder(tmp_path / "a", LOCK, BOARD, blas=["openblas Haswell"])
+    status, sentence = verdict(made, folder(tmp_path / "b", lock, board), 0.005, HERE)
+    assert status == 3
+    assert "openblas Zen, the kind of machine that made it; within 0.5 points, though the kind is the same" in sentence
+
+
+def test_another_instruction_set_is_another_kind() -> None:
+    same, sentence = kinds(HERE | {"instructions": "AVX2"}, HERE)
+    assert not same
+    assert sentence.endswith("another kind of machine than made it (AMD EPYC, AVX2, openblas Zen)")
+
+
+def test_every_stage_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[list[Any]] = []
+
+    def run(words: list[Any], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        called.append(words)
+        return subprocess.CompletedProcess(words, 0)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    rerun(ROOT, tmp_path)
+    assert called[-1] == ["dvc", "repro", "--force"]
 
 
 def test_a_row_that_is_missing_is_infinitely_far(board: list[dict[str, Any]]) -> None:
@@ -84,6 +119,6 @@ def test_a_lock_of_another_commit_is_called_that(
     tmp_path: Path, lock: dict[str, Any], board: list[dict[str, Any]]
 ) -> None:
     other(lock, "fetch", "deps", "pipeline/fetch.py")
-    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005)
+    found = verdict(folder(tmp_path / "a", LOCK, BOARD), folder(tmp_path / "b", lock, board), 0.005, HERE)
     assert found[0] == 1
     assert "fetch is the first to differ, in its dependency pipeline/fetch.py: dvc.lock is not of this" in found[1]

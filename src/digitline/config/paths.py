@@ -25,6 +25,7 @@ PLOTS = REPORTS / "plots"
 INSIGHT = REPORTS / "insight"
 IDEAS = REPORTS / "ideas"
 VERDICT = REPORTS / "promotion.json"
+MACHINE = REPORTS / "machine.json"  # which one made what is committed
 REPORTED = REPORTS / "timings.json"  # of the run that is committed
 ROWS, CURVES, ROBUSTNESS = REPORTS / "variants", REPORTS / "curves", REPORTS / "robustness"
 TIMINGS = Path("models/timings.json")  # of this machine

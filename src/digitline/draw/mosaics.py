@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitline.draw.palette import BLUE, INK, ORANGE
+from digitline.measure.rounding import decimals
 
 Floats = NDArray[np.floating]
 Colours = NDArray[np.uint8]  # [rows, columns, height, width, 4]
@@ -40,8 +41,8 @@ def heat(values: Floats, axes: Sequence[int]) -> Colours:
 
 
 def coloured(shares: Floats, colours: Colormap) -> Colours:
-    """Shares of 0-1 as colours."""
-    found: Colours = colours(shares, bytes=True)
+    """Shares of 0-1 as colours. Rounded first: white is 0.5, which lies between two colours."""
+    found: Colours = colours(decimals(shares), bytes=True)
     return found
 
 

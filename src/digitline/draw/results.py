@@ -1,5 +1,6 @@
 """Charts of results: what was measured of the rows, a style a row."""
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -89,7 +90,8 @@ def label(
             box = trial.get_window_extent()
             trial.remove()
             outside = box.width * box.height - overlap(box, axes.bbox)
-            return outside + sum(overlap(box, other) for other in taken)
+            # Rounded: several sides may cover nothing but for noise, and then the first of them is the one.
+            return round(outside + math.fsum(overlap(box, other) for other in taken), 3)
 
         taken.append(named(min(sides, key=covered)).get_window_extent())
 

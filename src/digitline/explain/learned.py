@@ -10,6 +10,7 @@ from digitline.data.dataset import Bytes, Part
 from digitline.draw import charts, explanations, mosaics
 from digitline.explain import activations, embedding, filters
 from digitline.explain.filters import Responses
+from digitline.measure.rounding import each
 
 SHOWN = 20  # filters of a layer
 PATCHES = 6  # test images for each
@@ -53,7 +54,7 @@ def excited(look: Look) -> list[dict[str, Any]]:
 def strongest(look: Look, place: int, layer: filters.Stage, shown: int) -> list[tuple[list[Bytes], Table]]:
     """For each filter the patches of the test images that excite it most, and where they are."""
     peaks, places = look.responses.peaks[place], look.responses.places[place]
-    order = np.argsort(-peaks[:, :shown], 0, kind="stable")[:PATCHES]  # [patches, filters]
+    order = np.argsort(-each(peaks[:, :shown]), 0, kind="stable")[:PATCHES]  # [patches, filters]
     found: list[tuple[list[Bytes], Table]] = []
     for number in range(shown):
         at = [(int(i), *divmod(int(places[i, number]), look.responses.widths[place])) for i in order[:, number]]

@@ -10,8 +10,9 @@ from digitline.draw import charts, explanations, mosaics
 from digitline.explain import activations, filters
 from digitline.explain.learned import Look
 from digitline.measure.calibration import temperature
+from digitline.measure.rounding import DIGITS, decimals, each
 from digitline.measure.uncertainty import entropy
-from digitline.model.scores import nll
+from digitline.model.scores import exact, nll
 
 EACH = 5  # right and wrong answers
 PAIRS = 12  # of a mistake and what it was taken for
@@ -21,8 +22,8 @@ COOLED = [0.5, 1.0, 2.0, 4.0]  # temperatures
 
 def explained(look: Look) -> list[dict[str, Any]]:
     """Draws where the evidence lies in answers that are right and in the surest that are wrong."""
-    shares = softmax(look.responses.logits, 1)
-    predicted, sure = shares.argmax(1), shares.max(1)
+    shares = softmax(exact(look.responses.logits), 1)
+    predicted, sure = look.responses.logits.argmax(1), decimals(shares.max(1), DIGITS)  # equals stay in their order
     (wrong,) = np.nonzero(predicted != look.test.labels)
     wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:EACH]
     right: list[int] = []
@@ -35,7 +36,10 @@ def explained(look: Look) -> list[dict[str, Any]]:
     answers = [int(predicted[index]) for index in chosen]
     images = look.test.images[chosen]
     steep = [filters.saliency(look.model, image, answer) for image, answer in zip(images, answers, strict=True)]
-    carried = [activations.evidence(look.model, image, answer) for image, answer in zip(images, answers, strict=True)]
+    carried = [
+        decimals(activations.evidence(look.model, image, answer))  # what changes nothing is 0, not a rounding error
+        for image, answer in zip(images, answers, strict=True)
+    ]
     large = np.stack(carried).repeat(2, 1).repeat(2, 2)
     tiles = np.stack([mosaics.ink(images), mosaics.heat(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
     heads = [told_apart(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]
@@ -59,7 +63,7 @@ def told_apart(look: Look, index: int, answer: int) -> str:
 
 def confused(look: Look) -> list[dict[str, Any]]:
     """Draws a mistake of each common confusion beside the digit, most like it, of the class that it was taken for."""
-    predicted, actual, features = look.responses.logits.argmax(1), look.test.labels, look.responses.features
+    predicted, actual, features = look.responses.logits.argmax(1), look.test.labels, exact(look.responses.features)
     (wrong,) = np.nonzero(predicted != actual)
     counts = np.zeros((len(look.classes),) * 2, int)
     np.add.at(counts, (actual[wrong], predicted[wrong]), 1)
@@ -72,7 +76,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
         (alike,) = np.nonzero((actual == taken) & (predicted == taken))
         if not len(alike):
             continue
-        nearest = int(alike[np.square(features[alike] - features[index]).sum(1).argmin()])
+        nearest = int(alike[each(np.square(features[alike] - features[index]).sum(1)).argmin()])
         tiles.append(np.stack([look.test.images[index], look.test.images[nearest]]))
         told.append(
             {"actual": look.classes[is_class], "predicted": look.classes[taken], "count": number}
@@ -87,9 +91,9 @@ def confused(look: Look) -> list[dict[str, Any]]:
 
 def cooled(look: Look) -> dict[str, Any]:
     """Draws the most torn answer at several temperatures."""
-    logits = look.responses.logits
-    torn = int(entropy(softmax(logits, 1)).argmax())
-    answers = {heat: softmax(logits[torn] / heat) for heat in COOLED}
+    logits = exact(look.responses.logits)
+    torn = int(decimals(entropy(softmax(logits, 1)), DIGITS).argmax())
+    answers = {heat: decimals(softmax(logits[torn] / heat)) for heat in COOLED}
     lines = [[heat, *(f"{share:.4f}" for share in shares)] for heat, shares in answers.items()]
     figure = explanations.answers(look.test.images[torn], answers, look.classes)
     look.keep("answers", charts.svg(figure), ["temperature", *look.classes], lines)
@@ -99,5 +103,5 @@ def cooled(look: Look) -> dict[str, Any]:
 
 def heated(logits: np.ndarray, validation: Part) -> dict[str, Any]:
     """The loss on validation of logits [N, classes] by temperature, and the temperature where it is least."""
-    losses = {f"{heat:g}": round(nll(logits / heat, validation.labels), 5) for heat in HEATS}
+    losses = {f"{heat:g}": round(nll(exact(logits) / heat, validation.labels), 5) for heat in HEATS}
     return {"best": round(temperature(logits, validation.labels), 3), "losses": losses}

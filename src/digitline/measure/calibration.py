@@ -1,5 +1,6 @@
 """Whether a model is right as often as it is sure, and what it takes for what."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,9 +8,12 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from digitline.model.scores import Floats, Integers, accuracy, nll
+from digitline.measure.rounding import decimals, significant
+from digitline.model.scores import Floats, Integers, accuracy, exact, nll
 
 BINS = 15  # of confidence, after Guo et al. (2017)
+PLACES = 6  # decimals of a confidence
+HEAT_DIGITS = 4  # of a temperature: the search for it ends within a hundred-thousandth
 
 
 class Bin(NamedTuple):
@@ -20,16 +24,18 @@ class Bin(NamedTuple):
 
 def calibration(logits: Floats, labels: Integers) -> list[Bin]:
     """The images binned by confidence, in equal steps from 0 to 1; empty bins left out."""
-    confidence = np.exp(log_softmax(logits, 1).max(1))
+    # Rounded first: one of 3/5 lies between two bins.
+    confidence = decimals(np.exp(log_softmax(exact(logits), 1).max(1)), PLACES)
     right = logits.argmax(1) == labels
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
     chosen = [place == number for number in range(BINS) if (place == number).any()]
-    return [Bin(int(c.sum()), float(confidence[c].mean()), float(right[c].mean())) for c in chosen]
+    return [Bin(int(c.sum()), round(float(confidence[c].mean()), PLACES), float(right[c].mean())) for c in chosen]
 
 
 def ece(logits: Floats, labels: Integers) -> float:
     """The expected calibration error: mean distance of confidence and accuracy over the bins, by their images."""
-    return sum(b.images * abs(b.confidence - b.accuracy) for b in calibration(logits, labels)) / len(labels)
+    gaps = (b.images * abs(b.confidence - b.accuracy) for b in calibration(logits, labels))
+    return math.fsum(gaps) / len(labels)  # sum() of floats is another from Python 3.12 on
 
 
 def confusion(logits: Floats, labels: Integers) -> NDArray[np.int64]:
@@ -51,8 +57,9 @@ def joint_calibration(runs: Floats, labels: Integers) -> list[Bin]:
 
 def temperature(logits: Floats, labels: Integers) -> float:
     """What to divide logits by for the least loss on these images; above 1, they were too sure (Guo et al., 2017)."""
+    logits = exact(logits)
     found = minimize_scalar(lambda log: nll(logits / np.exp(log), labels), bounds=(-3, 3), method="bounded")
-    return float(np.exp(found.x))
+    return significant(float(np.exp(found.x)), HEAT_DIGITS)
 
 
 MEASURES = {"accuracy": accuracy, "nll": nll, "ece": ece}

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from digitline.measure.calibration import MEASURES, temperature
+from digitline.measure.rounding import significant
 from digitline.measure.rows import Row, Run, Summary
 from digitline.measure.statistics import summary, wilson
-from digitline.model.scores import Floats, Integers
+from digitline.model.scores import Floats, Integers, exact
 
 MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in MEASURES]
 MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled", "test_corrupted"]
@@ -18,6 +19,9 @@ def row(variant: str, runs: Sequence[Run], *, images: int, **cost: int) -> Row:
     def over_runs(measure: str) -> dict[str, Any]:
         return summary([cast("Mapping[str, Any]", run)[measure] for run in runs])
 
+    def mean(measure: str) -> float:
+        return significant(over_runs(measure)["mean"])
+
     test = over_runs("test_accuracy")
     found = {
         "variant": variant,
@@ -25,12 +29,12 @@ def row(variant: str, runs: Sequence[Run], *, images: int, **cost: int) -> Row:
         "seeds": [seed for run in runs for seed in run.get("members", [run["seed"]])],
         "val_accuracy": over_runs("val_accuracy"),
         "test_accuracy": {**test, "images95": wilson(test["mean"], images)},
-        "val_nll": over_runs("val_nll")["mean"],
-        "test_nll": over_runs("test_nll")["mean"],
-        "test_ece": over_runs("test_ece")["mean"],
-        "temperature": over_runs("temperature")["mean"],
-        "test_nll_scaled": over_runs("test_nll_scaled")["mean"],
-        "test_ece_scaled": over_runs("test_ece_scaled")["mean"],
+        "val_nll": mean("val_nll"),
+        "test_nll": mean("test_nll"),
+        "test_ece": mean("test_ece"),
+        "temperature": mean("temperature"),
+        "test_nll_scaled": mean("test_nll_scaled"),
+        "test_ece_scaled": mean("test_ece_scaled"),
         "test_corrupted": over_runs("test_corrupted")["mean"],
         "runs": list(runs),
     }
@@ -42,8 +46,9 @@ def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integ
     sets = {"val": (val, val_labels), "test": (test, test_labels)}
     found = {f"{split}_{name}": f(*of) for split, of in sets.items() for name, f in MEASURES.items()}
     heat = temperature(val, val_labels)
-    scaled = {f"test_{name}_scaled": MEASURES[name](test / heat, test_labels) for name in ("nll", "ece")}
-    return found | {"temperature": heat} | scaled
+    scaled = {f"test_{name}_scaled": MEASURES[name](exact(test) / heat, test_labels) for name in ("nll", "ece")}
+    found |= {"temperature": heat, **scaled}
+    return {name: value if name.endswith("accuracy") else significant(value) for name, value in found.items()}
 
 
 def measured(run: Run) -> dict[str, float]:

@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom, binomtest, norm, t
 
+from digitline.measure.rounding import significant
+
 Name = TypeVar("Name", bound=Hashable)
 
 LEVEL = 0.05  # of significance; intervals are of 95%
 RESAMPLES = 4000
+PLACES = 8  # decimals of a difference and of an interval's ends, more than a table shows; accuracies are counts, exact
 
 
 class Pair(NamedTuple):
@@ -31,12 +34,12 @@ class Pair(NamedTuple):
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
     """The mean over seeds, the standard deviation between them and Student's 95% interval of the mean; None for one."""
-    mean, count = fmean(values), len(values)
+    mean, count = fmean(values), len(values)  # summed exactly: in any order, on any Python
     if count < 2:
         return {"mean": mean, "sd": None, "ci95": None}
     sd = stdev(values)
     half = float(t.ppf(1 - LEVEL / 2, count - 1)) * sd / math.sqrt(count)
-    return {"mean": mean, "sd": sd, "ci95": [mean - half, mean + half]}
+    return {"mean": mean, "sd": significant(sd), "ci95": [round(mean - half, PLACES), round(mean + half, PLACES)]}
 
 
 def wilson(accuracy: float, images: int) -> list[float]:
@@ -44,12 +47,12 @@ def wilson(accuracy: float, images: int) -> list[float]:
     z = float(norm.ppf(1 - LEVEL / 2))
     middle = accuracy + z**2 / (2 * images)
     half = z * math.sqrt(accuracy * (1 - accuracy) / images + (z / (2 * images)) ** 2)
-    return [(middle + sign * half) / (1 + z**2 / images) for sign in (-1, 1)]
+    return [round((middle + sign * half) / (1 + z**2 / images), PLACES) for sign in (-1, 1)]
 
 
 def mcnemar(better: int, worse: int) -> float:
     """The two-sided exact p of two classifiers being equally often right, from the images that set them apart."""
-    return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+    return significant(float(binomtest(better, better + worse).pvalue)) if better + worse else 1.0
 
 
 def inferiority(better: int, worse: int, images: int, margin: float) -> float:
@@ -66,7 +69,7 @@ def inferiority(better: int, worse: int, images: int, margin: float) -> float:
     apart = np.arange(images + 1)
     wins = np.ceil((apart + better - worse) / 2)  # the fewest that leave the difference no lower than was found
     p = binom.pmf(apart, images, shares) * binom.sf(wins - 1, apart, (1 - margin / shares) / 2)
-    return min(1.0, float(p.sum(1).max()) + left_out)
+    return significant(min(1.0, float(p.sum(1).max()) + left_out))
 
 
 def holm(values: Sequence[float]) -> list[float]:
@@ -74,7 +77,7 @@ def holm(values: Sequence[float]) -> list[float]:
     corrected, highest = [0.0] * len(values), 0.0
     for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
         highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
-        corrected[place] = highest
+        corrected[place] = significant(highest)
     return corrected
 
 
@@ -106,8 +109,9 @@ def compare(right: Mapping[str, NDArray[np.bool_]]) -> list[Pair]:
         gap = shares[first] - shares[second]
         better, worse = int((gap > 0).sum()), int((gap < 0).sum())
         low, high = np.quantile(samples[first] - samples[second], [LEVEL / 2, 1 - LEVEL / 2])
-        interval, p = (float(low), float(high)), mcnemar(better, worse)
-        pairs.append(Pair(first, second, float(gap.mean()), interval, better, worse, p, p))
+        interval, p = (round(float(low), PLACES), round(float(high), PLACES)), mcnemar(better, worse)
+        difference = round(float(gap.mean()), PLACES)
+        pairs.append(Pair(first, second, difference, interval, better, worse, p, p))
     corrected = holm([pair.p for pair in pairs])
     return [pair._replace(p_holm=p) for pair, p in zip(pairs, corrected, strict=True)]
 

@@ -15,4 +15,9 @@ def accuracy(logits: Floats, labels: Integers) -> float:
 
 def nll(logits: Floats, labels: Integers) -> float:
     """The mean negative log-likelihood of the labels, in nats."""
-    return float(-log_softmax(logits, 1)[np.arange(len(labels)), labels].mean())
+    return float(-log_softmax(exact(logits), 1)[np.arange(len(labels)), labels].mean())
+
+
+def exact(logits: Floats) -> NDArray[np.float64]:
+    """The logits in double precision: in single, a measure shows which instruction set took its exp and log."""
+    return np.asarray(logits, np.float64)

@@ -1,0 +1,56 @@
+"""Which machine computed something: machines of one kind come to the same bits."""
+
+import os
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.linalg  # noqa: F401  # brings its own BLAS, which would not be seen before
+import torch
+from threadpoolctl import threadpool_info
+
+NATIVE = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # what multiplies bfloat16, the fastest first
+
+
+def describe() -> dict[str, Any]:
+    """The processor, its highest instruction set, the BLAS kernels in use, and the versions that results depend on."""
+    return {
+        "processor": processor(),
+        "instructions": instructions(),
+        "blas": kernels(),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def processor() -> str:
+    """The processor's name, where Linux tells it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
+
+
+def instructions() -> str:
+    """The highest instruction set that PyTorch uses: in bfloat16 where the processor multiplies it, else in float32."""
+    able = torch.cpu.get_capabilities()
+    native = (name for capability, name in NATIVE.items() if able.get(capability, False))
+    return next(native, torch.backends.cpu.get_cpu_capability())
+
+
+def kernels() -> list[str]:
+    """The BLAS libraries that are loaded, each with the kernel that it chose for this processor."""
+    loaded = (library for library in threadpool_info() if library["user_api"] == "blas")
+    return sorted({f"{library['internal_api']} {library.get('architecture', '')}".strip() for library in loaded})
+
+
+def same_kind(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two machines have the same processor and instruction set; the BLAS kernel does not matter."""
+    return all(one[key] == other[key] for key in ("processor", "instructions"))
+
+
+def words(machine: Mapping[str, Any]) -> str:
+    """A machine in one line."""
+    return f"{machine['processor']}, {machine['instructions']}, {' and '.join(machine['blas']) or 'no known BLAS'}"
