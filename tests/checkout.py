@@ -7,9 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ruamel.yaml import YAML
 
@@ -25,11 +26,17 @@ YAML_FILE = YAML()
 COMMIT = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qam", "as it is"]
 
 
-def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, **environment, "PATH": f"{BIN}:{os.environ['PATH']}"}
+def surroundings(**environment: str) -> dict[str, str]:
+    """The environment of a user of the checkout."""
+    env = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
     for name in ("MLFLOW_TRACKING_URI", "DIGITLINE_DATA", "PYTHONPATH", "PYTHONWARNINGS", "DVC_EXP_NAME"):
         env.pop(name, None)
-    return subprocess.run(words, cwd=cwd, env=env | environment, capture_output=True, text=True, check=False)
+    return env | environment
+
+
+def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = surroundings(**environment)
+    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, check=False)
 
 
 def idx(array: Any) -> bytes:
@@ -41,6 +48,20 @@ def edit(folder: Path, change: Callable[[Any], object]) -> None:
     tree = YAML_FILE.load(folder / "params.yaml")
     change(tree)
     YAML_FILE.dump(tree, folder / "params.yaml")
+
+
+class Console(NamedTuple):
+    process: subprocess.Popen[str]
+
+    def __call__(self, *words: str, status: int = 0) -> str:
+        """What a command printed, which must end with that exit status."""
+        assert self.process.stdin
+        assert self.process.stdout
+        print(json.dumps(words), file=self.process.stdin, flush=True)
+        ended, told = json.loads(self.process.stdout.readline())
+        assert ended == status, told
+        assert "Traceback" not in told
+        return str(told)
 
 
 class Checkout:
@@ -88,6 +109,15 @@ class Checkout:
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
 
+    @contextmanager
+    def console(self, **environment: str) -> Iterator["Console"]:
+        """A process in which commands of digitline run one after another."""
+        env = surroundings(BENTOML_HOME=str(self.home), **environment) | {"PYTHONPATH": f"{self.folder}/src:{HERE}"}
+        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-m", "tests.console"], cwd=self.folder, env=env, **pipes) as process:
+            yield Console(process)
+            process.stdin.close() if process.stdin else None
+
     def json(self, name: str) -> Any:
         return json.loads((self.folder / name).read_text())
 
@@ -108,12 +138,12 @@ def small(tree: Any, files: dict[str, str]) -> None:
     classes = list(tree["datasets"]["mnist"]["classes"])
     bounds = {"images": SUBSET}
     tree["datasets"]["few"] = {"classes": classes, "files": files, "mirrors": [], "bounds": bounds}
-    tree["seeds"] = [1, 2]
+    tree["seeds"][:] = [1, 2]  # in place, as the file is written
     tree["split"]["validation"] = 200
     tree["variants"] = {name: tree["variants"][name] for name in ("fc", "conv1")}
     for variant in tree["variants"].values():
         variant["epochs"] = 2
-    tree["votes"] = ["conv1"]
+    tree["votes"][:] = ["conv1"]
     tree["robustness"]["images"] = 20
     tree["ideas"].update(images=300, epochs=1)
     tree["gate"].update(minimum_accuracy=0.1, latency_ms=1000)

@@ -27,7 +27,6 @@ EXEMPT = {
     "src/digitline/cli/runs.py": "MLflow is told what the files say",
     "src/digitline/data/entry.py": "keys of params.yaml",
     "src/digitline/model/recipe.py": "keys of params.yaml",
-    "src/digitline/explain/lessons.py": "keys of params.yaml",
     "src/digitline/registry/limits.py": "keys of params.yaml",
 }
 HEAVY = {"torch", "scipy", "sklearn", "pandas", "matplotlib", "mlflow", "bentoml", "great_expectations", "dvc"}

@@ -1,7 +1,7 @@
-"""Moves of a champion in a folder of their own, each in a process of its own; prints what each left, as JSON.
+"""Promotions in a repository of their own, each in a process of its own; prints what each left, as JSON.
 
-`python -m tests.moves kill` kills the move from A to B by SIGKILL before its first effect, before its second, and so
-on until one comes to its end; `full` and `refused` let it fail at the first and at the last file that it writes.
+First the promotion of B after A fails where it cannot write. Then it is killed by SIGKILL before its first effect, before
+a later one, and so on until one comes to its end: some effects up to the ledger's line, every one from there on.
 """
 
 import json
@@ -9,93 +9,103 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from digitline.base.errors import InputError
 from digitline.registry import bento, ledger, promotion
-from digitline.registry.promotion import Heir
-from digitline.tracking import store
+from digitline.registry.promotion import Model, Views
+from digitline.tracking import models, store
 from tests.served import new_champion
 
 WORLD, KEPT = Path("world").absolute(), Path("kept").absolute()
 PLACES = promotion.Places(Path("models/champion"), Path("promotions.jsonl"))
-EFFECTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "sqlite3.connect")
-EXAMPLES = np.zeros((2, 28, 28), np.uint8)
+EFFECTS = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "sqlite3.connect", "subprocess.Popen")
+STEP = 12  # effects, as long as the ledger has not decided
 
 
-def heir(name: str) -> Heir:
+def views() -> Views:
+    to = store.connect(Path(), dataset="mnist")
+    return Views(to, lambda: np.zeros((2, 28, 28), np.uint8), lambda: {"validation": "passed"})
+
+
+def model(name: str) -> Model:
     folder = Path(name)
-    return Heir(folder / bento.MODEL, bento.verified(folder))
+    return Model(folder / bento.MODEL, bento.verified(folder))
 
 
-def move(name: str) -> None:
-    store = store.connect(Path(), dataset="mnist")
-    with promotion.alone(PLACES, store):
-        champion, card = promotion.present(PLACES), heir(name).card
-        entry = dict.fromkeys(ledger.KEYS, "") | {"from": champion and champion.sha256, "to": card["sha256"]}
-        promotion.move(PLACES, store, heir(name), entry, examples=EXAMPLES, validation="passed")
+def promote(name: str) -> None:
+    with promotion.alone(PLACES):
+        before = promotion.complete(PLACES, dict, views())
+        entry: dict[str, Any] = dict.fromkeys(ledger.KEYS, "") | {"when": datetime.now(UTC).isoformat()}
+        entry |= {"from": before and before.sha256, "to": model(name).sha256}
+        promotion.promote(PLACES, model(name), cast("ledger.Entry", entry), views())
 
 
 def prepare() -> None:
-    """A world where A is champion and B is known to both stores."""
-    store = store.connect(Path(), dataset="mnist")
+    """A world where A is champion and B is known to MLflow."""
+    for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
+        subprocess.run(words, check=True)
     for seed, name in enumerate("AB"):
         new_champion(Path(name), seed=seed)
-    move("A")
-    store.register(store, heir("B").model, heir("B").card, name="b", examples=EXAMPLES, description="")
-    bento.bento(Path("B"))
+    promote("A")
+    b = model("B")
+    models.register(views().store, b.file, b.card, description="", examples=views().examples)
 
 
 def killed(number: int) -> Callable[[], None]:
-    """The move to B, until just before an effect of that number."""
-
+    """The promotion of B, until just before an effect of that number."""
     left = number
 
     def before(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal left
-        if event in EFFECTS or (event == "open" and str(arguments[1])[0] in "wax"):
+        if event in EFFECTS:
             left -= 1
             if not left:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     def moved() -> None:
         sys.addaudithook(before)
-        move("B")
+        promote("B")
 
     return moved
 
 
 def full() -> None:
-    """The move to B where no file may have more than a kilobyte."""
+    """The promotion of B where no file may have more than a kilobyte."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
-    move("B")
+    promote("B")
 
 
 def refused() -> None:
-    """The move to B where the ledger cannot be written."""
+    """The promotion of B where the ledger cannot be written."""
     Path("promotions.jsonl.new").mkdir()
-    move("B")
+    promote("B")
 
 
-def state() -> None:
-    """What the next call finds; A and B by their names."""
-    store = store.connect(Path(), dataset="mnist")
-    with promotion.alone(PLACES, store):
-        names = {heir(name).sha256: name for name in "AB"}
-        champion, entries = promotion.present(PLACES), ledger.read(PLACES.ledger)
-        found = {
-            "champion": names.get(champion.sha256) if champion else None,
-            "alias": names.get(str(store.champion(store))),
-            "ledger": [names[entry["to"]] for entry in entries],
-            "kept": sorted(name for sha256, name in names.items() if bento.kept(sha256)),
-            "left": PLACES.moving.exists(),
-        }
+def state(how: str) -> None:
+    """What the next call finds, once it has completed what was begun; A and B by their names."""
+    names = {model(name).sha256: name for name in "AB"}
+    with promotion.alone(PLACES):
+        champion = promotion.complete(PLACES, dict, views())
+        pointer = PLACES.pointer.read_text()
+        promotion.keep(PLACES)
+    found = {
+        "how": how,
+        "champion": names.get(champion.sha256) if champion else None,
+        "alias": names.get(str(models.champion(views().store))),
+        "ledger": [names[entry["to"]] for entry in ledger.read(PLACES.ledger)],
+        "kept by DVC": pointer == PLACES.pointer.read_text(),
+        "left": PLACES.draft.exists(),
+    }
     print(json.dumps(found), flush=True)
 
 
@@ -119,21 +129,29 @@ def main() -> None:
         os.chdir(folder)
         begin()
     shutil.copytree(WORLD, KEPT)
-    if sys.argv[1] == "kill":
-        number, ended = 0, -signal.SIGKILL
-        while ended == -signal.SIGKILL:
-            number += 1
-            os.chdir("/")
-            shutil.rmtree(WORLD)
-            shutil.copytree(KEPT, WORLD)
-            os.chdir(WORLD)
-            ended = apart(killed(number))
-            apart(state)
-        assert ended == 0
-    else:
-        apart({"full": full, "refused": refused}[sys.argv[1]])
+    for work in (full, refused):
+        anew()
+        apart(work)
         shutil.rmtree("promotions.jsonl.new", ignore_errors=True)
-        apart(state)
+        apart(partial(state, work.__name__))
+    number, step, ended = 1, STEP, -signal.SIGKILL
+    while ended == -signal.SIGKILL:
+        anew()
+        ended = apart(killed(number))
+        if step > 1 and len(ledger.read(PLACES.ledger)) > 1:  # decided: back to the first effect that was passed over
+            number, step, ended = number - step + 1, 1, -signal.SIGKILL
+            continue
+        apart(partial(state, "killed"))
+        number += step
+    assert ended == 0
+
+
+def anew() -> None:
+    """The world as it was prepared."""
+    os.chdir("/")
+    shutil.rmtree(WORLD)
+    shutil.copytree(KEPT, WORLD)
+    os.chdir(WORLD)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import cast
@@ -43,7 +43,7 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
         if model:
             sha256 = chosen(model, study, entries)
             candidate = study.get(sha256)
-            candidate = candidate or promotion.former(sha256, PLACES, lambda: study, views.store, Path(scratch))
+            candidate = candidate or promotion.former(PLACES, lambda: study, views.store, Path(scratch), sha256)
         else:
             candidate = next(iter(study.values()))
             if undone := ledger.withdrawn(entries).get(candidate.sha256):
@@ -68,14 +68,17 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
 
 def propose(params: Params) -> None:
     """Writes the verdict on the leader, and promotes nothing: what an experiment does."""
-    candidate = next(iter(of_study(params).values()))
-    champion = promotion.whole(PLACES.champion)
-    champion = champion if champion and comparable(params, champion) else None
-    if champion and champion.sha256 == candidate.sha256:
-        print(f"the champion leads: {champion.title}")
-        return
-    verdict = judge(params, candidate, champion)
-    write(params, verdict, candidate, champion)
+    study, entry = of_study(params), ledger.latest(ledger.read(PLACES.ledger))
+    candidate = next(iter(study.values()))
+    with TemporaryDirectory() as scratch:
+        find = partial(promotion.find, PLACES, lambda: study, runs.store(params), Path(scratch))
+        champion = find(entry["to"]) if entry else None
+        champion = champion if champion and comparable(params, champion) else None
+        if champion and champion.sha256 == candidate.sha256:
+            print(f"the champion leads: {champion.title}")
+            return
+        verdict = judge(params, candidate, champion)
+        write(params, verdict, candidate, champion)
     words = "; ".join(verdict.reasons) or "passes the gate: after dvc exp apply, digitline promote makes it champion"
     print(f"{candidate.title}: {words}")
 

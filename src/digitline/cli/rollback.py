@@ -18,7 +18,7 @@ def rollback(params: Params, *, model: str | None = None, reason: str) -> None:
         sha256 = lineage.whole(model, ledger.variants(entries)) if model else ledger.before(entries)
         if champion and champion.sha256 == sha256:
             raise InputError(f"{champion.title} is the champion already")
-        back = promotion.former(sha256, PLACES, lambda: of_study(params), views.store, Path(scratch))
+        back = promotion.former(PLACES, lambda: of_study(params), views.store, Path(scratch), sha256)
         if not comparable(params, back):
             raise InputError(
                 f"{back.title} is of the data set {back.card.get('dataset')} with the classes "

@@ -101,7 +101,7 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
     if champion and champion.sha256 == entry["to"] and not places.draft.exists():
         return champion
     with tempfile.TemporaryDirectory() as folder:
-        found = find(entry["to"], places, study, views.store, Path(folder))
+        found = find(places, study, views.store, Path(folder), entry["to"])
         if not found:
             raise Absent(
                 f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, and its bytes are not here; "
@@ -111,7 +111,7 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
     return take_place(places, views)
 
 
-def find(sha256: str, places: Places, study: Study, store: Store, scratch: Path) -> Model | None:
+def find(places: Places, study: Study, store: Store, scratch: Path, sha256: str) -> Model | None:
     """The model of that content, from the nearest place that has it whole."""
     places_of: list[Callable[[], Model | None]] = [
         lambda: whole(places.draft),
@@ -140,8 +140,7 @@ def from_cache(places: Places) -> Model | None:
     """The champion that DVC's cache has by what git says of it."""
     if not places.pointer.exists():
         return None
-    words = ["dvc", "checkout", "--quiet", "--force", str(places.pointer)]
-    subprocess.run(words, capture_output=True, check=False)
+    dvc("checkout", "--quiet", "--force", str(places.pointer))
     return whole(places.champion)
 
 
@@ -153,9 +152,9 @@ def registered(store: Store, sha256: str, scratch: Path) -> Model | None:
         return None
 
 
-def former(sha256: str, places: Places, study: Study, store: Store, scratch: Path) -> Model:
+def former(places: Places, study: Study, store: Store, scratch: Path, sha256: str) -> Model:
     """A model that was champion; InputError where no place has it."""
-    found = find(sha256, places, study, store, scratch)
+    found = find(places, study, store, scratch, sha256)
     if not found:
         raise InputError(f"the model {sha256[:16]} is neither in BentoML's store nor in MLflow's registry")
     return found
@@ -206,10 +205,14 @@ def take_place(places: Places, views: Views) -> Model:
 
 def keep(places: Places) -> None:
     """Lets DVC take the champion into its cache and its file of it; InputError where DVC will not."""
-    words = ["dvc", "add", "--quiet", str(places.champion)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    done = dvc("add", "--quiet", str(places.champion))
     if done.returncode:
         raise InputError(f"dvc add {places.champion} failed: {' '.join(done.stderr.split())[-300:]}")
+
+
+def dvc(*words: str) -> subprocess.CompletedProcess[str]:
+    """Runs DVC, which must be this Python's."""
+    return subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
 
 
 def share(folder: Path, views: Views) -> str:
