@@ -31,8 +31,8 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
-test: $(STAMP)  ## the tests; ARGS=tests/test_models.py takes some of them
-	@pytest $(ARGS)
+test: $(STAMP)  ## the tests, files side by side; ARGS=tests/model takes some of them, ARGS='-m "not slow"' the fast ones
+	@pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@ruff check
@@ -61,8 +61,10 @@ TORCH ?= cuda
 container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
 	@python -m scripts.container $(TORCH)
 
-container-test: container  ## that image, run: the whole test set over HTTP, and what it must not need or hold
-	@IMAGE=digitline:$(TORCH) pytest tests/test_container.py
+container-test: $(STAMP)  ## that image, or a small one where there is no champion, run: the whole test set over HTTP
+	@if [ -e models/champion/model.safetensors ]; then python -m scripts.container $(TORCH) && \
+		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py; \
+	else pytest -m container tests/scripts/test_container.py; fi
 
 push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
 	@python -m scripts.push digitline:$(TORCH) "$(TO)"

@@ -30,9 +30,9 @@ def study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="session")
-def tables(shared: Path) -> Path:
+def tables(run_folder: Path) -> Path:
     """A database with MLflow's tables, which take seconds to make: once for all the processes that test."""
-    path = shared / "tables.db"
+    path = run_folder / "tables.db"
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
             making = path.with_suffix(".new")
