@@ -43,8 +43,8 @@ results: $(STAMP)  ## after make, what git keeps of this machine's run: its time
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
-test: $(STAMP)  ## the tests; ARGS=tests/test_models.py takes some of them
-	@pytest $(ARGS)
+test: $(STAMP)  ## the tests, files side by side; ARGS=tests/model takes some of them, ARGS='-m "not slow"' the fast ones
+	@pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@ruff check
@@ -73,8 +73,10 @@ TORCH ?= cuda
 container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
 	@python -m scripts.container $(TORCH)
 
-container-test: container  ## that image, run: the whole test set over HTTP, and what it must not need or hold
-	@IMAGE=digitline:$(TORCH) pytest tests/test_container.py
+container-test: $(STAMP)  ## that image, or a small one where there is no champion, run: the whole test set over HTTP
+	@if [ -e models/champion/model.safetensors ]; then python -m scripts.container $(TORCH) && \
+		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py; \
+	else pytest -m container tests/scripts/test_container.py; fi
 
 released: $(STAMP)  ## whether that image carries the champion of the ledger as it is committed
 	@python -m scripts.released digitline:$(TORCH)

@@ -18,7 +18,7 @@ from ruamel.yaml import YAML
 from digitline.base import files
 from digitline.compute.machine import processor
 
-CHECKOUTS, REPORTS = Path(".record"), Path("reports")
+STUDIES, CHECKOUTS, REPORTS = Path("studies/record.yaml"), Path(".record"), Path("reports")
 KEPT = [
     "leaderboard.json",
     "comparisons.json",
@@ -33,7 +33,7 @@ KEPT = [
 
 def main() -> None:
     """Runs the study named and copies what it found."""
-    studies = YAML(typ="safe").load(Path("record.yaml"))
+    studies = YAML(typ="safe").load(STUDIES)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=list(studies))
     name = parser.parse_args().study
@@ -68,13 +68,17 @@ def update(checkout: Path) -> None:
 
 
 def lay_over(params: Path, changes: dict[str, Any]) -> None:
-    """Writes the changes into params.yaml, key by key; a variant that is like another one starts from its keys."""
+    """Writes the changes into params.yaml, key by key.
+
+    A variant that is like another one starts from its keys, and is compared with it.
+    """
     yaml = YAML()
     tree = yaml.load(params)
     merge(tree, changes)
     for name, variant in tree["variants"].items():
         if "like" in variant:
-            tree["variants"][name] = deepcopy(tree["variants"][variant.pop("like")])
+            like = variant.pop("like")
+            tree["variants"][name] = {**deepcopy(tree["variants"][like]), "parent": like}
             merge(tree["variants"][name], variant)
     yaml.dump(tree, params)
 

@@ -1,3 +1,4 @@
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,30 @@ from digitline.config import params
 from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
 
+MAKE = "The container image was not tested: make container-test builds and runs it."
+
 torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves the container out unless it is asked for: it needs an engine and a base image."""
+    if config.getoption("markexpr") != "container":
+        left_out = [item for item in items if item.get_closest_marker("container")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says of a run of all tests that it left the container out."""
+    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and config.getoption("markexpr") != "container":
+        terminalreporter.write_line(MAKE)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all the processes of one test run have in common; who makes something in it takes a lock."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")

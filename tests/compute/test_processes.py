@@ -83,16 +83,18 @@ def digest(seed):
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:int(sys.argv[1])])
-    print(sorted(side_by_side(digest, [1, 2, 3])))
+    print(sorted(side_by_side(digest, [1, 2, 3], imports=["digitline.model.training"])))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives every process all cores")
 def test_the_number_of_cores_changes_no_bit(tmp_path):
+    """Three seeds come to the same weights on one core, one after another, as on all cores side by side."""
     if processes.cores() < 2:
         pytest.skip("there is one core")
     (tmp_path / "bits.py").write_text(BITS)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     found = [
         subprocess.check_output([sys.executable, tmp_path / "bits.py", str(count)], env=environment, text=True)
         for count in (1, processes.cores())
@@ -123,8 +125,10 @@ def alive(pid):
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
 def test_no_orphan_outlives_a_killed_parent(tmp_path):
+    """The processes of a parent that is killed, which can end nothing any more, end themselves within seconds."""
     (tmp_path / "parent.py").write_text(ORPHAN)
     with subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout

@@ -1,5 +1,6 @@
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ IMAGE = np.eye(28, dtype=np.uint8) * 255
 NAMES = np.array(["x", "y"])
 
 
-def rows(accuracy: float, macs: int = 2000) -> list[dict]:
+def rows(accuracy: float, macs: int = 2000) -> Any:
     def row(name: str, macs: int, mean: float, *, front: bool) -> dict:
         test = {"mean": mean, "ci95": [mean - 0.01, mean + 0.004], "images95": [mean - 0.02, mean + 0.005]}
         return {

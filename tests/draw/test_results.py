@@ -22,7 +22,8 @@ def test_a_sheet_of_mistakes_shows_the_images_and_takes_sixty_at_most(digits):
     page = sheet(digits, 0, 3)
     assert Image.open(io.BytesIO(page)).convert("L").getextrema() == (0, 255)
     assert page == sheet(digits, 0, 3) != sheet(digits, 5, 3)
-    assert len(results.misclassified(digits.test.images, *[NAMES[np.zeros(200, int)]] * 2, "title").axes) == 60
+    names = NAMES[np.zeros(200, int)]
+    assert len(results.misclassified(digits.test.images, names, names, "title").axes) == 60
 
 
 def test_every_family_has_a_panel_of_its_name_and_every_row_a_line_in_the_legend():
@@ -37,7 +38,7 @@ def test_every_family_has_a_panel_of_its_name_and_every_row_a_line_in_the_legend
 @pytest.mark.parametrize("gap", [0.0, 0.00001, 0.0005, 0.01])
 def test_names_of_close_rows_do_not_lie_on_one_another(gap):
     accuracies = [0.99, 0.99 + gap, 0.99 + 2 * gap]
-    close: list[dict[str, Any]] = [
+    close: Any = [
         {"variant": f"variant_{n}", "macs": 10**6 + n, "val_accuracy": {"mean": mean}, "front": n == 2}
         for n, mean in enumerate(accuracies)
     ]

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.special import softmax
@@ -5,7 +7,7 @@ from scipy.special import softmax
 from digitline.measure.leaderboard import ablation, best_first, best_run, front, measures, metrics, row, text
 
 
-def run(seed, val, test, loss=0.1):
+def run(seed, val, test, loss=0.1) -> Any:
     measures = {"val_accuracy": val, "val_nll": loss, "val_ece": 0.01, "temperature": 0.8}
     measures |= {"test_nll_scaled": 0.05, "test_ece_scaled": 0.01, "test_corrupted": 0.9}
     return {"seed": seed, "sha256": str(seed), **measures, "test_accuracy": test, "test_nll": 0.1, "test_ece": 0.02}
@@ -29,7 +31,8 @@ def test_the_run_to_serve_is_the_best_on_validation():
 
 def test_the_table_shows_means_and_half_intervals():
     (only,) = board(("a", [run(1, 0.98, 0.97), run(2, 0.99, 0.98), run(3, 1.0, 0.99)]))
-    table = text([{**only, "group": "a"}], {"a": {"train_seconds": {"1": 2.0, "2": 4.0}, "latency_ms": 0.5}})
+    only["group"] = "a"
+    table = text([only], {"a": {"train_seconds": {"1": 2.0, "2": 4.0}, "latency_ms": 0.5}})
     cells = ["a", "99.00 ± 2.48", "98.00 ± 2.48", "97.71 to 98.26", "a", "90.0", "10", "0.00 M", "3", "0.5"]
     assert table.splitlines()[-1] == f"| {' | '.join(cells)} |"
     assert metrics(only)["test_accuracy"] == pytest.approx(0.98)
@@ -38,7 +41,8 @@ def test_the_table_shows_means_and_half_intervals():
 def test_an_ablation_stands_below_what_it_lacks_something_of_and_against_it():
     parents = {"c": None, "d": "a", "a": None, "e": "a", "b": "c"}
     rows = board(*((name, [run(1, 0.98, 0.97)]) for name in parents))
-    rows = [{**row, "parent": parents[row["variant"]]} for row in rows]
+    for each in rows:
+        each["parent"] = parents[each["variant"]]
     pair = {"difference": 0.0125, "ci95": [-0.005, 0.03], "p_holm": 0.04321}
     pairs = [{"first": "a", "second": "d", **pair}, {"first": "b", "second": "c", **pair}]
     assert ablation(rows, pairs).splitlines()[2:] == [
@@ -51,7 +55,7 @@ def test_an_ablation_stands_below_what_it_lacks_something_of_and_against_it():
 
 
 def test_the_front_holds_what_nothing_beats_for_as_little():
-    rows = [
+    rows: Any = [
         {"variant": name, "macs": macs, "val_accuracy": {"mean": accuracy}}
         for name, macs, accuracy in [("a", 1, 0.98), ("b", 2, 0.99), ("c", 3, 0.985), ("d", 2, 0.97), ("e", 4, 0.99)]
     ]
@@ -67,10 +71,11 @@ def test_no_test_label_reaches_the_rank(digits):
     }
 
     def board_of(test_labels):
-        rows = [
-            row(name, [{"seed": 1, "test_corrupted": 0, **measures(given, labels, given, test_labels)}], images=200)
+        runs: dict[str, Any] = {
+            name: {"seed": 1, "test_corrupted": 0, **measures(given, labels, given, test_labels)}
             for name, given in logits.items()
-        ]
+        }
+        rows = [row(name, [one], images=200) for name, one in runs.items()]
         return [each["variant"] for each in best_first(rows)]
 
     assert board_of(labels) == board_of(permuted) == ["b", "c", "a"]

@@ -54,8 +54,8 @@ def test_the_latest_entry_decides_wherever_its_line_stands_and_a_line_of_both_br
 
 def test_times_of_several_zones_are_put_in_their_order(tmp_path):
     path, (one, other) = tmp_path / "promotions.jsonl", entries(" a", "ab")
-    later = {**one, "when": "2026-01-01T01:00:00+00:00"}
-    earlier = {**other, "when": "2026-01-01T02:00:00+02:00"}  # an hour before
+    later: ledger.Entry = {**one, "when": "2026-01-01T01:00:00+00:00"}
+    earlier: ledger.Entry = {**other, "when": "2026-01-01T02:00:00+02:00"}  # an hour before
     path.write_bytes(ledger.line(later) + ledger.line(earlier))
     assert ledger.read(path) == [earlier, later]
 

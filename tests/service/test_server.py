@@ -41,6 +41,8 @@ from tests.served import (
     worker,
 )
 
+pytestmark = pytest.mark.slow
+
 BLANK = [[0] * 28] * 28
 LINEAGE = {"mlflow_run": "a1", "mlflow_version": "7", "git_commit": "c0ffee", "validation": "passed"}
 
@@ -144,7 +146,6 @@ def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server)
         assert re.fullmatch("[0-9a-f]{32}", made)
 
 
-@pytest.mark.slow
 def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server: Server, tmp_path: Path) -> None:
     # Which bytes are a picture or whole images, a schema cannot say: so valid ones are refused by right.
     words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance", "--max-examples", "8"]
@@ -180,7 +181,6 @@ def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server
     assert "digitline_waiting 0.0" in httpx.get(f"{server.url}/metrics").text
 
 
-@pytest.mark.slow
 def test_thousands_of_requests_leave_no_memory_behind(server: Server) -> None:
     process = worker(server)
 

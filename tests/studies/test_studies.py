@@ -1,5 +1,4 @@
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,11 +7,9 @@ from ruamel.yaml import YAML
 from digitline.base import files
 from digitline.config import params
 from digitline.config.params import Params, Variant
-from digitline.measure import leaderboard
-from digitline.model import networks
-from scripts import bench, record
-
-ROOT = Path(__file__).parents[1]
+from digitline.model import arithmetic, networks
+from studies import record
+from tests.served import ROOT
 
 
 def test_changes_are_laid_over_key_by_key():
@@ -24,7 +21,7 @@ def test_changes_are_laid_over_key_by_key():
 @pytest.fixture
 def studies(tmp_path):
     """The parameters of each study of record.yaml."""
-    changes = YAML(typ="safe").load(ROOT / "record.yaml")
+    changes = YAML(typ="safe").load(ROOT / "studies/record.yaml")
 
     def laid_over(name: str) -> Params:
         path = tmp_path / f"{name}.yaml"
@@ -58,8 +55,8 @@ def test_what_is_reported_is_what_record_yaml_asks_for(studies, name):
     for variant in asked.variants:
         network = networks.build(**asked.variants[variant].model, classes=10)
         assert (rows[variant]["parameters"], rows[variant]["macs"]) == (
-            networks.parameters(network),
-            networks.macs(network),
+            arithmetic.parameters(network),
+            arithmetic.macs(network),
         )
 
 
@@ -68,27 +65,9 @@ def test_an_ablation_changes_one_thing_of_a_variant_of_the_study(studies):
         return {**variant.model, **variant.recipe}
 
     study, ablation = params.read(ROOT / "params.yaml").variants, studies["ablation"].variants
-    less = {name: leaderboard.base(name, study) for name in ablation if name not in study}
+    less = {name: variant.parent for name, variant in ablation.items() if name not in study}
     assert len(less) >= 8
     for name, base in less.items():
         whole, changed = settings(study[str(base)]), settings(ablation[name])
         differing = {key for key in changed if changed[key] != whole.get(key)}
         assert len(differing) == 1 or (name.endswith("_adamw") and "optimizer" in differing)
-
-
-def test_the_usual_network_is_the_one_that_everybody_starts_with():
-    assert networks.parameters(bench.Usual()) == 1_199_882
-
-
-def test_a_picture_is_normalised_as_usual(digits):
-    image, label = bench.Pictures(digits.train)[0]
-    assert image.shape == (1, 28, 28)
-    assert label == digits.train.labels[0]
-    assert float(image.min()) == pytest.approx(-0.1307 / 0.3081)
-
-
-def test_the_floor_follows_the_network(monkeypatch):
-    rate, seconds = bench.floor(1)
-    assert rate > 1e8
-    macs = networks.macs(networks.build(classes=10, **bench.NETWORK))
-    assert 2 * macs * 55_000 / rate < seconds < 3 * macs * 55_000 / rate

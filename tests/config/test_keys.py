@@ -1,0 +1,77 @@
+"""A record of keys and the function that takes them say the same."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+
+from digitline.base.errors import InputError
+from digitline.config.keys import check
+from digitline.data import dataset, entry, expectations, sources
+from digitline.measure import robustness
+from digitline.measure.sample import Sample
+from digitline.model import augmentation, networks, recipe, training
+from digitline.registry import gate
+from digitline.registry.limits import Limits
+
+TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with what comes from elsewhere than params.yaml
+    "source": (entry.Source, sources.fetch, {"folders", "classes", "tell", "timeout", "pause", "name"}),
+    "bounds": (entry.Bounds, expectations.rules, {"classes"}),
+    "split": (entry.Split, dataset.split, {"part"}),
+    "plain": (recipe.Plain, networks.NETWORKS["plain"], {"classes"}),
+    "modern": (recipe.Modern, networks.NETWORKS["modern"], {"classes"}),
+    "recipe": (recipe.Recipe, training.fit, {"model", "training", "validation", "seed", "keep"}),
+    "augmentation": (recipe.Augmentation, augmentation.warp, {"images", "generator"}),
+    "robustness": (Sample, robustness.accuracies, {"model", "part"}),
+    "gate": (Limits, gate.judge, {"challenger", "champion"}),
+}
+
+
+def keys(of: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """The annotation and the default of each parameter."""
+    return {name: (p.annotation, p.default) for name, p in inspect.signature(of, eval_str=True).parameters.items()}
+
+
+@pytest.mark.parametrize("section", TAKEN)
+def test_a_record_has_the_keys_annotations_and_defaults_of_what_takes_it(section: str) -> None:
+    record, taker, elsewhere = TAKEN[section]
+    taken = keys(taker)
+    assert elsewhere <= set(taken)
+    assert keys(record) == {name: key for name, key in taken.items() if name not in elsewhere}
+
+
+def test_the_networks_that_a_variant_may_name_are_those_that_there_are() -> None:
+    assert list(recipe.NETWORKS) == list(networks.NETWORKS)
+
+
+def test_a_data_set_s_entry_holds_its_source() -> None:
+    own = keys(entry.Entry)
+    assert {name: own[name] for name in keys(entry.Source)} == keys(entry.Source)
+
+
+class Record(NamedTuple):
+    sides: list[int]
+    name: str = "none"
+
+
+def test_a_section_comes_back_as_it_is() -> None:
+    section = {"sides": [28, 28]}
+    assert check("shape", Record, section) == section
+
+
+@pytest.mark.parametrize(
+    ("section", "sentence"),
+    [
+        ([1], "shape is [1], expected keys and values"),
+        ({"sides": [28], "nmae": "a"}, "shape.nmae is not known; did you mean 'name'?"),
+        ({"sides": [28], "q": "a"}, "shape.q is not known; expected one of sides, name"),
+        ({"name": "a"}, "shape.sides is missing"),
+        ({"sides": [28, "x"]}, "shape.sides.1 is 'x', expected a valid integer"),
+        ({"sides": [28], "name": 5}, "shape.name is 5, expected a valid string"),
+    ],
+)
+def test_what_does_not_fit_the_record_is_named(section: Any, sentence: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        check("shape", Record, section)
+    assert str(refusal.value) == sentence

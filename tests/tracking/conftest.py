@@ -1,0 +1,57 @@
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+from mlflow import MlflowClient
+
+from digitline.data.dataset import Dataset
+from digitline.model import checkpoint, networks
+from digitline.model.training import fit
+from digitline.tracking.runs import Data, Variant
+from digitline.tracking.store import Store, connect
+from tests.tracked import NETWORK, RECIPE, Study
+
+
+@pytest.fixture(scope="session")
+def study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A variant whose two seeds are trained."""
+    folder, curves = tmp_path_factory.mktemp("models"), {}
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        model = networks.build(**NETWORK)
+        curves[seed] = list(fit(model, digits.train, digits.test, seed=seed, **RECIPE))
+        checkpoint.save(model, folder / f"seed-{seed}.safetensors", **NETWORK)
+    data = [Data("training", "mnist", digits.train, "data"), Data("validation", "mnist", digits.test, "data")]
+    variant = Variant("small", {"model": NETWORK, **RECIPE}, data)
+    paths = {seed: folder / f"seed-{seed}.safetensors" for seed in (1, 2)}
+    return Study(variant, paths, curves, digits.test.images[:2])
+
+
+@pytest.fixture(scope="session")
+def tables(run_folder: Path) -> Path:
+    """A database with MLflow's tables, which take seconds to make: once for all the processes that test."""
+    path = run_folder / "tables.db"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            making = path.with_suffix(".new")
+            MlflowClient(f"sqlite:///{making}").search_experiments()
+            making.rename(path)
+    return path
+
+
+@pytest.fixture
+def folder(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout whose database has no experiment."""
+    for name in ("MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    root = tmp_path / "a clone"
+    root.mkdir()
+    shutil.copy(tables, root / "mlflow.db")
+    return root
+
+
+@pytest.fixture
+def store(folder: Path) -> Store:
+    return connect(folder, dataset="mnist")

@@ -1,0 +1,166 @@
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from digitline.base.digest import digest
+from digitline.base.errors import InputError
+from digitline.tracking import models, runs
+from digitline.tracking.store import Store, search
+from tests.tracked import METRICS, Study, evaluate, runs_of, train
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
+
+
+def test_a_variant_is_a_run_with_a_child_a_seed_and_a_point_an_epoch(store: Store, study: Study) -> None:
+    train(store, study)
+    named = runs_of(store)
+    assert list(named) == ["small · seed 1", "small · seed 2", "small"]
+    assert {run.info.status for run in named.values()} == {"FINISHED"}
+    child = named["small · seed 2"]
+    assert child.data.tags["mlflow.parentRunId"] == named["small"].info.run_id
+    assert child.data.tags["sha256"] == digest(study.models[2])
+    assert child.data.params["model.hidden"] == "10"
+    assert child.data.params["seed"] == "2"
+    points = store.client.get_metric_history(child.info.run_id, "epoch/train_loss")
+    assert [(p.step, p.value) for p in points] == [(epoch.epoch, epoch.train_loss) for epoch in study.curves[2]]
+    means = store.client.get_metric_history(named["small"].info.run_id, "epoch/train_loss")
+    assert means[1].value == pytest.approx((study.curves[1][1].train_loss + study.curves[2][1].train_loss) / 2)
+
+
+def test_the_data_of_a_run_are_known_by_content(store: Store, study: Study) -> None:
+    train(store, study)
+    inputs = runs_of(store)["small · seed 1"].inputs
+    assert inputs
+    assert {i.tags[0].value: i.dataset.digest for i in inputs.dataset_inputs} == {
+        data.context: runs.lineage(data).dataset.digest for data in study.variant.data
+    }
+    changed = study.variant.data[0].part.images.copy()
+    changed[0, 0, 0] += 1
+    data = study.variant.data[0]
+    assert runs.lineage(data._replace(part=data.part._replace(images=changed))) != runs.lineage(data)
+
+
+def test_runs_of_a_killed_process_are_ended_by_the_next_training(store: Store, study: Study) -> None:
+    killed, running = (runs.Runs(store, [], {}, {seed: []}, {}) for seed in (1, 2))
+    runs.begin(killed, study.variant)
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    for run in killed.ids:
+        store.client.set_tag(run, "process", f"{socket.gethostname()}:{gone.pid}")
+    runs.begin(running, study.variant)
+    assert {store.client.get_run(run).info.status for run in killed.ids} == {"KILLED"}
+    assert {store.client.get_run(run).info.status for run in running.ids} == {"RUNNING"}
+
+
+def test_robustness_becomes_curves_once(store: Store, study: Study) -> None:
+    train(store, study)
+    lines = [("shift right", -1.0, 0.5), ("shift right", 0.0, 0.9), ("scale", 0.5, 0.3)]
+    for _ in range(2):
+        evaluate(store, study, robustness=lines)
+    (parent,) = (run for run in runs_of(store).values() if run.data.tags["level"] == "variant")
+    history = store.client.get_metric_history(parent.info.run_id, "robustness/shift right")
+    assert [(point.step, point.value) for point in history] == [(-100, 0.5), (0, 0.9)]
+    assert parent.data.metrics["robustness/scale"] == 0.3
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (InputError, "FAILED")])
+def test_a_training_cut_short_is_not_left_running(
+    store: Store, study: Study, error: type[BaseException], status: str
+) -> None:
+    with suppress(error), runs.train(store, study.variant, seeds=[1, 2]) as begun:
+        runs.record(begun, 1, study.curves[1][0])
+        raise error
+    assert [run.info.status for run in runs_of(store).values()] == [status] * 3
+    train(store, study)
+    evaluate(store, study)
+    assert [len(search(store, f"attributes.status = '{s}'")) for s in (status, "FINISHED")] == [3, 3]
+
+
+def test_training_to_the_same_models_again_leaves_the_first_runs(store: Store, study: Study) -> None:
+    train(store, study)
+    first = {run.info.run_id for run in runs_of(store).values()}
+    train(store, study)
+    assert {run.info.run_id for run in runs_of(store).values()} == first
+
+
+def test_evaluating_again_updates_the_same_runs_and_models(store: Store, study: Study) -> None:
+    train(store, study)
+    evaluate(store, study)
+    evaluate(store, study)
+    worse = {seed: metrics | {"val_accuracy": 0.5} for seed, metrics in METRICS.items()}
+    evaluate(store, study, worse)
+    named = runs_of(store)
+    parent, child = named["small"], named["small · seed 2"]
+    history = store.client.get_metric_history(child.info.run_id, "val_accuracy")
+    assert [point.value for point in history] == [0.92, 0.5]
+    assert child.data.metrics["val_accuracy"] == parent.data.metrics["val_accuracy"] == 0.5
+    assert parent.data.metrics["test_error_percent"] == 20
+    assert len(runs.outputs(child)) == 1
+    assert len(store.client.search_logged_models([store.experiment])) == 2
+    assert "| mean | 0.5000 | 0.8000 | 0.5000 |" in parent.data.tags["mlflow.note.content"]
+
+
+def test_the_metrics_of_a_model_are_bound_to_it_and_to_its_data(store: Store, study: Study) -> None:
+    evaluate(store, study)
+    model = models.logged(store, digest(study.models[2]))
+    assert model
+    accuracy = next(metric for metric in model.metrics or [] if metric.key == "val_accuracy")
+    assert (accuracy.value, accuracy.dataset_digest) == (
+        0.92,
+        runs.lineage(study.variant.data[1]).dataset.digest,
+    )
+
+
+def test_a_store_that_knows_nothing_is_filled_from_the_files(store: Store, study: Study) -> None:
+    evaluate(store, study)
+    named = runs_of(store)
+    assert len(named) == 3
+    assert named["small"].data.metrics["val_accuracy"] == pytest.approx(0.915)
+    points = store.client.get_metric_history(named["small · seed 1"].info.run_id, "epoch/val_accuracy")
+    assert [point.value for point in points] == [epoch.val_accuracy for epoch in study.curves[1]]
+
+
+def test_a_store_knows_a_variant_once_it_is_evaluated_even_if_it_was_deleted(store: Store, study: Study) -> None:
+    digests = [digest(path) for path in study.models.values()]
+    train(store, study)
+    assert not runs.knows(store, digests)
+    evaluate(store, study)
+    assert runs.knows(store, digests)
+    store.client.delete_run(runs_of(store)["small"].info.run_id)
+    assert runs.knows(store, digests)
+    assert not runs.knows(store, digests[:1])
+
+
+def test_a_run_deleted_in_mlflow_stays_deleted(store: Store, study: Study) -> None:
+    train(store, study)
+    store.client.delete_run(runs_of(store)["small · seed 1"].info.run_id)
+    evaluate(store, study)
+    assert list(runs_of(store)) == ["small · seed 2", "small"]
+
+
+def test_a_variant_s_runs_have_its_colour_and_its_own_run_the_figures(store: Store, study: Study) -> None:
+    train(store, study)
+    for _ in range(2):
+        runs.draw(store, study.models.values(), [Path("data/mnist/README.md")], "#123456")
+    named = runs_of(store)
+    assert {run.data.tags["mlflow.runColor"] for run in named.values()} == {"#123456"}
+    files = {name: store.client.list_artifacts(run.info.run_id, "figures/mnist") for name, run in named.items()}
+    assert {name: [file.path for file in found] for name, found in files.items() if found} == {
+        "small": ["figures/mnist/README.md"]
+    }
+
+
+def test_figures_of_models_that_the_store_does_not_know_are_left_out(store: Store, study: Study) -> None:
+    runs.draw(store, study.models.values(), [Path("data/mnist/README.md")], "#123456")
+    runs.illustrate(store, study.models.values(), Path("data/mnist"), "insight")
+    assert runs_of(store) == {}
+
+
+def test_what_a_variant_has_learned_is_logged_to_its_own_run(store: Store, study: Study) -> None:
+    train(store, study)
+    runs.illustrate(store, study.models.values(), Path("data/mnist"), "insight")
+    found = store.client.list_artifacts(runs_of(store)["small"].info.run_id, "insight")
+    assert "insight/README.md" in [file.path for file in found]
