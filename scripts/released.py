@@ -24,8 +24,8 @@ def check(image: str) -> None:
     held, _ = lineage.named(image)
     if held != committed:
         raise InputError(
-            f"the image {image} carries the model {held[:16]}, expected {committed[:16]}, the champion of the committed "
-            f"{paths.LEDGER}; commit the ledger, or dvc pull and make container again"
+            f"the image {image} carries the model {held[:16]}, expected {committed[:16]}, the champion of the "
+            f"committed {paths.LEDGER}; commit the ledger, or dvc pull and make container again"
         )
     print(f"{image} carries {held}, the champion of the committed {paths.LEDGER}")
 

@@ -1,4 +1,4 @@
-"""A pipeline that has run once, shared by all tests and all of pytest's workers; each module takes a copy of its own."""
+"""A pipeline that has run once, shared by all tests and all of pytest's workers; a test takes a copy of its own."""
 
 import shutil
 from collections.abc import Callable, Iterator

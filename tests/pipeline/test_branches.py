@@ -58,7 +58,7 @@ def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
 
 
 def test_a_pull_without_the_bytes_is_one_sentence_and_moves_no_view(checkout, tmp_path):
-    """git has the ledger, nobody the bytes: nothing changes but what is said. Where DVC's cache has them, they follow."""
+    """Nothing changes as long as nobody has the bytes; where DVC's cache has them, they follow."""
     other = clone(checkout, tmp_path, models=False)
     told = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
     sentence = (
