@@ -18,8 +18,6 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from numpy.typing import NDArray
 from scipy.special import softmax
 from torch import nn
@@ -235,6 +233,9 @@ def test_it_holds_neither_the_pipeline_s_tools_nor_this_machine_s_folders(shippe
 
 
 def test_its_bill_of_materials_names_packages_model_and_the_base_s_own(shipped: Shipped) -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator  # takes a second
+
     text = (shipped.folder / container.bill(shipped.torch())).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
     found = {part["name"]: part for part in json.loads(text)["components"]}

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def closure(names: list[str]) -> set[str]:
     return {name for name, _ in found}
 
 
+@cache
 def blocked() -> list[str]:
     """The modules that are installed here and would not be where a logged model's requirements alone are."""
     there = closure(models.NEEDED) | {"digitline"}  # which the model brings itself
