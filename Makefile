@@ -13,7 +13,7 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run setup test lint format ui serve feedback container container-test push report explore plots difference
+.PHONY: help run propose small-lock results released setup test lint format ui serve feedback container container-test push report explore plots difference
 .PHONY: verify record bench bench-serve trials lock
 help:  ## what there is
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
@@ -27,6 +27,18 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 	@digitline report
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
+
+propose: $(STAMP)  ## what an edit would do: the pipeline as an experiment, which judges the leader and promotes nothing
+	@sh scripts/restore.sh
+	@dvc exp run
+	@digitline leaderboard
+	@digitline report
+
+small-lock: $(STAMP)  ## dvc.lock of the whole pipeline on a small data set, into TO=...
+	@PYTHONPATH=src python -m tests.small "$(TO)"
+
+results: $(STAMP)  ## after make, what git keeps of this machine's run: its times, itself, README's tables
+	@digitline results
 
 setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
@@ -65,6 +77,9 @@ container-test: $(STAMP)  ## that image, or a small one where there is no champi
 	@if [ -e models/champion/model.safetensors ]; then python -m scripts.container $(TORCH) && \
 		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py; \
 	else pytest -m container tests/scripts/test_container.py; fi
+
+released: $(STAMP)  ## whether that image carries the champion of the ledger as it is committed
+	@python -m scripts.released digitline:$(TORCH)
 
 push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
 	@python -m scripts.push digitline:$(TORCH) "$(TO)"

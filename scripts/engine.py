@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from digitline.base.errors import InputError
+from digitline.registry import lineage
 
-ENGINES = ["docker", "podman", "buildah"]
+ENGINES = list(lineage.ENGINES)
 
 
 def find() -> str:

@@ -71,7 +71,7 @@ class Checkout:
         self.folder = folder
         self.home = folder.with_suffix(".bentoml")
 
-    def make(self, mnist: Dataset, shrink: Callable[[Any], object] = lambda tree: None) -> "Checkout":
+    def make(self, mnist: Dataset) -> "Checkout":
         """Fills the folder and commits."""
         names = command("git", "ls-files", "-co", "--exclude-standard", cwd=HERE).stdout.split("\n")
         for name in names:
@@ -80,7 +80,7 @@ class Checkout:
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(HERE / name, self.folder / name)
         files = self.files(mnist)
-        edit(self.folder, lambda tree: (small(tree, files), shrink(tree)))
+        edit(self.folder, lambda tree: small(tree, files))
         for words in (["git", "init", "-q"], ["git", "add", "-A"], COMMIT):
             assert command(*words, cwd=self.folder).returncode == 0
         return self

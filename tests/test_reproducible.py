@@ -72,7 +72,7 @@ def row(logits: NDArray[Any], labels: NDArray[Any]) -> Row:
     """A row of the leaderboard, of two runs that answer alike."""
     shares = softmax(scores.exact(logits), 1)
     run = leaderboard.measures(logits, labels, logits, labels) | uncertainty.measures(shares, shares)
-    runs = [{"seed": seed, "test_corrupted": 0.9, **run} for seed in (1, 2)]
+    runs: list[Any] = [{"seed": seed, "test_corrupted": 0.9, **run} for seed in (1, 2)]
     return leaderboard.row("a", runs, images=len(labels))
 
 
@@ -245,7 +245,7 @@ def test_the_ideas_are_the_same_with_noise(draw: Callable[..., Any], monkeypatch
 
 def test_noise_does_not_choose_the_side_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = {"mean": 0.99, "ci95": [0.98, 0.995]}
-    rows = [
+    rows: list[Any] = [
         {"variant": name, "macs": macs, "val_accuracy": accuracies, "front": True}
         for name, macs in [("a", 9), ("b", 99)]
     ]

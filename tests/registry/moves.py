@@ -1,7 +1,7 @@
 """Promotions in a repository of their own, each in a process of its own; prints what each left, as JSON.
 
-First the promotion of B after A fails where it cannot write. Then it is killed by SIGKILL before its first effect, before
-a later one, and so on until one comes to its end: some effects up to the ledger's line, every one from there on.
+First the promotion of B after A fails where it cannot write. Then it is killed by SIGKILL before its first effect,
+before a later one, and so on until one comes to its end: some effects up to the ledger's line, every one after it.
 """
 
 import json

@@ -5,11 +5,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from digitline.base.errors import InputError
 from digitline.compute.orphans import end_with_dvc
-from digitline.config import params
+from digitline.config import params as file
+from digitline.config import paths
+from digitline.config.params import Params
+from digitline.registry import ledger
 
 Work = Callable[..., None]  # of params and the command's arguments
 
@@ -21,7 +25,13 @@ def run(stage: Work, *arguments: str) -> None:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
     end_with_dvc()
-    end_well(stage, **values)
+    end_well(partial(with_ledger, stage), **values)
+
+
+def with_ledger(stage: Work, params: Params, **values: Any) -> None:
+    """Does a stage's work once the ledger, which the last one may append to, has been read."""
+    ledger.read(paths.LEDGER)
+    stage(params, **values)
 
 
 def end_well(work: Work, **values: Any) -> None:
@@ -29,7 +39,7 @@ def end_well(work: Work, **values: Any) -> None:
     if torch := sys.modules.get("torch"):  # no stage without it has to wait for its import
         torch.set_num_threads(1)  # as in the processes that train: a result depends on no number of cores
     try:
-        work(params.read(), **values)
+        work(file.read(), **values)
     except KeyboardInterrupt:
         sys.exit("interrupted; the next dvc repro goes on from here")
     except (InputError, OSError) as error:

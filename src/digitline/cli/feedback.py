@@ -1,4 +1,4 @@
-"""digitline feedback: the corrections that came in, held against the expectations; what holds is made ready to train with."""
+"""digitline feedback: the corrections that came in, held against the expectations, to train with those that hold."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""digitline trace: the way back from a model, an answer or an image to the data, and the way on from the data to the models."""
+"""digitline trace: from a model, an answer or an image back to the data, and from the data on to the models."""
 
 import io
 from pathlib import Path

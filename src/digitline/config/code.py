@@ -16,6 +16,11 @@ def listed(stage: str, file: Path = FILE) -> list[Path]:
     return [path for path in map(Path, deps) if path.suffix == ".py" or path.is_relative_to("src")]
 
 
+def stages(file: Path = FILE) -> list[str]:
+    """The names of the stages, a matrix of them as one."""
+    return list(YAML(typ="safe").load(file)["stages"])
+
+
 def identity(stage: str) -> str:
     """The SHA-256 of all that code: where it changed, a training that was cut short begins anew."""
     found: list[Path] = []

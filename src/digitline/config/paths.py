@@ -71,7 +71,7 @@ def figure_path(kind: str, name: str) -> Path:
 
 
 def set_aside(params: Params) -> None:
-    """Moves what variants have left that params.yaml no longer lists: it would count among the folders that DVC hashes."""
+    """Moves what variants that params.yaml no longer lists have left, which DVC would hash with their folders."""
     listed = {*params.rows}
     for folder in (MODELS, PREDICTIONS, ROWS, CURVES, ROBUSTNESS):
         for path in sorted(folder.glob("*")):

@@ -38,7 +38,7 @@ def row(variant: str, runs: Sequence[Run], *, images: int, **cost: int) -> Row:
         "test_corrupted": over_runs("test_corrupted")["mean"],
         "runs": list(runs),
     }
-    return cast(Row, found)
+    return cast("Row", found)
 
 
 def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integers) -> dict[str, float]:

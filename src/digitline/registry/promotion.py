@@ -1,8 +1,8 @@
 """A champion's way: the ledger decides, the bytes follow by hash, then MLflow and BentoML, which are views.
 
-What takes time or space is laid out first, in `champion.new`. The ledger's line is the decision; what follows from it may
-be cut short anywhere, and the next call completes it. The draft is removed last: as long as it is there, something may
-be left to do.
+What takes time or space is laid out first, in `champion.new`. The ledger's line is the decision; what follows from it
+may be cut short anywhere, and the next call completes it. The draft is removed last: as long as it is there, something
+may be left to do.
 """
 
 import shutil
@@ -97,12 +97,13 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
     entry = ledger.latest(ledger.read(places.ledger))
     if not entry:
         return None
-    champion = held(places.champion)
+    champion = whole(places.champion)
     if champion and champion.sha256 == entry["to"] and not places.draft.exists():
         return champion
     with tempfile.TemporaryDirectory() as folder:
         found = find(places, study, views.store, Path(folder), entry["to"])
         if not found:
+            held(places.champion)  # which is damaged, or another one
             raise Absent(
                 f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, and its bytes are not here; "
                 f"dvc pull {places.pointer} brings them"
@@ -216,7 +217,7 @@ def dvc(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def share(folder: Path, views: Views) -> str:
-    """Gives MLflow's registry and BentoML's store a champion, which they keep as the way back; returns where, in words."""
+    """Gives MLflow's registry and BentoML's store a champion, which both keep; returns where, in words."""
     model, version = Model(folder / bento.MODEL, bento.verified(folder)), {}
     try:
         version = models.register(views.store, model.file, model.card, description=model.title, examples=views.examples)

@@ -173,7 +173,7 @@ def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) ->
 
 @answering()
 def draw(store: Store, models: Iterable[Path], figures: Sequence[Path], colour: str) -> None:
-    """Logs the figures to the run that trained these models, and gives it and the seeds' runs their colour in charts."""
+    """Logs the figures to the run that trained these models; gives it and the seeds' runs their colour in charts."""
     if parent := find(store, family(map(digest, models))):
         for figure in figures:
             store.client.log_artifact(parent.info.run_id, str(figure), f"figures/{figure.parent.name}")

@@ -1,0 +1,112 @@
+"""What git brings: two branches that each promoted, a ledger without its bytes, a clone that trained other bits."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from digitline.base.digest import digest
+from tests.checkout import Checkout, command, edit
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def checkout(copied) -> Checkout:
+    """One whose gate every model passes."""
+    checkout: Checkout = copied()
+    edit(checkout.folder, lambda tree: tree["gate"].update(margin=0.9, minimum_accuracy=0.01))
+    checkout.repro()
+    checkout.commit()
+    return checkout
+
+
+def clone(checkout: Checkout, folder: Path, *, models: bool = True) -> Checkout:
+    """A clone that trained the same bits, or has none."""
+    other = Checkout(folder / "clone")
+    assert command("git", "clone", "-q", str(checkout.folder), str(other.folder), cwd=folder).returncode == 0
+    if models:
+        shutil.copytree(checkout.folder / "models/variants", other.folder / "models/variants")
+        shutil.copytree(checkout.folder / "data", other.folder / "data", dirs_exist_ok=True)
+    return other
+
+
+def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
+    """The ledger keeps the lines of both; the next command puts the bytes of the latest in place, and DVC's file."""
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    start = checkout.run("git", "rev-parse", "--abbrev-ref", "HEAD").stdout.strip()
+    with checkout.console() as digitline:
+        assert checkout.run("git", "checkout", "-qb", "other").returncode == 0
+        digitline("promote", "conv1_vote", "--reason", "on the other branch")
+        checkout.commit()
+        assert checkout.run("git", "checkout", "-q", start).returncode == 0
+        assert checkout.run("dvc", "checkout", "--quiet").returncode == 0
+        digitline("promote", "conv1", "--reason", "on this branch")
+        latest = checkout.champion()
+        checkout.commit()
+        merged = checkout.run(*git, "merge", "other", "-m", "both")
+        assert "promotions.jsonl" not in [line.split()[-1] for line in merged.stdout.splitlines() if "CONFLICT" in line]
+        assert len(checkout.ledger()) == 3
+        checkout.run("git", "add", "-A")
+        shutil.rmtree(checkout.folder / "models/champion")
+        told = digitline("status", "--url", "http://127.0.0.1:9")
+    assert "on this branch" in told
+    assert checkout.champion() == latest == max(checkout.ledger(), key=lambda entry: entry["when"])["to"]
+    assert checkout.run("dvc", "status", "models/champion.dvc").stdout.startswith("Data and pipelines are up to date")
+    assert checkout.run(*git, "commit", "-qm", "both").returncode == 0
+    assert "<<<<" not in (checkout.folder / "models/champion.dvc").read_text()
+
+
+def test_a_pull_without_the_bytes_is_one_sentence_and_moves_no_view(checkout, tmp_path):
+    """Nothing changes as long as nobody has the bytes; where DVC's cache has them, they follow."""
+    other = clone(checkout, tmp_path, models=False)
+    told = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
+    sentence = (
+        f"names fc {checkout.champion()[:16]} as champion, and its bytes are not here; dvc pull models/champion.dvc"
+    )
+    assert sentence in told
+    assert not (other.folder / "models/champion").exists()
+    shutil.copytree(checkout.folder / ".dvc/cache", other.folder / ".dvc/cache")
+    other.digitline("status", "--mend", "--url", "http://127.0.0.1:9")
+    assert other.champion() == checkout.champion()
+    assert command("git", "status", "--porcelain", cwd=other.folder).stdout == ""
+
+
+def test_a_clone_that_trained_the_same_bits_has_the_same_champion_without_an_entry(checkout, tmp_path):
+    """The ledger's champion is found among the models by its hash; DVC's file of it does not change."""
+    other = clone(checkout, tmp_path)
+    assert "the champion is fc" in other.digitline("promote")
+    assert other.champion() == checkout.champion()
+    assert other.ledger() == checkout.ledger()
+    assert command("git", "status", "--porcelain", cwd=other.folder).stdout == ""
+
+
+def test_where_the_champion_s_bytes_are_nowhere_the_leader_is_promoted_without_an_opponent(checkout, tmp_path):
+    """As in a clone on another processor, which trained other bits; the entry says so."""
+    other = clone(checkout, tmp_path)
+    for path in (other.folder / "models/variants/fc").iterdir():
+        if digest(path) == checkout.champion():
+            path.unlink()
+    other.digitline("promote")
+    entry = other.ledger()[-1]
+    assert "without an opponent: promotions.jsonl names fc" in entry["reason"]
+    assert entry["to"] == other.champion() != checkout.champion()
+    assert entry["from"] == checkout.champion()
+
+
+def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_it(checkout):
+    """The entry says so; rollback stays within one data set."""
+    edit(checkout.folder, lambda tree: tree["datasets"].update(more=dict(tree["datasets"]["few"])))
+    edit(checkout.folder, lambda tree: tree.update(dataset="more"))
+    shutil.copytree(checkout.folder / "data/few", checkout.folder / "data/more")
+    before = checkout.champion()
+    with checkout.console() as digitline:
+        told = digitline("promote", "conv1_vote", "--reason", "of the new data")
+        assert "conv1_vote" in told
+        assert checkout.ledger()[-1]["reason"] == (
+            "of the new data; without an opponent: the champion before is of the data set few"
+        )
+        told = digitline("rollback", before[:12], "--reason", "back", status=1)
+        assert "is of the data set few" in told
+        assert "expected more" in told
+    assert checkout.champion() != before

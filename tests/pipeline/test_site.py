@@ -1,0 +1,103 @@
+"""The report of a pipeline that has run, opened from disk in a real browser."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from digitline.config import code
+from tests.checkout import HERE, Checkout
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def site(copied) -> Path:
+    """The site of the study, in whose leaderboard one row was another in the last commit."""
+    checkout: Checkout = copied()
+    board = checkout.json("reports/leaderboard.json")
+    board[0]["test_accuracy"]["mean"] -= 0.01
+    committed = json.dumps(board[:-1]), (checkout.folder / "reports/leaderboard.json").read_text()
+    (checkout.folder / "reports/leaderboard.json").write_text(committed[0])
+    checkout.commit()
+    (checkout.folder / "reports/leaderboard.json").write_text(committed[1])
+    checkout.digitline("report")
+    return Path(checkout.folder, "reports/site")
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])
+def test_the_site_opens_from_disk_asks_for_nothing_and_fits_the_screen(site, browser, width, scheme):
+    with browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme) as context:
+        page, troubles, asked = context.new_page(), [], []
+        page.on("console", lambda said: troubles.append(said.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        for path in (site / "index.html", site / "variants/conv1.html", site / "variants/conv1_vote.html"):
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path.name
+            broken = "[...document.images].filter(one => one.loading != 'lazy' && !one.naturalWidth).length"
+            assert page.evaluate(broken) == 0
+            empty = "[...document.querySelectorAll('figure svg')].filter(one => !one.getBBox().width).length"
+            assert page.evaluate(empty) == 0
+        assert not troubles
+        assert [url for url in asked if not url.startswith((site.as_uri(), "data:"))] == []
+
+
+def test_a_variant_is_singled_out_in_every_curve(site, browser):
+    with browser.new_context(viewport={"width": 1000, "height": 800}) as context:
+        page = context.new_page()
+        page.goto((site / "index.html").as_uri())
+        page.locator("label", has_text="conv1_vote").click()
+        shades = page.evaluate(
+            "[...document.querySelectorAll('.of')].map(one => [one.classList[1], getComputedStyle(one).opacity])"
+        )
+        assert {name for name, opacity in shades if opacity == "1"} == {"conv1_vote"}
+        assert {name for name, _ in shades} == {"fc", "conv1", "conv1_vote"}
+
+
+def test_the_numbers_on_the_page_are_those_of_the_reports(origin, site, browser):
+    board, ideas = origin.json("reports/leaderboard.json"), origin.json("reports/ideas/ideas.json")
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto((site / "index.html").as_uri())
+        for row in board:
+            cells = page.locator(f"#leaderboard tr[data-variant={row['variant']}] td").all_inner_texts()
+            assert cells[0].strip() == row["variant"]
+            assert cells[1].split()[0] == f"{100 * row['val_accuracy']['mean']:.2f}"
+            assert cells[2].split()[0] == f"{100 * row['test_accuracy']['mean']:.2f}"
+            assert cells[4:7] == [row["group"], f"{100 * row['test_corrupted']:.1f}", f"{row['parameters']:,}"]
+        text = " ".join(page.locator("main").inner_text().split())
+        assert f"right in {ideas['pooling']['convolution and pooling']['2']} %" in text
+        assert origin.json("models/champion/model.json")["sha256"] in text
+        changed = page.locator("#difference ~ .scroll tr").all_inner_texts()
+        assert [line.split()[0] for line in changed[1:]] == [board[0]["variant"], board[-1]["variant"]]
+        assert "+1.00" in changed[1]
+        assert "new" in changed[2]
+
+
+def test_what_a_page_links_to_is_there_and_lies_within_the_site(site):
+    for page in site.rglob("*.html"):
+        text = page.read_text()
+        links = [link for link in re.findall(r'(?:href|src)="([^"]+)"', text) if not link.startswith(("#", "data:"))]
+        if page.name != "data_docs.html":
+            assert len(links) > 5
+        for link in links:
+            target = (page.parent / link.split("#")[0]).resolve()
+            assert target.is_file(), link
+            assert target.is_relative_to(site.resolve())
+        assert not re.search(r"(?:url\(|@import |src=)[\"']?https?:", text)
+
+
+def test_every_chart_has_its_numbers(site):
+    for page in (site / "index.html", site / "variants/conv1.html"):
+        for figure in re.findall(r"<figure>.*?</figure>", page.read_text(), re.DOTALL):
+            if "Accuracy by " not in figure:  # the small ones share a file, named below them
+                assert re.search(r'href="[^"]+\.csv"', figure), figure[:300]
+    assert all(len(path.read_text().splitlines()) > 1 for path in site.rglob("*.csv"))
+
+
+def test_the_page_names_every_stage(site):
+    text = (site / "index.html").read_text()
+    [told] = re.findall('class="stages">(.*?)</p>', text)
+    assert set(re.findall(r"\b[a-z]+\b", told)) - {"beside", "them", "and"} == set(code.stages(HERE / "dvc.yaml"))

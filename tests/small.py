@@ -1,0 +1,21 @@
+"""Runs the whole pipeline on a small data set and writes its dvc.lock: `python -m tests.small FILE`.
+
+CI does so with every version of Python that it tests, and compares.
+"""
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from digitline.config import params
+from digitline.data import sources
+from tests.checkout import Checkout
+
+if __name__ == "__main__":
+    read = params.read()
+    mnist = sources.fetch([Path("data/mnist")], len(read.classes), name=read.dataset, **read.source)
+    with tempfile.TemporaryDirectory() as folder:
+        checkout = Checkout(Path(folder) / "clone").make(mnist)
+        checkout.repro()
+        shutil.copy(checkout.folder / "dvc.lock", sys.argv[1])
