@@ -40,10 +40,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.container]
 LIMIT = 1.5e9  # bytes of an image without CUDA
 NETWORK: dict[str, Any] = {"network": "modern", "classes": 10, "widths": [8, 16, 16, 16]}
 RECIPE: dict[str, Any] = {
-    "epochs": 1,
-    "batch_size": 128,
+    "epochs": 4,
+    "batch_size": 32,
     "optimizer": "SGD",
-    "learning_rate": 0.2,
+    "learning_rate": 0.1,
     "momentum": 0.9,
     "weight_decay": 0.0005,
     "warmup": 0.2,
@@ -134,7 +134,7 @@ def new_clone(folder: Path, mnist: Dataset) -> Path:
 
 
 def train(mnist: Dataset) -> nn.Module:
-    part = Part(mnist.train.images[:2000].copy(), mnist.train.labels[:2000].copy())
+    part = Part(mnist.train.images[:3000].copy(), mnist.train.labels[:3000].copy())
     torch.manual_seed(1)
     model = networks.build(**NETWORK)
     list(fit(model, *dataset.split(part, validation=500, seed=0), seed=1, **RECIPE))
