@@ -121,9 +121,9 @@ def usual(data: dataset.Dataset, seed: int) -> Outcome:
     return Outcome(seconds, epochs, reached)
 
 
-def floor(threads: int) -> tuple[float, float]:
+def floor(threads: int, *, side: int = 2048) -> tuple[float, float]:
     """Multiply-adds a second of a matrix product in bfloat16, and the seconds that they allow one run of ours."""
-    side, times = 2048, []
+    times = []
     a, b = torch.randn(side, side).bfloat16(), torch.randn(side, side).bfloat16()
     torch.set_num_threads(threads)
     for _ in range(20):

@@ -185,7 +185,6 @@ def test_readme_s_trials_are_the_champion_s() -> None:
         assert words in " ".join(README.split())
 
 
-@pytest.mark.xfail(reason="README's tree is of the library before its wings", strict=True)
 def test_readme_s_tree_names_what_is_there_and_every_wing() -> None:
     block = README.split("```text\n")[1].split("```")[0]
     named, folder = set(), ""

@@ -13,7 +13,6 @@ from digitline.measure.calibration import Bin
 
 OF = palette.styles(["a", "b"], {"a_vote": "a"})
 IMAGE = np.eye(28, dtype=np.uint8) * 255
-NAMES = np.array(["x", "y"])
 
 
 def rows(accuracy: float, macs: int = 2000) -> Any:
@@ -48,9 +47,6 @@ DRAWN = {
     "calibration": lambda value: results.calibration([Bin(9, 0.9, value)], COLOURS[0]),
     "confusion": lambda value: results.confusion(np.array([[5, 10 * value], [1, 5]]), ["x", "y"]),
     "families": lambda value: results.families({"blur": lines(value)}, OF, {"blur": "pixels"}),
-    "misclassified": lambda value: results.misclassified(
-        (value * IMAGE[None]).astype(np.uint8), NAMES[:1], NAMES[1:], "title"
-    ),
     "embedding": points,
     "sharing": lambda value: explanations.sharing({"a": (1000, int(10000 * value)), "b": (10, 10)}, OF),
     "lines": lambda value: explanations.lines({"one": np.array([[0, 1, 2, 3], [1, value, 2, 3]])}, "x", "y"),

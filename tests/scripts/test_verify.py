@@ -13,6 +13,8 @@ from scripts.verify import differences, gaps, kinds, rerun, verdict
 
 ROOT = Path(__file__).parents[2]
 LOCK: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.lock")
+STAGES = ["fetch", "train@conv1", "train@fc", "evaluate@conv1", "compare"]  # of the many, those that are changed here
+LOCK["stages"] = {name: LOCK["stages"][name] for name in STAGES}
 BOARD: list[dict[str, Any]] = json.loads((ROOT / "reports/leaderboard.json").read_text())
 
 

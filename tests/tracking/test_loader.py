@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from digitline.tracking import loader, models
 from digitline.tracking.store import Store
+from tests.served import ROOT
 from tests.tracked import Study
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
@@ -70,6 +72,7 @@ def closure(names: list[str]) -> set[str]:
     return {name for name, _ in found}
 
 
+@cache
 def blocked() -> list[str]:
     """The modules that are installed here and would not be where a logged model's requirements alone are."""
     there = closure(models.NEEDED) | {"digitline"}  # which the model brings itself
@@ -84,6 +87,12 @@ def alone(code: str, *words: str, folder: Path) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+def test_the_requirements_are_pinned_as_the_lock_pins_them(logged: Path) -> None:
+    lines = (logged / "requirements.txt").read_text().split()
+    assert [line.partition("==")[0] for line in lines] == models.NEEDED
+    assert set(lines) <= set((ROOT / "requirements.lock").read_text().splitlines())
+
+
 def test_what_the_requirements_do_not_bring_is_blocked() -> None:
     assert {"bentoml", "dvc", "onnxruntime", "great_expectations", "torchvision"} <= set(blocked())
     assert not {"mlflow", "numpy", "pandas", "safetensors", "scipy", "sqlalchemy", "torch"} & set(blocked())
@@ -94,8 +103,6 @@ def test_a_logged_model_needs_its_requirements_and_its_own_code_alone(
     logged: Path, study: Study, tmp_path: Path
 ) -> None:
     """MLflow loads the model and asks it in a process that can import neither this checkout nor another package."""
-    lines = (logged / "requirements.txt").read_text().split()
-    assert [line.partition("==")[0] for line in lines] == models.NEEDED
     np.save(tmp_path / "images.npy", study.examples)
     done = alone(PREDICT, str(logged), str(tmp_path / "images.npy"), folder=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -27,6 +27,11 @@ REGISTRY = "Digits: 28x28 pixels of 0-255 in, the probability of each class out.
 NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to load a logged model
 
 
+def requirements() -> list[str]:
+    """What loads a logged model, at the versions of here; each machine takes the build of torch that its index offers."""
+    return [f"{package}=={version(package).partition('+')[0]}" for package in NEEDED]
+
+
 def logged(store: Store, sha256: str) -> LoggedModel | None:
     """The model of that content, if it was logged whole."""
     models = store.client.search_logged_models([store.experiment], f"tags.sha256 = '{sha256}'")
@@ -47,7 +52,7 @@ def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = 
             mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
             signature=infer_signature(examples, loader.load(path).predict(examples)),
             input_example=examples,
-            pip_requirements=[f"{package}=={version(package)}" for package in NEEDED],
+            pip_requirements=requirements(),
         )
         store.client.log_model_artifacts(made.model_id, f"{folder}/model")
     return store.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
