@@ -55,5 +55,9 @@ class Patient(HttpToolsProtocol):
 
 
 def install() -> None:
-    """Makes it what uvicorn takes by default, which BentoML leaves it at."""
+    """Makes it what uvicorn takes by default, which BentoML leaves it at.
+
+    uvicorn's table of protocols is not public; it has no setting that bounds the wait for headers, and BentoML hands
+    none on.
+    """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Patient.__name__}"

@@ -54,6 +54,7 @@ class First:
         ours.state.bentoml = app
         self.bentoml = app
         self.ours: ASGIApp = Shed(ours)
+        # BentoML has no public way to read its configuration.
         if BentoMLContainer.http.cors.enabled.get():
             options: dict[str, Any] = BentoMLContainer.access_control_options.get()
             self.ours = CORSMiddleware(self.ours, **options)

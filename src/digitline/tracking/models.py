@@ -78,6 +78,7 @@ def register(
             arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": sha256}
             found = [client.create_model_version(*arguments, model_id=model.model_id)]
         registered = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
+        # As MLflow itself does where it registers a model by URI: the page of the model then names the version.
         client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
     number = str(found[0].version)
     client.update_model_version(REGISTERED, number, description)

@@ -30,7 +30,7 @@ SETTINGS = {  # of MLflow in this process; what the user sets wins
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
 EXPERIMENT = {  # tags
-    "mlflow.experimentKind": "custom_model_development",  # else the page asks for it
+    "mlflow.experimentKind": "custom_model_development",  # no public call sets it, and else the page asks for it
     "mlflow.note.content": (
         "A run a variant of params.yaml, with the means over its seeds; below it a run a seed.\n\n"
         "`val_` and `test_` are measured on the finished models, `epoch/` while they trained, `robustness/` on test "
@@ -141,7 +141,7 @@ def leaderboard() -> dict[str, str]:
     packed = base64.b64encode(zlib.compress(json.dumps(state).encode())).decode()
     now = int(time.time() * 1000)
     view = {"name": "Leaderboard", "createdAt": now, "updatedAt": now, "state": f"deflate;{packed}"}
-    return {"mlflow.sharedViewState.leaderboard": json.dumps(view)}
+    return {"mlflow.sharedViewState.leaderboard": json.dumps(view)}  # MLflow has no public call that saves a view
 
 
 def origin() -> dict[str, str]:
