@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from digitline.base.digest import digest
 from tests.checkout import Checkout, command, edit
 
 pytestmark = pytest.mark.slow
@@ -81,15 +80,22 @@ def test_a_clone_that_trained_the_same_bits_has_the_same_champion_without_an_ent
 
 def test_where_the_champion_s_bytes_are_nowhere_the_leader_is_promoted_without_an_opponent(checkout, tmp_path):
     """As in a clone on another processor, which trained other bits; the entry says so."""
+    checkout.digitline("promote", "conv1_vote")
+    checkout.commit()
     other = clone(checkout, tmp_path)
-    for path in (other.folder / "models/variants/fc").iterdir():
-        if digest(path) == checkout.champion():
-            path.unlink()
+    shutil.rmtree(other.folder / "models/variants/conv1_vote")
     other.digitline("promote")
     entry = other.ledger()[-1]
-    assert "without an opponent: promotions.jsonl names fc" in entry["reason"]
+    assert "without an opponent: promotions.jsonl names conv1_vote" in entry["reason"]
     assert entry["to"] == other.champion() != checkout.champion()
     assert entry["from"] == checkout.champion()
+
+
+def test_without_models_there_is_nothing_to_promote_and_one_sentence_says_what_brings_them(checkout, tmp_path):
+    """Of a clone that has neither trained nor pulled, though git has brought the leaderboard."""
+    other = clone(checkout, tmp_path, models=False)
+    told = other.digitline("promote", status=1)
+    assert "models/variants/fc/seed-1.safetensors, the leader, is not there; dvc repro makes it" in told
 
 
 def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_it(checkout):

@@ -26,6 +26,7 @@ from digitline.model.evaluation import latency, predict
 from digitline.registry import gate, ledger, lineage, promotion
 from digitline.registry.bento import Card
 from digitline.registry.promotion import Absent, Model, Views
+from digitline.tracking import models
 
 PLACES = promotion.Places(paths.CHAMPION, paths.LEDGER)
 FIRST = "first of the leaderboard by validation"
@@ -36,20 +37,18 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
 
     InputError where a model that was named does not pass.
     """
-    views = views_of(params)
+    views, study = views_of(params), of_study(params)
     with promotion.alone(PLACES), TemporaryDirectory() as scratch:
+        champion, note = opponent(params, study, views)
         entries = ledger.read(PLACES.ledger)
-        study = of_study(params)
         if model:
-            sha256 = chosen(model, study, entries)
-            candidate = study.get(sha256)
-            candidate = candidate or promotion.former(PLACES, lambda: study, views.store, Path(scratch), sha256)
+            find = partial(promotion.former, PLACES, lambda: study, views.store, Path(scratch))
+            candidate = find(chosen(model, study, entries))
         else:
-            candidate = next(iter(study.values()))
+            candidate = leader(params, study)
             if undone := ledger.withdrawn(entries).get(candidate.sha256):
                 print(f"{candidate.title}: {rolled_back(undone)}")
                 return
-        champion, note = opponent(params, candidate, views)
         if champion and champion.sha256 == candidate.sha256:
             print(f"the champion is {champion.title}")
             return
@@ -66,10 +65,23 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
     print(f"the champion stays {champion.title}: {sentence}" if champion else f"there is no champion: {sentence}")
 
 
+def follow(params: Params) -> None:
+    """Brings MLflow and BentoML in line with the champion where MLflow has another one, or none, as in a clone."""
+    views = views_of(params)
+    with promotion.alone(PLACES):
+        try:
+            champion = promotion.complete(PLACES, lambda: of_study(params), views)
+        except Absent as error:
+            print(error)
+            return
+        if champion and models.champion(views.store) != champion.sha256:
+            print(f"champion: {champion.title}; {promotion.follow(champion, views)}")
+
+
 def propose(params: Params) -> None:
     """Writes the verdict on the leader, and promotes nothing: what an experiment does."""
     study, entry = of_study(params), ledger.latest(ledger.read(PLACES.ledger))
-    candidate = next(iter(study.values()))
+    candidate = leader(params, study)
     with TemporaryDirectory() as scratch:
         find = partial(promotion.find, PLACES, lambda: study, runs.store(params), Path(scratch))
         champion = find(entry["to"]) if entry else None
@@ -88,10 +100,22 @@ def in_experiment() -> bool:
     return "DVC_EXP_NAME" in os.environ
 
 
-def opponent(params: Params, candidate: Model, views: Views) -> tuple[Model | None, str]:
+def leader(params: Params, study: Mapping[str, Model]) -> Model:
+    """The best run of the leaderboard's first row; InputError where its model is not here."""
+    missing = "there is no leaderboard"
+    if paths.LEADERBOARD.exists():
+        row: Row = files.read_json(paths.LEADERBOARD)[0]
+        run = leaderboard.best_run(row)
+        if run["sha256"] in study:
+            return study[run["sha256"]]
+        missing = f"{file_of(params, row, run)}, the leader, is not there"
+    raise InputError(f"{missing}; dvc repro makes it, dvc pull brings what another run has made")
+
+
+def opponent(params: Params, study: Mapping[str, Model], views: Views) -> tuple[Model | None, str]:
     """The champion that a candidate has to hold against, and what the ledger says where there is none."""
     try:
-        champion = promotion.complete(PLACES, lambda: of_study(params), views)
+        champion = promotion.complete(PLACES, lambda: study, views)
     except Absent as error:
         return None, f"without an opponent: {error}"
     if champion and not comparable(params, champion):
@@ -106,8 +130,8 @@ def comparable(params: Params, model: Model) -> bool:
 
 def rolled_back(entry: ledger.Entry) -> str:
     """Why a model is not promoted again."""
-    again = f"digitline promote {entry['from'] or ''}"[:34]
-    return f"it was rolled back on {entry['when'][:10]}, {entry['reason']}; {again} promotes it again"
+    again = f"digitline promote {str(entry['from'])[:16]} promotes it again"
+    return f"it was rolled back on {entry['when'][:10]}, {entry['reason']}; {again}"
 
 
 def of_study(params: Params) -> dict[str, Model]:

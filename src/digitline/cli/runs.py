@@ -21,7 +21,7 @@ CODE = ["params.yaml", "dvc.yaml", "pipeline", "src"]  # whose changes since the
 
 
 def runs(params: Params) -> None:
-    """Logs each row's runs and figures unless MLflow knows them."""
+    """Logs each row's runs and figures unless MLflow knows them; the champion's alias follows the ledger."""
     to = store(params)
     for name in params.rows:
         missing = absent(params, name)
@@ -31,6 +31,10 @@ def runs(params: Params) -> None:
             log(params, to, name)
             draw(params, to, name)
             print(f"{name}: logged from the files")
+
+    from digitline.cli import promote  # which imports this module
+
+    promote.follow(params)
 
 
 def store(params: Params) -> Store:
