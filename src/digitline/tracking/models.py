@@ -28,7 +28,7 @@ NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to 
 
 
 def requirements() -> list[str]:
-    """What loads a logged model, at the versions of here; each machine takes the build of torch that its index offers."""
+    """What loads a logged model, at the versions of here; of torch, each machine takes the build that it is offered."""
     return [f"{package}=={version(package).partition('+')[0]}" for package in NEEDED]
 
 
