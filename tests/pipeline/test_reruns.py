@@ -138,7 +138,7 @@ def test_a_change_of_the_code_that_trains_begins_a_training_anew(copied):
     checkout = copied()
     ask = "from pipeline.train import code; print(code.identity('train'))"
     before = checkout.run("python", "-c", ask).stdout
-    for file, other in (("model/scores.py", True), ("draw/palette.py", False)):
+    for file, other in (("draw/palette.py", False), ("model/scores.py", True)):
         with (checkout.folder / "src/digitline" / file).open("a") as source:
             source.write("\n# an edit\n")
         assert (checkout.run("python", "-c", ask).stdout != before) == other

@@ -68,7 +68,7 @@ def test_the_numbers_on_the_page_are_those_of_the_reports(origin, site, browser)
             assert cells[2].split()[0] == f"{100 * row['test_accuracy']['mean']:.2f}"
             assert cells[4:7] == [row["group"], f"{100 * row['test_corrupted']:.1f}", f"{row['parameters']:,}"]
         text = " ".join(page.locator("main").inner_text().split())
-        assert f"right in {ideas['pooling']['convolution and pooling']['2']} %" in text
+        assert f"right in {ideas['pooling']['convolution and pooling']['2']:.1f} %" in text
         assert origin.json("models/champion/model.json")["sha256"] in text
         changed = page.locator("#difference ~ .scroll tr").all_inner_texts()
         assert [line.split()[0] for line in changed[1:]] == [board[0]["variant"], board[-1]["variant"]]

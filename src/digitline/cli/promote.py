@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -112,14 +112,14 @@ def rolled_back(entry: ledger.Entry) -> str:
 
 def of_study(params: Params) -> dict[str, Model]:
     """Every run of the leaderboard by its model's SHA-256, the best of each row first; none where nothing was run."""
-    if not paths.LEADERBOARD.exists() or not paths.DATASET.exists():
+    if not paths.LEADERBOARD.exists() or not paths.VALIDATION.exists():
         return {}
     board: list[Row] = files.read_json(paths.LEADERBOARD)
-    sha256, found = digest(paths.DATASET), {}
+    data, found = files.read_json(paths.VALIDATION), {}
     for row in board:
         best = leaderboard.best_run(row)
         for run in [best, *(run for run in row["runs"] if run is not best)]:
-            found[run["sha256"]] = Model(file_of(params, row, run), card(params, row, run, sha256))
+            found[run["sha256"]] = Model(file_of(params, row, run), card(params, row, run, data))
     return {sha256: model for sha256, model in found.items() if model.file.exists()}
 
 
@@ -128,11 +128,11 @@ def file_of(params: Params, row: Row, run: Run) -> Path:
     return paths.model_paths(params, row["variant"]).get(run["seed"], paths.model_path(row["variant"], run["seed"]))
 
 
-def card(params: Params, row: Row, run: Run, sha256: str) -> Card:
-    """What there is to know of a model."""
-    of = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
-    data = {"dataset": params.dataset, "dataset_sha256": sha256}
-    return cast("Card", {"variant": row["variant"], **run, **of, **data})
+def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
+    """What there is to know of a model, and of the data set by its validation."""
+    of: dict[str, Any] = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
+    of |= {"dataset": data["dataset"], "dataset_sha256": data["sha256"]}
+    return cast("Card", {"variant": row["variant"], **run, **of})
 
 
 def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verdict:

@@ -1,7 +1,7 @@
 """digitline status: which model is champion, and whether its bytes, MLflow, BentoML and a running service follow."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import requests
 
@@ -65,12 +65,21 @@ def challenger(params: Params, champion: Model | None, entries: list[ledger.Entr
         return "none: the champion leads"
     if undone := ledger.withdrawn(entries).get(leader.sha256):
         return f"{leader.title}, {rolled_back(undone)}"
-    report = files.read_json(paths.VERDICT) if paths.VERDICT.exists() else {}
+    report = verdict()
     judged = report.get("challenger_sha256"), report.get("champion_sha256")
     if judged != (leader.sha256, champion.sha256 if champion else None):
         return f"{leader.title}, not judged yet: digitline promote does"
     words = "; ".join(report["reasons"]) or "passes the gate and is not promoted: digitline promote makes it champion"
     return f"{leader.title}, {words}"
+
+
+def verdict() -> dict[str, Any]:
+    """The last one; none where the file is not there or damaged, as by a merge: it can be made again."""
+    try:
+        found: dict[str, Any] = files.read_json(paths.VERDICT)
+    except (InputError, OSError):
+        return {}
+    return found
 
 
 def in_bentoml(sha256: str | None) -> Place:

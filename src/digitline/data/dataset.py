@@ -41,6 +41,8 @@ def save(dataset: Dataset, path: Path, *, corrections: Part | None = None) -> No
 
 def load(path: Path) -> Dataset:
     """Reads what save wrote; InputError where the file is none of that."""
+    if not path.exists():
+        raise InputError(f"there is no data set {path}; dvc repro fetch makes it, dvc pull brings it")
     try:
         arrays = load_file(path)
         return Dataset(*(Part(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in Dataset._fields))
