@@ -306,7 +306,9 @@ def digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
     return hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
 
+@pytest.mark.slow
 def test_without_the_processor_s_newer_instructions_numpy_gives_the_same(twice: Part, tmp_path: Path) -> None:
+    """Figures and rows of a process without AVX-512 and the like are those of this one."""
     np.savez(tmp_path / "twice.npz", images=twice.images, labels=twice.labels)
     code = "import sys, numpy, torch; torch.set_num_threads(1)\nfrom tests.test_reproducible import digest\n"
     code += "print(digest(**numpy.load(sys.argv[1])))"

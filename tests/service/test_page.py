@@ -75,6 +75,7 @@ def settle(page: Page) -> None:
 
 
 def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, server: Server) -> None:
+    """What the page shows for a drawing is what /classify says of the same sheet, image included."""
     page = shown.page
     draw(page, SEVEN)
     answer = classified(server, sheet(page))
@@ -97,6 +98,7 @@ def sheet(page: Page) -> bytes:
 
 
 def test_the_evidence_lies_on_the_page_as_the_service_weighs_it(shown: Shown, server: Server) -> None:
+    """The coloured squares have the strength and the sign of /explain's evidence."""
     page = shown.page
     draw(page, SEVEN)
     png = {"Content-Type": "image/png"}
@@ -112,6 +114,7 @@ def test_the_evidence_lies_on_the_page_as_the_service_weighs_it(shown: Shown, se
 
 
 def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
+    """Every layer stands there by its name; pointing at a unit frames the pixels that it sees."""
     page = shown.page
     draw(page, SEVEN)
     names = ["image", "convolution 1", "pooling 1", "ReLU 1", "neurons 2", "ReLU 2", "output"]
@@ -129,6 +132,7 @@ def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
 
 
 def test_the_close_up_s_numbers_add_up_to_what_the_model_computes(shown: Shown, server: Server) -> None:
+    """The sums written out for one unit of each layer come to the network's own values."""
     page = shown.page
     draw(page, SEVEN)
     model = checkpoint.load(server.clone.folder / "models/champion/model.safetensors")
@@ -176,6 +180,7 @@ def minus(text: str | None) -> str:
 
 
 def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> None:
+    """The animation visits the units row by row, from the first to the last."""
     page = shown.page
     draw(page, SEVEN)
     page.locator(".maps canvas").nth(2).hover(position={"x": 10, "y": 10})
@@ -198,6 +203,7 @@ def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> 
 
 
 def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
+    """Without a mouse: the keys draw a stroke, and the arrows walk over units and maps."""
     page = shown.page
     page.locator("#pad").focus()
     for key in ["Space", *["ArrowDown"] * 9, "Space"]:
@@ -213,6 +219,7 @@ def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
 
 
 def test_a_wrong_answer_is_corrected_with_a_click(shown: Shown, server: Server) -> None:
+    """A click keeps the image on disk under the class named, or as no digit; the offer goes with the drawing."""
     page = shown.page
     expect(page.locator("#correct")).to_be_hidden()
     draw(page, SEVEN)
@@ -237,6 +244,7 @@ MOVES: list[tuple[str, str, Callable[[dataset.Bytes], Any]]] = [
 
 
 def test_each_slider_moves_what_the_variants_get(shown: Shown) -> None:
+    """Each slider changes the image as it says, and just that image is sent to be compared."""
     page = shown.page
     draw(page, SEVEN)
     expect(page.locator("#variants li > span:first-child")).to_have_text(["wide", "narrow", "none"])
@@ -254,6 +262,7 @@ def test_each_slider_moves_what_the_variants_get(shown: Shown) -> None:
 
 
 def test_what_is_drawn_is_undone_and_cleared(shown: Shown) -> None:
+    """Ctrl-Z takes a stroke back, Escape all of them."""
     page = shown.page
     draw(page, SEVEN)
     draw(page, [(0.4, 0.5), (0.7, 0.5)])
@@ -267,6 +276,7 @@ def test_what_is_drawn_is_undone_and_cleared(shown: Shown) -> None:
 
 
 def test_nothing_is_wider_than_the_screen_and_all_that_acts_has_a_name(shown: Shown) -> None:
+    """No sideways scrolling on a phone, and every control has a name for who hears the page."""
     page = shown.page
     draw(page, SEVEN)
     assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("screen.width")
@@ -276,6 +286,7 @@ def test_nothing_is_wider_than_the_screen_and_all_that_acts_has_a_name(shown: Sh
 
 
 def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
+    """The pen's width arrives at the model."""
     page, ink = shown.page, []
     for width in ("10", "40"):
         page.keyboard.press("Escape")
@@ -287,6 +298,7 @@ def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
 
 @pytest.mark.parametrize("shown", [PHONE], ids=["phone"], indirect=True)
 def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
+    """Touch draws one stroke by the first finger, whatever a second one does."""
     page, session = shown.page, shown.page.context.new_cdp_session(shown.page)
 
     def touch(kind: str, fingers: dict[int, tuple[float, float]]) -> None:
@@ -315,6 +327,7 @@ def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
 
 @pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
 def test_a_picture_is_seen_as_the_service_sees_its_file(shown: Shown, server: Server, way: str, form: str) -> None:
+    """A file that is opened, pasted or dropped gives the image and the answer that its bytes give /classify."""
     picture = dark_seven(form)
     hand(shown.page, way, picture, form)
     expect(shown.page.locator("#said")).to_have_text(ANSWERED)
@@ -349,6 +362,7 @@ def hand(page: Page, way: str, picture: bytes, form: str) -> None:
 
 
 def test_on_a_dark_picture_the_pen_is_light_and_what_surrounds_it_is_no_ink(shown: Shown) -> None:
+    """On dark paper the pen turns light, and the same stroke gives nearly the same image."""
     page = shown.page
     draw(page, SEVEN)
     on_white = image(page).astype(int)
@@ -360,5 +374,6 @@ def test_on_a_dark_picture_the_pen_is_light_and_what_surrounds_it_is_no_ink(show
 
 
 def test_what_is_no_picture_is_told(shown: Shown) -> None:
+    """A file that is no picture ends in a sentence on the page."""
     shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
     expect(shown.page.locator("#said")).to_contain_text("no picture")

@@ -60,6 +60,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: Dataset) -> None:
+    """Of two clones that share BentoML's store, each serves its own champion, and the answers name it."""
     sha256 = digest(server.clone.folder / "models/champion/model.safetensors")
     predicted = httpx.post(f"{server.url}/predict", json={"images": digits.test.images[:3].tolist()})
     classified = httpx.post(f"{server.url}/classify", files={"image": picture(digits.test.images[0])})
@@ -69,6 +70,7 @@ def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: 
 
 
 def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> None:
+    """What BentoML's store was told at promotion reaches whoever asks the running service."""
     card = json.loads((server.clone.folder / "models/champion/model.json").read_text())
     found = httpx.get(f"{server.url}/lineage").json()
     assert {name: found[name] for name in LINEAGE} == LINEAGE
@@ -78,6 +80,7 @@ def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> 
 
 
 def test_the_server_is_live_and_counts(server: Server) -> None:
+    """Liveness, and the counts of requests, answers and the model, as Prometheus reads them."""
     assert httpx.get(f"{server.url}/livez").status_code == 200
     httpx.post(f"{server.url}/predict", json={"images": []})
     httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
@@ -90,6 +93,7 @@ def test_the_server_is_live_and_counts(server: Server) -> None:
 
 
 def test_every_query_of_the_dashboard_names_a_metric_that_there_is(server: Server) -> None:
+    """The dashboard that ships shows what this service counts: none of its panels stays empty."""
     httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
     there = set(re.findall(r"^(digitline_\w+)[{ ]", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
     board = json.loads((ROOT / "service/grafana.json").read_text())
@@ -102,6 +106,8 @@ def test_every_query_of_the_dashboard_names_a_metric_that_there_is(server: Serve
 
 
 def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server: Server) -> None:
+    """Who asks for made-up paths gets one sentence and cannot make the metrics grow."""
+
     def rows() -> int:
         return len(httpx.get(f"{server.url}/metrics").text.splitlines())
 
@@ -117,6 +123,7 @@ def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server
 
 @pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/predict", "POST"), ("POST", "/livez", "GET")])
 def test_another_method_is_refused_with_the_one_that_fits(server: Server, method: str, path: str, allowed: str) -> None:
+    """405 in the one form of a refusal, on our routes and on BentoML's."""
     answer = httpx.request(method, f"{server.url}{path}")
     assert answer.status_code == 405
     assert allowed in answer.headers["Allow"]
@@ -124,6 +131,7 @@ def test_another_method_is_refused_with_the_one_that_fits(server: Server, method
 
 
 def test_what_is_no_http_is_refused_in_the_one_form(server: Server) -> None:
+    """The real server's protocol answers bytes that are no HTTP as it answers everything else."""
     with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as client:
         client.sendall(b"GET / nonsense\r\n\r\n")
         answer = client.makefile("rb").read()
@@ -133,6 +141,7 @@ def test_what_is_no_http_is_refused_in_the_one_form(server: Server) -> None:
 
 
 def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server) -> None:
+    """One id follows a request into its answer and its line of the log; a strange one is replaced."""
     image = [[77] * 28] * 28
     mine = httpx.post(f"{server.url}/predict", json={"images": [image]}, headers={"X-Request-ID": "mine-1"})
     assert mine.headers["X-Request-ID"] == "mine-1"
@@ -147,6 +156,7 @@ def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server)
 
 
 def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server: Server, tmp_path: Path) -> None:
+    """Generated requests over every operation of the OpenAPI document: no 500, no undocumented answer."""
     # Which bytes are a picture or whole images, a schema cannot say: so valid ones are refused by right.
     words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance", "--max-examples", "8"]
     done = subprocess.run(
@@ -162,6 +172,7 @@ def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server
 
 
 def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server: Server) -> None:
+    """Overload: what is taken is answered whole, the rest is refused with 503 and a time to retry."""
     images = np.random.default_rng(0).integers(0, 256, (schema.MAX_RAW, 28, 28), np.uint8).tobytes()
 
     def ask(_: int) -> httpx.Response:
@@ -182,6 +193,7 @@ def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server
 
 
 def test_thousands_of_requests_leave_no_memory_behind(server: Server) -> None:
+    """The worker's memory stays below 8 MB more after 3,000 requests of three kinds."""
     process = worker(server)
 
     def ask(times: int) -> int:
@@ -226,6 +238,7 @@ def until(server: Server, sha256: str) -> None:
 
 
 def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, digits: Dataset) -> None:
+    """A champion changes under load: every request is answered, each wholly by the old or the new one."""
     folder, images = server.clone.folder / "models/champion", digits.test.images[:2]
     kept, coming = folder.with_name("kept"), folder.with_name("coming")
     new_champion(coming, seed=5)
@@ -248,6 +261,8 @@ def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, d
 
 
 def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Server) -> None:
+    """Half a file or a broken study leaves the old champion answering, with a warning; then it goes on."""
+
     def warned(words: str) -> None:
         for _ in range(100):
             messages = [line["message"] for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
@@ -273,6 +288,7 @@ def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Serv
 
 
 def test_the_server_describes_itself_in_our_words(server: Server) -> None:
+    """The OpenAPI document is ours, and its page loads nothing from elsewhere."""
     assert httpx.get(f"{server.url}/docs.json").json() == schema.openapi()
     page = httpx.get(server.url).text
     assert "googletagmanager" not in page
@@ -287,6 +303,7 @@ def test_the_server_describes_itself_in_our_words(server: Server) -> None:
     [("/predict", "application/json", api.JSON_BYTES), ("/classify", "image/png", prepare.MAX_BYTES)],
 )
 def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str, limit: int, declared: bool) -> None:
+    """A body is cut off at its limit, whether it says its length or not."""
     block = bytes(2**20)
     content = block * (limit // len(block) + 1) if declared else (block for _ in range(limit // len(block) + 1))
     answer = httpx.post(f"{server.url}{route}", content=content, headers={"Content-Type": media}, timeout=30)
@@ -295,11 +312,13 @@ def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str
 
 
 def test_a_form_over_the_limit_is_refused(server: Server) -> None:
+    """The limit holds for forms too, which are read in parts."""
     files = {"image": bytes(prepare.MAX_BYTES + 2 * api.FORM_BYTES)}
     assert httpx.post(f"{server.url}/classify", files=files, timeout=30).status_code == 413
 
 
 def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
+    """BentoML would fetch a URL that stands for a file: no form of it makes the service connect anywhere."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.settimeout(1)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/digit.png"
@@ -319,12 +338,14 @@ def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
 
 
 def test_no_other_site_may_ask_unless_it_is_named(server: Server) -> None:
+    """Without a setting no other site's page gets an answer from a browser."""
     asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
     answer = httpx.options(f"{server.url}/predict", headers=asked)
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was_reported(server: Server) -> None:
+    """A request half sent at SIGTERM is answered; the exit is clean, and BentoML reported nothing."""
     with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as client:
         head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: {schema.RAW}\r\nContent-Length: 784\r\n\r\n"
         client.sendall(head.encode() + bytes(400))
@@ -344,6 +365,7 @@ def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was
 
 
 def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
+    """With two workers, /metrics sums both, and neither writes into the other's log."""
     clone, log = new_clone(tmp_path / "clone"), tmp_path / "service.log"
     server = started(clone, DIGITLINE_LOG=str(log), BENTOML_CONFIG_OPTIONS="services.digitline.workers=2")
     logs = [log, tmp_path / "service-2.log"]
@@ -363,6 +385,7 @@ def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
 
 
 def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dataset) -> None:
+    """A built Bento answers with the model inside it, allows the site named, and takes up a mounted one."""
     folder = server.clone.folder
     carried = digest(folder / "models/champion/model.safetensors")
     shutil.copytree(ROOT / "src/digitline", folder / "src/digitline")
