@@ -8,6 +8,7 @@ from safetensors.numpy import load_file
 
 from digitline.base import files
 from digitline.cli import entry
+from digitline.compute import machine
 from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import dataset
@@ -36,6 +37,7 @@ def compare(params: Params) -> None:
         row["group"], row["front"] = letters[name], name in front
     files.write_json(paths.LEADERBOARD, rows)
     files.write_json(paths.COMPARISONS, [pair._asdict() for pair in pairs])
+    files.write_json(paths.MADE_ON, machine.describe())  # beside what DVC hashes, as what was timed
     lay_out(rows)
 
     files.write_csv(paths.PLOTS / "curves.csv", [EPOCH, *curves(params.variants)])

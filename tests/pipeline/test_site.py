@@ -97,6 +97,12 @@ def test_every_chart_has_its_numbers(site):
     assert all(len(path.read_text().splitlines()) > 1 for path in site.rglob("*.csv"))
 
 
+def test_the_page_names_the_machine_that_made_the_results(origin, site):
+    made = origin.json("models/machine.json")
+    text = " ".join((site / "index.html").read_text().split())
+    assert f"what the pipeline found on {made['processor']}, {made['instructions']}, " in text
+
+
 def test_the_page_names_every_stage(site):
     text = (site / "index.html").read_text()
     [told] = re.findall('class="stages">(.*?)</p>', text)

@@ -1,6 +1,7 @@
 """What goes into the container, and what make container says where it cannot be made."""
 
 import ast
+import json
 import os
 import shutil
 import socket
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from digitline.base.errors import InputError
-from scripts import container, engine
+from scripts import container, engine, released
 from tests.served import ROOT, new_champion
 
 BEHIND = {"httptools", "onnx", "uvloop"}  # which uvicorn and torch.onnx import, if they are there
@@ -126,3 +127,12 @@ def test_a_place_to_push_to_that_is_none_is_refused(to: str) -> None:
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr == f"error: TO is {to or 'not given'}, expected registry/name:tag\n"
     assert done.returncode == 1
+
+
+def test_what_is_released_is_the_champion_of_the_committed_ledger() -> None:
+    lines = (ROOT / "promotions.jsonl").read_text()
+    entries = [json.loads(line) for line in lines.splitlines()]
+    assert released.champion(lines) == max(entries, key=lambda entry: entry["when"])["to"]
+    assert released.champion("\n".join(reversed(lines.splitlines()))) == released.champion(lines)
+    with pytest.raises(InputError, match=r"the committed promotions\.jsonl has no champion"):
+        released.champion("")

@@ -1,6 +1,7 @@
 """digitline report: reports/site, the study as pages."""
 
 from digitline.base import files
+from digitline.compute import machine
 from digitline.config import paths, times
 from digitline.config.params import Params
 from digitline.draw import palette
@@ -25,6 +26,7 @@ def report(params: Params) -> None:
         votes=list(params.votes),
         seeds=params.seeds,
         split=params.split,
+        machine=machine.words(files.read_json(paths.MADE_ON if paths.MADE_ON.exists() else paths.MACHINE)),
         robust_images=params.robustness["images"],
     )
     pages.write(study, SITE)

@@ -26,6 +26,7 @@ INSIGHT = REPORTS / "insight"
 IDEAS = REPORTS / "ideas"
 VERDICT = REPORTS / "promotion.json"
 MACHINE = REPORTS / "machine.json"  # which one made what is committed
+MADE_ON = Path("models/machine.json")  # which one made what is here
 REPORTED = REPORTS / "timings.json"  # of the run that is committed
 ROWS, CURVES, ROBUSTNESS = REPORTS / "variants", REPORTS / "curves", REPORTS / "robustness"
 TIMINGS = Path("models/timings.json")  # of this machine

@@ -46,6 +46,7 @@ class Study(NamedTuple):
     votes: list[str]
     seeds: list[int]
     split: dict[str, Any]
+    machine: str  # that made the results, in words
     robust_images: int
 
     def table(self, name: str) -> list[dict[str, str]]:
@@ -83,6 +84,7 @@ def environment(study: Study) -> Environment:
         "board": study.board,
         "votes": study.votes,
         "marks": {name: charts.THEMED[style.colour] for name, style in study.styles.items()},
+        "machine": study.machine,
         "commit": git("rev-parse", "--short", "HEAD").strip(),
     }
     pages.filters |= {
