@@ -14,18 +14,17 @@ Copy = Callable[[], Checkout]
 
 
 @pytest.fixture(scope="session")
-def origin(tmp_path_factory: pytest.TempPathFactory, mnist: Dataset) -> Checkout:
+def origin(run_folder: Path, mnist: Dataset) -> Checkout:
     """The checkout that has run, committed; for looking only."""
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if shared.name.startswith("popen-") else shared  # pytest-xdist gives each worker a folder
-    checkout = Checkout(shared / "pipeline" / "origin")
-    with FileLock(shared / "pipeline.lock"):
-        if not (shared / "pipeline" / "made").exists():
-            shutil.rmtree(shared / "pipeline", ignore_errors=True)
+    folder = run_folder / "pipeline"
+    checkout = Checkout(folder / "origin")
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "made").exists():
+            shutil.rmtree(folder, ignore_errors=True)
             checkout.make(mnist)
             checkout.repro()
             checkout.commit()
-            (shared / "pipeline" / "made").touch()
+            (folder / "made").touch()
     return checkout
 
 
