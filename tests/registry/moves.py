@@ -28,8 +28,8 @@ from tests.served import new_champion
 
 WORLD, KEPT = Path("world").absolute(), Path("kept").absolute()
 PLACES = promotion.Places(Path("models/champion"), Path("promotions.jsonl"))
-EFFECTS = ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "sqlite3.connect", "subprocess.Popen")
-STEP = 12  # effects, as long as the ledger has not decided
+EFFECTS = ("os.rename", "os.mkdir", "os.rmdir", "sqlite3.connect", "subprocess.Popen")
+STEP = 16  # effects, as long as the ledger has not decided
 
 
 def views() -> Views:

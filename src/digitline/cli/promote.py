@@ -21,8 +21,6 @@ from digitline.config.params import Params
 from digitline.data import dataset
 from digitline.measure import leaderboard
 from digitline.measure.rows import Row, Run
-from digitline.model import checkpoint
-from digitline.model.evaluation import latency, predict
 from digitline.registry import gate, ledger, lineage, promotion
 from digitline.registry.bento import Card
 from digitline.registry.promotion import Absent, Model, Views
@@ -161,6 +159,9 @@ def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
 
 def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verdict:
     """The gate's verdict; a champion is tried anew, on the same validation images."""
+    from digitline.model import checkpoint  # PyTorch takes a second, of which no other command has need
+    from digitline.model.evaluation import latency, predict
+
     if digest(candidate.file) != candidate.sha256:
         raise InputError(f"{candidate.file} is not the model that was evaluated, expected SHA-256 {candidate.sha256}")
     _, validation = dataset.split(dataset.load(paths.DATASET).train, **params.split)

@@ -1,7 +1,10 @@
 """digitline runs: MLflow filled from the files with what it does not know, as the stages do when they run."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from digitline.base import files
 from digitline.base.digest import digest
@@ -9,13 +12,13 @@ from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import dataset
 from digitline.draw import palette
-from digitline.measure import leaderboard
 from digitline.measure.rows import Row
-from digitline.model import arithmetic, networks
-from digitline.model.training import Epoch
 from digitline.tracking import runs as tracking
 from digitline.tracking import store as mlflow
 from digitline.tracking.store import Store
+
+if TYPE_CHECKING:  # PyTorch and SciPy take two seconds, of which most commands have no need
+    from digitline.model.training import Epoch
 
 CODE = ["params.yaml", "dvc.yaml", "pipeline", "src"]  # whose changes since the commit MLflow is told
 
@@ -44,6 +47,8 @@ def store(params: Params) -> Store:
 
 def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.Variant:
     """What MLflow is told of a variant, or of the vote of its members, before its results."""
+    from digitline.model import arithmetic, networks
+
     data, variant = dataset.load(paths.DATASET), params.variants[params.votes.get(name, name)]
     training, validation = dataset.split(data.train, **params.split)
     training = dataset.joined(training, dataset.corrections(paths.DATASET))
@@ -67,6 +72,8 @@ def absent(params: Params, name: str) -> Path | None:
 
 def log(params: Params, to: Store, name: str) -> None:
     """Logs a row: its models, their measures, and the training where MLflow has not seen it."""
+    from digitline.measure import leaderboard
+
     row: Row = files.read_json(paths.row_path(name))
     votes, changed = name in params.votes, files.read_csv(paths.robustness_path(name))
     tracking.evaluate(
@@ -91,6 +98,8 @@ def draw(params: Params, to: Store, name: str) -> None:
 
 def curves(variant: str) -> dict[int, list[Epoch]]:
     """The epochs of each seed, as train wrote them."""
+    from digitline.model.training import Epoch
+
     epochs: dict[int, list[Epoch]] = {}
     for seed, number, *measures in files.read_csv(paths.curves_path(variant)):
         train_loss, val_loss, val_accuracy = map(float, measures)

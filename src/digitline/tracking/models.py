@@ -19,7 +19,6 @@ from mlflow.models import Model, infer_signature
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.data.dataset import Bytes
-from digitline.tracking import loader
 from digitline.tracking.store import Store, answering, search, unless_there
 
 REGISTERED = "digitline"
@@ -40,6 +39,8 @@ def logged(store: Store, sha256: str) -> LoggedModel | None:
 
 def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None) -> LoggedModel:
     """Logs a model as its safetensors file and the code that loads it; pixels [N, 28, 28] in, probabilities out."""
+    from digitline.tracking import loader  # PyTorch takes a second, of which a registry has no need
+
     run_id, params = (run.info.run_id, run.data.params) if run else (None, None)
     tags = {"sha256": digest(path)}
     made = store.client.create_logged_model(store.experiment, name, run_id, tags, params)
@@ -130,12 +131,14 @@ def versions(store: Store, sha256: str) -> list[ModelVersion]:
 @contextmanager
 def as_default(store: Store) -> Iterator[None]:
     """Makes this MLflow's default store for a while: there a registry in a database looks for a model's id."""
-    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    given = os.environ.get("MLFLOW_TRACKING_URI")
     os.environ["MLFLOW_TRACKING_URI"] = store.client.tracking_uri
     try:
         yield
     finally:
-        os.environ["MLFLOW_TRACKING_URI"] = given
+        del os.environ["MLFLOW_TRACKING_URI"]
+        if given is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = given
 
 
 @answering()

@@ -1,5 +1,7 @@
 """A run a variant and below it a run a seed, found again by the content of their models."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -9,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import gethostname
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, LoggedModelOutput, Metric, Param, Run, ViewType
 from psutil import pid_exists
@@ -17,9 +19,11 @@ from psutil import pid_exists
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.data.dataset import Bytes, Part
-from digitline.model.training import Epoch
 from digitline.tracking import models as logged_models
 from digitline.tracking.store import Store, answering, search
+
+if TYPE_CHECKING:  # it brings PyTorch, of which looking a run up has no need
+    from digitline.model.training import Epoch
 
 MEASURED_ON = {"val": "validation", "test": "test"}  # by the first word of a metric's name
 
@@ -123,7 +127,7 @@ def finish(runs: Runs) -> None:
         return
     for epochs in zip(*runs.curves.values(), strict=True):
         number, *measures = zip(*epochs, strict=True)
-        client.log_batch(parent, points(Epoch(number[0], *map(fmean, measures))))
+        client.log_batch(parent, points(epochs[0]._make([number[0], *map(fmean, measures)])))
     client.set_tag(parent, "sha256", content)
     client.set_terminated(parent)
 
