@@ -44,7 +44,7 @@ setup: $(STAMP)  ## .venv with everything that requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
 test: $(STAMP)  ## the tests, files side by side; ARGS=tests/model takes some of them, ARGS='-m "not slow"' the fast ones
-	@pytest -n logical --maxprocesses 4 --dist loadfile $(ARGS)
+	@pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@ruff check

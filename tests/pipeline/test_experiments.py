@@ -13,7 +13,7 @@ from digitline.base.digest import digest
 from digitline.data import corrections
 from digitline.data.corrections import Correction
 from digitline.data.dataset import Bytes
-from tests.checkout import Checkout, command, edit
+from tests.checkout import Checkout, command, edit, ran
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +30,21 @@ def checkout(copied) -> Checkout:
     checkout.digitline("promote", "conv1_vote", "--reason", "smaller")
     checkout.commit()
     return checkout
+
+
+def test_a_failing_gate_keeps_the_champion_and_says_why(checkout):
+    """The stage ends well all the same, and its verdict is another."""
+    champion, verdict = checkout.champion(), (checkout.folder / "reports/promotion.json").read_bytes()
+    edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=0.9999))
+    outcome = checkout.run("dvc", "repro")
+    assert outcome.returncode == 0, outcome.stderr
+    assert "did not pass the gate: validation accuracy" in outcome.stdout
+    assert "the champion stays conv1_vote" in outcome.stdout
+    assert ran(outcome) == ["promote"]
+    assert checkout.champion() == champion
+    assert (checkout.folder / "reports/promotion.json").read_bytes() != verdict
+    assert "seconds" not in (checkout.folder / "reports/promotion.json").read_text()
+    assert checkout.run("git", "checkout", ".").returncode == 0
 
 
 def verdicts(checkout: Checkout) -> dict[str, dict[str, str]]:

@@ -1,0 +1,65 @@
+"""Training from a fresh checkout and after a kill: the same bits; after an edit of its code: anew."""
+
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from ruamel.yaml import YAML
+
+from tests.checkout import Checkout, edit, surroundings
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_fresh_checkout_trains_and_evaluates_to_the_same_bits(origin, mnist, tmp_path):
+    """dvc.lock has the same hashes, whatever earlier runs have left; here of one variant."""
+    checkout = Checkout(tmp_path / "clone").make(mnist)
+    assert checkout.repro("evaluate@fc") == ["fetch", "validate", "train@fc", "evaluate@fc"]
+    here, there = (YAML(typ="safe").load(each.folder / "dvc.lock")["stages"] for each in (checkout, origin))
+    assert here == {name: there[name] for name in here}
+
+
+def left(folder: Path) -> list[int]:
+    """The processes that work in a checkout."""
+    running = (
+        p.info for p in psutil.process_iter(["pid", "cwd", "status"]) if p.info["status"] != psutil.STATUS_ZOMBIE
+    )
+    return [process["pid"] for process in running if process["cwd"] == str(folder)]
+
+
+def test_after_a_kill_nothing_is_left_running_and_training_goes_on_to_the_same_bits(copied):
+    """dvc is killed once both seeds have kept an epoch; the next run goes on from there, as a forced run confirms."""
+    checkout = copied()
+    edit(checkout.folder, lambda tree: tree["variants"]["conv1"].update(epochs=12))
+    kept = checkout.folder / "models/unfinished/conv1"
+    env = surroundings(BENTOML_HOME=str(checkout.home))
+    words = ["dvc", "repro", "train@conv1"]
+    with subprocess.Popen(words, cwd=checkout.folder, env=env, stdout=subprocess.DEVNULL) as dvc:
+        deadline = time.monotonic() + 120
+        while len(list(kept.glob("*.safetensors"))) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        dvc.kill()
+    while left(checkout.folder) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left(checkout.folder)
+    assert len(list(kept.glob("*.safetensors"))) == 2
+    assert checkout.repro("train@conv1") == ["train@conv1"]
+    assert not kept.exists()
+    lock, curves = (checkout.folder / name for name in ("dvc.lock", "reports/curves/conv1.csv"))
+    before = lock.read_bytes(), curves.read_bytes()
+    checkout.repro("-f", "-s", "train@conv1")
+    assert (lock.read_bytes(), curves.read_bytes()) == before
+
+
+def test_a_change_of_the_code_that_trains_begins_a_training_anew(copied):
+    """The identity of a snapshot is that of the files that dvc.yaml lists for train."""
+    checkout = copied()
+    ask = "from pipeline.train import code; print(code.identity('train'))"
+    before = checkout.run("python", "-c", ask).stdout
+    for file, other in (("draw/palette.py", False), ("model/scores.py", True)):
+        with (checkout.folder / "src/digitline" / file).open("a") as source:
+            source.write("\n# an edit\n")
+        assert (checkout.run("python", "-c", ask).stdout != before) == other
+    assert len(before.strip()) == 64
