@@ -7,15 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ruamel.yaml import YAML
 
 from digitline.data.dataset import Dataset, Part
 from digitline.data.sources import ROLES
+from tests import warm
 
 HERE = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -53,26 +53,13 @@ def edit(folder: Path, change: Callable[[Any], object]) -> None:
     YAML_FILE.dump(tree, folder / "params.yaml")
 
 
-class Console(NamedTuple):
-    process: subprocess.Popen[str]
-
-    def __call__(self, *words: str, status: int = 0) -> str:
-        """What a command printed, which must end with that exit status."""
-        assert self.process.stdin
-        assert self.process.stdout
-        print(json.dumps(words), file=self.process.stdin, flush=True)
-        ended, told = json.loads(self.process.stdout.readline())
-        assert ended == status, told
-        assert "Traceback" not in told
-        return str(told)
-
-
 class Checkout:
     """The files of this one as they are, without what a run left, as a repository of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, cold: bool = False) -> None:
         self.folder = folder
         self.home = folder.with_suffix(".bentoml")
+        self.cold = cold  # each command starts as a user's does
 
     def make(self, mnist: Dataset) -> "Checkout":
         """Fills the folder and commits."""
@@ -97,7 +84,9 @@ class Checkout:
         return {name: hashlib.sha256(idx(array)).hexdigest() for name, array in arrays.items()}
 
     def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        return command(*words, cwd=self.folder, BENTOML_HOME=str(self.home), **environment)
+        """A command in the checkout."""
+        own = {} if self.cold else {"PATH": f"{warm.folder()}:{BIN}:{os.environ['PATH']}"}
+        return command(*words, cwd=self.folder, BENTOML_HOME=str(self.home), **own, **environment)
 
     def repro(self, *words: str, **environment: str) -> list[str]:
         """Runs dvc repro, which must come to its end; returns the stages that ran."""
@@ -111,15 +100,6 @@ class Checkout:
         assert done.returncode == status, done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout + done.stderr
-
-    @contextmanager
-    def console(self, **environment: str) -> Iterator["Console"]:
-        """A process in which commands of digitline run one after another."""
-        env = surroundings(BENTOML_HOME=str(self.home), **environment) | {"PYTHONPATH": f"{self.folder}/src:{HERE}"}
-        pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-        with subprocess.Popen([sys.executable, "-m", "tests.console"], cwd=self.folder, env=env, **pipes) as process:
-            yield Console(process)
-            process.stdin.close() if process.stdin else None
 
     def json(self, name: str) -> Any:
         return json.loads((self.folder / name).read_text())

@@ -15,6 +15,8 @@ from digitline.data.dataset import Bytes, Dataset, Part
 
 MAKE = "The container image was not tested: make container-test builds and runs it."
 
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first starts fastest
+
 torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
 
 
@@ -71,7 +73,7 @@ def drawings(mnist: Dataset) -> Bytes:
 @pytest.fixture(scope="module")  # it keeps an event loop running, which is in the way of others
 def browser() -> Iterator[Browser]:
     """A real browser, which asks nobody for anything on its own."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip("there is no Chromium or Chrome")  # CI has one
     with sync_playwright() as playwright:

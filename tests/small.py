@@ -16,6 +16,6 @@ if __name__ == "__main__":
     read = params.read()
     mnist = sources.fetch([Path("data/mnist")], len(read.classes), name=read.dataset, **read.source)
     with tempfile.TemporaryDirectory() as folder:
-        checkout = Checkout(Path(folder) / "clone").make(mnist)
+        checkout = Checkout(Path(folder) / "clone", cold=True).make(mnist)
         checkout.repro()
         shutil.copy(checkout.folder / "dvc.lock", sys.argv[1])

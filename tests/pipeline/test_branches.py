@@ -31,21 +31,20 @@ def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
     """The ledger keeps the lines of both; the next command puts the bytes of the latest in place, and DVC's file."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
     start = checkout.run("git", "rev-parse", "--abbrev-ref", "HEAD").stdout.strip()
-    with checkout.console() as digitline:
-        assert checkout.run("git", "checkout", "-qb", "other").returncode == 0
-        digitline("promote", "conv1_vote", "--reason", "on the other branch")
-        checkout.commit()
-        assert checkout.run("git", "checkout", "-q", start).returncode == 0
-        assert checkout.run("dvc", "checkout", "--quiet").returncode == 0
-        digitline("promote", "conv1", "--reason", "on this branch")
-        latest = checkout.champion()
-        checkout.commit()
-        merged = checkout.run(*git, "merge", "other", "-m", "both")
-        assert "promotions.jsonl" not in [line.split()[-1] for line in merged.stdout.splitlines() if "CONFLICT" in line]
-        assert len(checkout.ledger()) == 3
-        checkout.run("git", "add", "-A")
-        shutil.rmtree(checkout.folder / "models/champion")
-        told = digitline("status", "--url", "http://127.0.0.1:9")
+    assert checkout.run("git", "checkout", "-qb", "other").returncode == 0
+    checkout.digitline("promote", "conv1_vote", "--reason", "on the other branch")
+    checkout.commit()
+    assert checkout.run("git", "checkout", "-q", start).returncode == 0
+    assert checkout.run("dvc", "checkout", "--quiet").returncode == 0
+    checkout.digitline("promote", "conv1", "--reason", "on this branch")
+    latest = checkout.champion()
+    checkout.commit()
+    merged = checkout.run(*git, "merge", "other", "-m", "both")
+    assert "promotions.jsonl" not in [line.split()[-1] for line in merged.stdout.splitlines() if "CONFLICT" in line]
+    assert len(checkout.ledger()) == 3
+    checkout.run("git", "add", "-A")
+    shutil.rmtree(checkout.folder / "models/champion")
+    told = checkout.digitline("status", "--url", "http://127.0.0.1:9")
     assert "on this branch" in told
     assert checkout.champion() == latest == max(checkout.ledger(), key=lambda entry: entry["when"])["to"]
     assert checkout.run("dvc", "status", "models/champion.dvc").stdout.startswith("Data and pipelines are up to date")
@@ -105,12 +104,11 @@ def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_
     (checkout.folder / "reports/validation.json").write_text(json.dumps(validation | {"dataset": "more"}))
     (checkout.folder / "reports/leaderboard.json").write_text(json.dumps(board[-1:]))  # the study of the new data
     before = checkout.champion()
-    with checkout.console() as digitline:
-        digitline("promote", board[-1]["variant"], "--reason", "of the new data")
-        assert checkout.ledger()[-1]["reason"] == (
-            "of the new data; without an opponent: the champion before is of the data set few"
-        )
-        told = digitline("rollback", before[:12], "--reason", "back", status=1)
-        assert "is of the data set few" in told
-        assert "expected more" in told
+    checkout.digitline("promote", board[-1]["variant"], "--reason", "of the new data")
+    assert checkout.ledger()[-1]["reason"] == (
+        "of the new data; without an opponent: the champion before is of the data set few"
+    )
+    told = checkout.digitline("rollback", before[:12], "--reason", "back", status=1)
+    assert "is of the data set few" in told
+    assert "expected more" in told
     assert checkout.champion() != before

@@ -96,13 +96,12 @@ def test_an_experiment_in_the_workspace_is_taken_back_by_git_and_dvc_alone(check
 def test_an_applied_experiment_is_promoted_by_the_command_and_status_says_so_until_then(checkout):
     """digitline promote judges today's board against today's champion, whatever the verdict's file says."""
     assert checkout.run("dvc", "exp", "apply", "here").returncode == 0
-    with checkout.console() as digitline:
-        told = digitline("status", "--url", "http://127.0.0.1:9")
-        assert "passes the gate and is not promoted: digitline promote makes it champion" in told
-        loser = checkout.champion()
-        digitline("promote")
-        assert checkout.champion() == alias(checkout) == checkout.ledger()[-1]["to"] != loser
-        assert "none: the champion leads" in digitline("status", "--url", "http://127.0.0.1:9")
+    told = checkout.digitline("status", "--url", "http://127.0.0.1:9")
+    assert "passes the gate and is not promoted: digitline promote makes it champion" in told
+    loser = checkout.champion()
+    checkout.digitline("promote")
+    assert checkout.champion() == alias(checkout) == checkout.ledger()[-1]["to"] != loser
+    assert "none: the champion leads" in checkout.digitline("status", "--url", "http://127.0.0.1:9")
     checkout.commit()
 
 

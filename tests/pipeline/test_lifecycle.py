@@ -17,7 +17,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
-from tests.checkout import Checkout, Console, command, surroundings
+from tests.checkout import Checkout, command, surroundings
 from tests.served import free_port
 
 pytestmark = pytest.mark.slow
@@ -32,12 +32,15 @@ NOBODY = ("--url", "http://127.0.0.1:9")
 
 
 class Shared(NamedTuple):
-    """A pipeline whose runs went to a server on PostgreSQL, and a process that does digitline's commands in it."""
+    """A pipeline whose runs went to a server on PostgreSQL."""
 
     checkout: Checkout
     server: str
     database: str
-    digitline: Console
+
+    def digitline(self, *words: str, status: int = 0) -> str:
+        """What the command prints, with that server."""
+        return self.checkout.digitline(*words, status=status, MLFLOW_TRACKING_URI=self.server)
 
 
 @contextmanager
@@ -88,9 +91,9 @@ def shared(database, copied, tmp_path_factory) -> Iterator[Shared]:
     words += ["--artifacts-destination", str(folder / "artifacts")]
     with answering([sys.executable, "-m", *words], f"{url}/health", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"):
         assert checkout.repro("-f", "-s", "train@fc", MLFLOW_TRACKING_URI=url) == ["train@fc"]
-        with checkout.console(MLFLOW_TRACKING_URI=url) as digitline:
-            digitline("runs")
-            yield Shared(checkout, url, database, digitline)
+        shared = Shared(checkout, url, database)
+        shared.digitline("runs")
+        yield shared
 
 
 def told(uri: str) -> set[tuple[str, str, float]]:
@@ -135,11 +138,10 @@ def test_a_clone_that_pulls_trains_nothing_and_is_filled_with_the_same_runs_once
     assert clone.run("git", "status", "--porcelain").stdout == ""
     assert clone.champion() == checkout.champion()
     if kind == "folder":
-        with clone.console() as digitline:
-            lines = digitline("runs").splitlines()
-            assert [line.partition(":")[0] for line in lines] == [*ROWS, "champion"]
-            assert digitline("runs") == ""
-            digitline("status", *NOBODY)
+        lines = clone.digitline("runs").splitlines()
+        assert [line.partition(":")[0] for line in lines] == [*ROWS, "champion"]
+        assert clone.digitline("runs") == ""
+        clone.digitline("status", *NOBODY)
         store = f"sqlite:///{clone.folder}/mlflow.db"
         assert told(store) == told(f"sqlite:///{origin.folder}/mlflow.db")
         assert MlflowClient(store).get_model_version_by_alias("digitline", "champion").tags["sha256"]

@@ -56,7 +56,7 @@ def test_after_a_kill_nothing_is_left_running_and_training_goes_on_to_the_same_b
 def test_a_change_of_the_code_that_trains_begins_a_training_anew(copied):
     """The identity of a snapshot is that of the files that dvc.yaml lists for train."""
     checkout = copied()
-    ask = "from pipeline.train import code; print(code.identity('train'))"
+    ask = "import pipeline; from digitline.config import code; print(code.identity('train'))"
     before = checkout.run("python", "-c", ask).stdout
     for file, other in (("draw/palette.py", False), ("model/scores.py", True)):
         with (checkout.folder / "src/digitline" / file).open("a") as source:

@@ -2,6 +2,7 @@
 
 First the promotion of B after A fails where it cannot write. Then it is killed by SIGKILL before its first effect,
 before a later one, and so on until one comes to its end: some effects up to the ledger's line, every one after it.
+`python -m tests.registry.moves PYTHON`, the Python that DVC is to be run by.
 """
 
 import json
@@ -96,17 +97,25 @@ def state(how: str) -> None:
     names = {model(name).sha256: name for name in "AB"}
     with promotion.alone(PLACES):
         champion = promotion.complete(PLACES, dict, views())
-        pointer = PLACES.pointer.read_text()
-        promotion.keep(PLACES)
+    name = names.get(champion.sha256) if champion else None
     found = {
         "how": how,
-        "champion": names.get(champion.sha256) if champion else None,
+        "champion": name,
         "alias": names.get(str(models.champion(views().store))),
         "ledger": [names[entry["to"]] for entry in ledger.read(PLACES.ledger)],
-        "kept by DVC": pointer == PLACES.pointer.read_text(),
+        "kept by DVC": PLACES.pointer.read_text() == added(f"{name}"),
         "left": PLACES.draft.exists(),
     }
     print(json.dumps(found), flush=True)
+
+
+def added(name: str) -> str:
+    """What DVC's file of the champion is after a `dvc add`, which is done once a model."""
+    after = WORLD.with_name(f"{name}.dvc")
+    if not after.exists():
+        promotion.keep(PLACES)
+        shutil.copy(PLACES.pointer, after)
+    return after.read_text()
 
 
 def apart(work: Callable[[], None]) -> int:
@@ -123,6 +132,7 @@ def apart(work: Callable[[], None]) -> int:
 
 
 def main() -> None:
+    sys.executable = sys.argv[1]  # by which DVC is called
     torch.set_num_threads(1)  # those of a process do not outlive its fork
     for folder, begin in ((Path("another").absolute(), prepare), (WORLD, lambda: apart(prepare))):
         folder.mkdir(exist_ok=True)  # the other one is for this process, which so has done once what it forks to do

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from tests import warm
+
 ROOT = Path(__file__).parents[2]
 OLD = {"champion": "A", "alias": "A", "ledger": ["A"], "kept by DVC": True, "left": False}
 NEW = {"champion": "B", "alias": "B", "ledger": ["A", "B"], "kept by DVC": True, "left": False}
@@ -20,7 +22,7 @@ def moves(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]
     folder = tmp_path_factory.mktemp("moves")
     environment = {**os.environ, "BENTOML_HOME": str(folder / "world/bentoml"), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    words = [sys.executable, "-m", "tests.registry.moves"]
+    words = [sys.executable, "-m", "tests.registry.moves", str(warm.folder() / "python")]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")], done.stderr

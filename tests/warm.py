@@ -1,0 +1,149 @@
+"""Commands of Python that start at once, by a fork of a process that has imported what they need: start-up is most of
+what a small pipeline takes. `folder()` goes onto PATH; python -m, dvc and digitline in it do what the real ones do.
+
+Nothing of digitline is imported before the fork: a command takes it from the checkout in which it runs.
+"""
+
+import atexit
+import contextlib
+import functools
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+from importlib.machinery import SourceFileLoader
+from pathlib import Path
+from typing import NoReturn
+
+from filelock import FileLock
+
+IMPORTS = [
+    *("torch", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "sklearn.decomposition", "bentoml"),
+    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "great_expectations", "jinja2", "psutil"),
+    *("ruamel.yaml", "dvc.cli.parser", "dvc.repo", "dvc.repo.experiments.show", "celery"),
+]
+MAINS = {"dvc": "dvc.cli", "digitline": "digitline.cli.main"}
+CLIENT = """#!{python} -IS
+import json, os, signal, socket, sys
+if sys.argv[0].endswith("python") and sys.argv[1:2] != ["-m"]:
+    os.execv("{python}", ["{python}", *sys.argv[1:]])
+server = socket.socket(socket.AF_UNIX)
+server.connect("{folder}/socket")
+socket.send_fds(server, [b"."], [0, 1, 2])
+with server.makefile("rwb", 0) as stream:
+    stream.write(json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode() + b"\\n")
+    pid = int(stream.readline())
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: os.kill(pid, number))
+    ended = int(stream.readline())
+if ended < 0:
+    signal.signal(-ended, signal.SIG_DFL)
+    os.kill(os.getpid(), -ended)
+sys.exit(ended)
+"""
+
+
+@functools.cache
+def folder() -> Path:
+    """The folder of the commands; the process behind them serves all of pytest's workers and ends with pytest."""
+    pytest = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    found = Path(tempfile.gettempdir()) / f"digitline-warm-{pytest}"
+    with FileLock(f"{found}.lock"):
+        if not found.exists():
+            found.mkdir()
+            for name in ("python", *MAINS):
+                (found / name).write_text(CLIENT.format(python=sys.executable, folder=found))
+                (found / name).chmod(0o755)
+            words = [sys.executable, str(Path(__file__)), str(found), str(pytest)]
+            env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+            with (found / "log").open("w") as log:
+                subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+    return found
+
+
+def serve(place: Path, pytest: int) -> None:
+    """Forks for each command that connects, as long as pytest runs."""
+    for name in IMPORTS:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a fork then copies fewer pages
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that end are nobody's to wait for
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place / "socket"))
+        server.listen(64)
+        server.settimeout(1)
+        if os.fork():
+            return  # who started it has waited for this
+        while Path(f"/proc/{pytest}").exists():
+            with contextlib.suppress(TimeoutError):
+                client, _ = server.accept()
+                if not os.fork():
+                    server.close()
+                    attend(client)
+                client.close()
+    shutil.rmtree(place)
+
+
+def attend(client: socket.socket) -> None:
+    """Runs one command in a fork of its own, and reports its process and how it ended."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _, given, _, _ = socket.recv_fds(client, 1, 3)
+    with client.makefile("rwb", 0) as stream:
+        words, cwd, environment = json.loads(stream.readline())
+        if not (child := os.fork()):
+            for number, descriptor in enumerate(given):
+                os.dup2(descriptor, number)
+            os.closerange(3, max(given) + 1)
+            run(words, cwd, environment)
+        stream.write(b"%d\n" % child)
+        stream.write(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    os._exit(0)
+
+
+def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
+    """The command, as a process that has just begun would run it."""
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.path[:1] = [cwd, *filter(None, environment.get("PYTHONPATH", "").split(":"))]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    module, *words = words[2:] if words[0].endswith("python") else (Path(words[0]).name, *words[1:])
+    sys.argv = [module, *words]
+    Path("/proc/self/comm").write_text(module[-15:])  # XXX
+    status: object = 0
+    try:
+        if module in MAINS:
+            status = importlib.import_module(MAINS[module]).main()
+        else:
+            spec = importlib.util.find_spec(module)
+            assert spec
+            assert isinstance(spec.loader, SourceFileLoader)
+            code = spec.loader.get_code(module)
+            assert code
+            main = sys.modules["__main__"].__dict__  # which other processes look up what is in it by
+            main.update(__spec__=spec, __file__=spec.origin, __package__=spec.parent)
+            exec(code, main)  # noqa: S102  # of this repository
+    except SystemExit as end:
+        status = end.code
+    except BaseException:  # noqa: BLE001  # which Python itself would print
+        traceback.print_exc()
+        status = 1
+    if isinstance(status, str):
+        print(status, file=sys.stderr)
+    # Not by the interpreter's own end, which takes apart all that was imported: half a second.
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(1 if isinstance(status, str) else int(status or 0))  # type: ignore[call-overload]
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]), int(sys.argv[2]))
