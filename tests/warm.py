@@ -28,7 +28,8 @@ from filelock import FileLock
 IMPORTS = [
     *("torch", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "sklearn.decomposition", "bentoml"),
     *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "great_expectations", "jinja2", "psutil"),
-    *("ruamel.yaml", "dvc.cli.parser", "dvc.repo", "dvc.repo.experiments.show", "celery"),
+    *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.stage", "dvc.repo.plots", "dvc.repo.experiments.queue.celery"),
+    *("networkx", "flatten_dict", "fsspec.implementations.memory", "dvc_data.hashfile.db.local"),
 ]
 MAINS = {"dvc": "dvc.cli", "digitline": "digitline.cli.main"}
 CLIENT = """#!{python} -IS
@@ -113,6 +114,7 @@ def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
+    sys.executable = str(Path(sys.argv[1]) / "python")  # for commands that it starts
     sys.path[:1] = [cwd, *filter(None, environment.get("PYTHONPATH", "").split(":"))]
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *words = words[2:] if words[0].endswith("python") else (Path(words[0]).name, *words[1:])

@@ -14,7 +14,7 @@ from digitline.base.errors import InputError
 from digitline.cli import entry
 from digitline.config import params, paths
 from digitline.config.keys import check
-from digitline.data import datadocs, dataset, expectations
+from digitline.data import datadocs, dataset, expectations, retraining
 from digitline.data.dataset import Bytes, Dataset, Part
 from digitline.data.entry import Bounds
 from digitline.data.expectations import Finding, Outcome
@@ -238,3 +238,17 @@ def test_the_stage_goes_on_with_a_line_for_each_warning(digits, ended):
         "warning: train: pixels: 2 of 1000 images not as expected, expected unique in all images\n",
     )
     assert json.loads(paths.VALIDATION.read_text())["success"]
+
+
+def test_the_expectations_of_the_data_decide_over_each_correction(drawings: dataset.Bytes, digits: Dataset) -> None:
+    faint, small = drawings[1] // 3, np.zeros((28, 28), np.uint8)
+    small[12:16, 12:16] = drawings[2][10:14, 12:16]
+    copies = digits.train.images[5], digits.test.images[5]
+    part = Part(np.stack([drawings[0], faint, small, *copies]), np.zeros(5, np.uint8))
+    bounds = {name: bound for name, bound in params.read().bounds.items() if name != "images"}
+    good, *bad = retraining.reasons(part, digits, classes=list("0123456789"), **bounds)
+    assert good == []
+    for found, name in zip(
+        bad, ["brightest pixel 85", "longer side of the ink's bounding box", *["copies"] * 2], strict=True
+    ):
+        assert name in "; ".join(found)

@@ -8,26 +8,8 @@ from safetensors.numpy import load_file
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
-from digitline.config import params
 from digitline.data import dataset, retraining
 from digitline.data.dataset import Dataset, Part
-
-DIGITS = list("0123456789")
-
-
-@pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
-def test_the_expectations_of_the_data_decide_over_each_correction(drawings: dataset.Bytes, digits: Dataset) -> None:
-    faint, small = drawings[1] // 3, np.zeros((28, 28), np.uint8)
-    small[12:16, 12:16] = drawings[2][10:14, 12:16]
-    copies = digits.train.images[5], digits.test.images[5]
-    part = Part(np.stack([drawings[0], faint, small, *copies]), np.zeros(5, np.uint8))
-    bounds = {name: bound for name, bound in params.read().bounds.items() if name != "images"}
-    good, *bad = retraining.reasons(part, digits, classes=DIGITS, **bounds)
-    assert good == []
-    for found, name in zip(
-        bad, ["brightest pixel 85", "longer side of the ink's bounding box", *["copies"] * 2], strict=True
-    ):
-        assert name in "; ".join(found)
 
 
 def test_without_corrections_the_data_set_has_the_same_bytes(
