@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_fresh_checkout_trains_and_evaluates_to_the_same_bits(origin, mnist, tmp_path):
-    """dvc.lock has the same hashes, whatever earlier runs have left; here of one variant."""
+    """dvc.lock has the same hashes, whatever earlier runs have left; here of one variant and its vote."""
     checkout = Checkout(tmp_path / "clone").make(mnist)
-    assert checkout.repro("evaluate@fc") == ["fetch", "validate", "train@fc", "evaluate@fc"]
+    assert checkout.repro("vote@conv1") == ["fetch", "validate", "train@conv1", "vote@conv1"]
     here, there = (YAML(typ="safe").load(each.folder / "dvc.lock")["stages"] for each in (checkout, origin))
     assert here == {name: there[name] for name in here}
 
