@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ from ruamel.yaml import YAML
 
 from digitline.base.errors import InputError
 from digitline.config import params
+from tests.checkout import COMMIT, Checkout
 
 YAML_FILE = YAML()
 
@@ -80,3 +82,32 @@ def test_a_variants_own_key_wins_over_the_recipe(edited):
     read = edited("variants.conv2.batch_size", 77)
     assert read.variants["conv2"].recipe["batch_size"] == 77
     assert read.variants["fc"].recipe["batch_size"] != 77
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Checkout:
+    """A repository of DVC's with this params.yaml and a stage that does nothing."""
+    made = Checkout(tmp_path_factory.mktemp("params"))
+    shutil.copy("params.yaml", made.folder)
+    (made.folder / "dvc.yaml").write_text("stages: {nothing: {cmd: 'true', params: [gate]}}")
+    for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "-A"], COMMIT):
+        assert made.run(*words).returncode == 0
+    return made
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "lines"),
+    [
+        ("variants.conv2.epochs=3", "1\t1"),
+        ("+variants.conv2_relu.learning_rate=0.01", "1\t0"),  # a key that the variant has from the recipe
+        ("votes=[]", "1\t2"),
+    ],
+)
+def test_dvc_changes_the_lines_of_the_key_that_is_set_and_no_other(repository, setting, lines):
+    """The file has the form that DVC's writer leaves alone: `dvc exp run -S` makes a difference that one can read."""
+    done = repository.run("dvc", "exp", "run", "-S", setting)
+    assert done.returncode == 0, done.stderr
+    assert repository.run("git", "diff", "--numstat", "params.yaml").stdout == f"{lines}\tparams.yaml\n"
+    assert params.read(repository.folder / "params.yaml")
+    assert repository.run("git", "checkout", "-q", ".").returncode == 0
