@@ -106,6 +106,15 @@ def test_mlflow_bentoml_and_dvc_read_that_telemetry_is_off() -> None:
     assert done.stdout == "True False True\n"
 
 
+def test_a_clone_by_git_as_windows_sets_it_up_has_the_same_bytes(tmp_path: Path) -> None:
+    words = ["git", "-c", "core.autocrlf=true", "clone", "-q", "--no-local", str(ROOT), str(tmp_path / "clone")]
+    assert subprocess.run(words, check=False).returncode == 0
+    listed = ["git", "-C", str(tmp_path / "clone"), "ls-files", "--eol"]
+    files = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert [line for line in files if "w/crlf" in line or "w/mixed" in line] == []
+    assert len(files) > 200
+
+
 # Workflows
 
 
