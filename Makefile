@@ -100,7 +100,7 @@ plots: $(STAMP)  ## DVC's plots, as one page
 	@dvc plots show
 
 difference: $(STAMP)  ## parameters and metrics against the last commit, or against BASE=...
-	@sh scripts/difference.sh
+	@python -m scripts.difference
 
 verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock; ARGS=--tolerance=0.01
 	@python -m scripts.verify $(ARGS)
