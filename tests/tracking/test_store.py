@@ -74,6 +74,15 @@ def test_a_queued_experiment_writes_to_the_checkout_that_queued_it(
     assert not list(copy.iterdir())
 
 
+@pytest.mark.parametrize("name", ["back\\slash", "number #1", "数字", "a 'b' & \"c\""])
+def test_a_checkout_may_lie_in_a_folder_of_almost_any_name(folder: Path, study: Study, name: str) -> None:
+    place = folder.rename(folder.with_name(name))
+    assert promote(connect(place, dataset="mnist"), study, 1) == "1"
+    assert (place / "mlflow.db").stat().st_size > 0
+    assert list((place / "mlruns").rglob("*.safetensors"))
+    assert [path.name for path in place.parent.iterdir()] == [name]
+
+
 @pytest.mark.slow
 def test_two_processes_may_be_first_in_a_new_store(tmp_path: Path) -> None:
     """Two trainings at once in a fresh clone make its database together, and neither breaks the other's migrations."""

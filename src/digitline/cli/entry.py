@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from digitline.base.errors import InputError
@@ -28,6 +29,14 @@ def run(stage: Work, *arguments: str) -> None:
     end_well(partial(with_ledger, stage), **values)
 
 
+def addressable(folder: Path) -> None:
+    """InputError where the checkout lies in a folder whose name breaks the address of MLflow's database."""
+    if found := sorted(set(str(folder)) & {"?", "%"}):
+        raise InputError(
+            f"the path {folder} contains {found[0]}, which MLflow's database cannot have; rename the folder"
+        )
+
+
 def with_ledger(stage: Work, params: Params, **values: Any) -> None:
     """Does a stage's work once the ledger, which the last one may append to, has been read."""
     ledger.read(paths.LEDGER)
@@ -39,6 +48,7 @@ def end_well(work: Work, **values: Any) -> None:
     if torch := sys.modules.get("torch"):  # no stage without it has to wait for its import
         torch.set_num_threads(1)  # as in the processes that train: a result depends on no number of cores
     try:
+        addressable(Path.cwd())
         work(file.read(), **values)
     except KeyboardInterrupt:
         sys.exit("interrupted; the next dvc repro goes on from here")

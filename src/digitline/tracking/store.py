@@ -89,7 +89,7 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
     logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised
     root = checkout(folder)
     given = os.environ.get("MLFLOW_TRACKING_URI")
-    uri = re.sub("^sqlite:///(?!/)", f"sqlite:///{root}/", given or "sqlite:///mlflow.db")
+    uri = re.sub("^sqlite:///(?!/)", lambda _: f"sqlite:///{root}/", given or "sqlite:///mlflow.db")
     remote = uri.startswith(("http", "databricks"))
     artifacts = None if remote else str(root / "mlruns" / dataset)
     try:

@@ -1,0 +1,24 @@
+"""How stages and commands begin."""
+
+from pathlib import Path
+
+import pytest
+
+from digitline.cli import entry
+
+
+@pytest.mark.parametrize("name", ["what?", "100%"])
+def test_a_checkout_whose_path_breaks_an_address_is_refused_before_any_work(name, tmp_path, monkeypatch, capsys):
+    folder = tmp_path / name
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(SystemExit) as end:
+        entry.end_well(lambda params: pytest.fail("it worked"))
+    assert str(end.value) == (
+        f"error: the path {folder} contains {name[-1]}, which MLflow's database cannot have; rename it"
+    )
+    assert list(folder.iterdir()) == []
+
+
+def test_any_other_path_passes() -> None:
+    entry.addressable(Path("/a b/#1/数字"))
