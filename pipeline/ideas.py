@@ -104,13 +104,13 @@ def ideas(params: Params) -> None:
         one, runs, imports=["digitline.explain.probes", "digitline.draw.explanations", "torch._dynamo"]
     ):
         found[run.idea][run.trial.name][run.seed] = outcome
-    told = {
+    numbers = {
         "settings": {**params.ideas._asdict(), "seeds": len(params.seeds), "measured_on": CHOSEN},
         "pooling": ranges("pooling", found, PIXELS, "pixels", "accuracy on test, %"),
         "dropout": ranges("dropout", found, [100 * share for share in SILENT], "silent hidden units, %", "accuracy, %"),
         "gradients": slopes(found["gradients"]),
     }
-    files.write_json(paths.IDEAS / "ideas.json", told)
+    files.write_json(paths.IDEAS / "ideas.json", numbers)
 
 
 def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:

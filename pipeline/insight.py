@@ -31,12 +31,12 @@ def insight(params: Params) -> None:
     from digitline.cli import runs  # MLflow takes a second: while the processes, which have no use for it, begin
     from digitline.tracking import runs as tracking
 
-    store, told = runs.store(params), {}
+    store, numbers = runs.store(params), {}
     for job, found in records:
-        told[job.variant] = found
+        numbers[job.variant] = found
         models = paths.model_paths(params, job.variant).values()
         tracking.illustrate(store, models, paths.INSIGHT / job.variant, "insight")
-    files.write_json(paths.INSIGHT.with_suffix(".json"), {name: told[name] for name in params.variants})
+    files.write_json(paths.INSIGHT.with_suffix(".json"), {name: numbers[name] for name in params.variants})
 
 
 def one(job: Job) -> Iterator[dict[str, Any]]:
@@ -58,8 +58,8 @@ def one(job: Job) -> Iterator[dict[str, Any]]:
         "embedding": learned.embedded(look),
         "evidence": mistakes.explained(look),
         "confusions": mistakes.confused(look),
-        "torn": mistakes.cooled(look),
-        "temperature": mistakes.heated(logits, validation),
+        "uncertain": mistakes.uncertain(look),
+        "temperature": mistakes.losses(logits, validation),
     }
 
 

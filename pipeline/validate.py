@@ -18,7 +18,7 @@ def validate(params: Params) -> None:
     table = expectations.features(data)
     outcome = expectations.validate(table, expectations.rules(classes=params.classes, **params.bounds))
     failed = [finding for finding in outcome.findings if not finding.success]
-    critical = {finding.name: told(finding) for finding in failed if finding.severity == "critical"}
+    critical = {finding.name: described(finding) for finding in failed if finding.severity == "critical"}
     report = {
         "dataset": params.dataset,
         "sha256": sha256,
@@ -31,7 +31,7 @@ def validate(params: Params) -> None:
     files.write_json(paths.VALIDATION, report)
     for finding in failed:
         if finding.name not in critical:
-            print(f"warning: {told(finding)}", file=sys.stderr)
+            print(f"warning: {described(finding)}", file=sys.stderr)
     if critical:
         raise InputError(
             f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {paths.DATA_DOCS})"
@@ -40,7 +40,7 @@ def validate(params: Params) -> None:
         raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
 
 
-def told(finding: expectations.Finding) -> str:
+def described(finding: expectations.Finding) -> str:
     """A failed expectation in words."""
     return f"{finding.name}: {finding.observed}, expected {finding.expected}"
 

@@ -46,13 +46,13 @@ async def predict(request: Request) -> Response:
     kind = media(request)
     if kind not in KINDS:
         raise unsupported(request, *KINDS)
-    limit, read, told = KINDS[kind]
+    limit, read, write = KINDS[kind]
     data, work, champion = await body(request, limit), request.app.state.work, request.app.state.champion
     with work.admitted(len(data)):
         images = read(data) if len(data) <= SHORT else await work.run(read, data)
         metrics.IMAGES.observe(len(images))
         probabilities = await work.recognise(champion, images)
-    return told_by(champion, told(champion, probabilities), request)
+    return answered_by(champion, write(champion, probabilities), request)
 
 
 def predictions(champion: "Champion", probabilities: "Floats") -> schema.Predictions:
@@ -163,10 +163,10 @@ async def answer(request: Request, work: Callable[["Champion", bytes], BaseModel
     """Works in a thread, so that the next request can be read meanwhile; beyond capacity, refuses at once."""
     champion, place = request.app.state.champion, request.app.state.work
     with place.admitted(len(data)):
-        return told_by(champion, await place.run(work, champion, data), request)
+        return answered_by(champion, await place.run(work, champion, data), request)
 
 
-def told_by(champion: "Champion", result: BaseModel | bytes, request: Request) -> Response:
+def answered_by(champion: "Champion", result: BaseModel | bytes, request: Request) -> Response:
     """An answer, which names the model in its headers as well, and for the log."""
     request.scope["model"] = champion.sha256
     headers = {"X-Model": champion.sha256}

@@ -52,8 +52,8 @@ class Champion:
 
     def answers(self, probabilities: Floats) -> list[Answer]:
         """The class, the probabilities and whether there is doubt, of each image's probabilities [N, classes]."""
-        places, torn = probabilities.argmax(1).tolist(), self.doubtful(probabilities).tolist()
-        rows = zip(places, probabilities.tolist(), torn, strict=True)
+        places, uncertain = probabilities.argmax(1).tolist(), self.doubtful(probabilities).tolist()
+        rows = zip(places, probabilities.tolist(), uncertain, strict=True)
         return [Answer(self.classes[place], row, doubtful) for place, row, doubtful in rows]
 
     def layers(self, image: NDArray[np.uint8]) -> list[activations.Layer]:

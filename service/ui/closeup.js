@@ -34,7 +34,7 @@ export class CloseUp {
     ].filter(Boolean).join(", ");
     const value = maps.values[(channel * height + top) * width + left];
     const unit = { rows, index, layer, channel, value, patches: index ? patches(rows, chosen) : [] };
-    const parts = (TOLD[kind(layer)] ?? TOLD.activation)(unit, this.members);
+    const parts = (DESCRIPTIONS[kind(layer)] ?? DESCRIPTIONS.activation)(unit, this.members);
     get("work").replaceChildren(...parts);
     get("slide").hidden = width < 3 || !index;
     get("ways").hidden = index > 0 && rows[index - 1].maps.shape[1] === 1;
@@ -73,7 +73,7 @@ export class CloseUp {
 }
 
 // What each kind of layer does with what it takes.
-const TOLD = {
+const DESCRIPTIONS = {
   image: ({ value }) => [said(`A pixel, brought to mean 0 and deviation 1: ${short(value)}`)],
   convolution: (unit) => [
     ...sum(unit),

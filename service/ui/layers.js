@@ -48,7 +48,7 @@ export class Layers {
     element.querySelector("p").textContent = `${about}A unit sees ${sees(layer)} of the image.`;
     for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => this.point(row, event));
     canvas.addEventListener("keydown", (event) => this.step(row, event));
-    canvas.addEventListener("focus", () => { if (row.maps && this.chosen?.index !== index) this.tell(index, 0, ...middle(row)); });
+    canvas.addEventListener("focus", () => { if (row.maps && this.chosen?.index !== index) this.select(index, 0, ...middle(row)); });
     return row;
   }
 
@@ -59,7 +59,7 @@ export class Layers {
       row.stale = true;
       if (row.visible) this.draw(row);
     });
-    if (this.told) this.pick(...Object.values(this.chosen));
+    if (this.selected) this.pick(...Object.values(this.chosen));
     else this.pick(1, ...brightest(this.rows[1]));
   }
 
@@ -119,7 +119,7 @@ export class Layers {
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const channel = Math.floor(y / pitch) * row.columns + Math.min(row.columns - 1, Math.floor(x / pitch));
     const at = (place, count) => Math.max(0, Math.min(count - 1, Math.floor(((place % pitch) / row.side) * count)));
-    if (channel < channels) this.tell(row.index, channel, at(y, height), at(x, width));
+    if (channel < channels) this.select(row.index, channel, at(y, height), at(x, width));
   }
 
   // The arrow keys go from unit to unit, and over a map's edge to the next map.
@@ -130,12 +130,12 @@ export class Layers {
     const [channels, height, width] = row.maps.shape, { channel, top, left } = this.chosen;
     const over = Math.floor((top + down) / height) * row.columns + Math.floor((left + right) / width);
     if (channel + over < 0 || channel + over >= channels) return;
-    this.tell(row.index, channel + over, (top + down + height) % height, (left + right + width) % width);
+    this.select(row.index, channel + over, (top + down + height) % height, (left + right + width) % width);
   }
 
   // A choice of the reader's own, which the next image does not change.
-  tell(...unit) {
-    this.told = true;
+  select(...unit) {
+    this.selected = true;
     this.pick(...unit);
   }
 

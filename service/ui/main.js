@@ -16,7 +16,7 @@ const layers = new Layers(get("layers"), get("field"), (...unit) => closeup.show
 let busy = false, again = false, longer;
 
 pad.onchange = ask;
-closeup.onslide = (...unit) => layers.tell(...unit);
+closeup.onslide = (...unit) => layers.select(...unit);
 get("undo").onclick = () => pad.undo();
 get("clear").onclick = () => pad.clear();
 get("size").oninput = (event) => { pad.width = Number(event.target.value); };

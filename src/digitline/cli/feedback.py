@@ -30,8 +30,8 @@ def feedback(params: Params) -> None:
     data = dataset.load(paths.DATASET)
     reasons = retraining.reasons(retraining.part(digits, params.classes), data, classes=params.classes, **params.bounds)
     fit = [one for one, why in zip(digits, reasons, strict=True) if not why]
-    told = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
-    lines = [line(one, told.get(corrections.identity(one.image))) for one in kept]
+    why_not = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
+    lines = [line(one, why_not.get(corrections.identity(one.image))) for one in kept]
     print(leaderboard.markdown([HEAD, ["---"] * len(HEAD), *lines]), file=sys.stderr)
     files.write(SHEET, sheet(kept))
     if not fit:

@@ -14,8 +14,8 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="digitline", description=__doc__)
     commands = whole.add_subparsers(required=True, metavar="COMMAND", dest="command")
 
-    def command(name: str, told: str, work: str = "") -> Callable[..., argparse.Action]:
-        added = commands.add_parser(name, help=told, description=told)
+    def command(name: str, description: str, work: str = "") -> Callable[..., argparse.Action]:
+        added = commands.add_parser(name, help=description, description=description)
         added.set_defaults(work=work or name)
         return added.add_argument
 

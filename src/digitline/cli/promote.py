@@ -199,8 +199,8 @@ def entry(action: str, model: Model, entries: list[ledger.Entry], verdict: gate.
 
 def who() -> str:
     """Whom git names as author here, or else the account."""
-    told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or getpass.getuser()
+    configured = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    return configured.stdout.strip() or getpass.getuser()
 
 
 def chosen(model: str, study: Mapping[str, Model], entries: list[ledger.Entry]) -> str:

@@ -72,12 +72,12 @@ def onward(
     validation = next(record.validation for record in records if record.validation["sha256"] == sha256)
     show("data", {"dataset": validation["dataset"], "sha256": sha256, "passed": validation["success"]})
     of = {digest: one for digest, one in models.items() if one.record.validation["sha256"] == sha256}
-    show("models", {digest: told(one) for digest, one in of.items()})
+    show("models", {digest: described(one) for digest, one in of.items()})
     moves = [entry for entry in entries if entry["dataset_sha256"] == sha256]
     show("champions", {entry["when"]: f"{entry['to']} {entry['variant']}, by {entry['action']}" for entry in moves})
 
 
-def told(origin: lineage.Origin) -> str:
+def described(origin: lineage.Origin) -> str:
     """A model in a few words."""
     commit = origin.record.commit[:12] or "not committed yet"
     return f"{origin.row['variant']}, seed {origin.run['seed']}, {origin.run['val_accuracy']:.2%}, {commit}"
@@ -86,6 +86,6 @@ def told(origin: lineage.Origin) -> str:
 def show(title: str, fields: dict[str, Any]) -> None:
     """Prints what is known under a title."""
     print(title)
-    told = {key: value for key, value in fields.items() if value not in ("", [], None)} or {"": "nothing known"}
-    for key, value in told.items():
+    known = {key: value for key, value in fields.items() if value not in ("", [], None)} or {"": "nothing known"}
+    for key, value in known.items():
         print(f"    {key}{' ' if key else ''}{value}")

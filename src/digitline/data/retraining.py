@@ -42,14 +42,14 @@ def rules(*, classes: list[str], **bounds: Any) -> list[expectations.Rule]:
 
 def reasons(part: Part, dataset: Dataset, *, classes: list[str], **bounds: Any) -> list[list[str]]:
     """Why each image may not be trained with: what Great Expectations found; nothing where all holds."""
-    told: list[list[str]] = [[] for _ in part.labels]
-    if told:
+    found: list[list[str]] = [[] for _ in part.labels]
+    if found:
         table, held = features(part, dataset), rules(classes=classes, **bounds)
-        for rule, finding in zip(held, expectations.validate(table, held, rows=len(told)).findings, strict=True):
+        for rule, finding in zip(held, expectations.validate(table, held, rows=len(found)).findings, strict=True):
             for row in finding.rows:
                 value, expected = table[rule.options["column"]][row], rule.expected.removesuffix(" in all images")
-                told[row].append(f"{rule.name} {value:.4g}, expected {expected}")
-    return told
+                found[row].append(f"{rule.name} {value:.4g}, expected {expected}")
+    return found
 
 
 def save(part: Part, path: Path) -> None:

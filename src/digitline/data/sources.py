@@ -42,7 +42,7 @@ class File(NamedTuple):
 def fetch(
     folders: Sequence[Path],
     classes: int,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
     *,
@@ -52,13 +52,13 @@ def fetch(
 ) -> Dataset:
     """Gets the four IDX files, plain or gzipped, each from the nearest source that has the right content.
 
-    `files` maps names to the SHA-256 of the uncompressed content; a mirror has a file at URL/name.gz. `tell` hears, a
+    `files` maps names to the SHA-256 of the uncompressed content; a mirror has a file at URL/name.gz. `report` hears, a
     line each, where a file came from and why a nearer source did not serve. InputError where none does, or where the
     right content is not what the file's role demands.
     """
 
     train_images, train_labels, test_images, test_labels = [
-        File(file, nearest(file, files[file], ways(file, folders, mirrors, timeout, pause), tell))
+        File(file, nearest(file, files[file], ways(file, folders, mirrors, timeout, pause), report))
         for file in by_role(name, list(files))
     ]
     return Dataset(part(train_images, train_labels, classes), part(test_images, test_labels, classes))
@@ -84,7 +84,7 @@ def ways(
     }
 
 
-def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], tell: Callable[[str], None]) -> bytes:
+def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], report: Callable[[str], None]) -> bytes:
     """The content from the first source that has it; InputError says what each of them answered."""
     answers = []
     for place, read in sources.items():
@@ -95,9 +95,9 @@ def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], tel
                 raise Unusable(f"its content has SHA-256 {found}, expected {sha256}")
         except Unusable as error:
             answers.append(f"{place}: {error}")
-            tell(answers[-1])
+            report(answers[-1])
         else:
-            tell(f"{file} from {place}")
+            report(f"{file} from {place}")
             return content
     raise InputError(f"no source has {file}: {'; '.join(answers) or 'there are none'}")
 

@@ -97,17 +97,21 @@ def temperatures(
 
 
 @styled
-def answers(image: NDArray[np.uint8], by_heat: Mapping[float, NDArray[np.floating]], classes: Sequence[str]) -> Figure:
+def answers(
+    image: NDArray[np.uint8], by_temperature: Mapping[float, NDArray[np.floating]], classes: Sequence[str]
+) -> Figure:
     """An image, and the probabilities of its answer at several temperatures."""
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-    panels = list(figure.subplots(2, -(-(len(by_heat) + 1) // 2), sharey=False).flat)
+    panels = list(figure.subplots(2, -(-(len(by_temperature) + 1) // 2), sharey=False).flat)
     panels[0].imshow(mosaics.ink(image), interpolation="none")
     panels[0].set_axis_off()
-    for axes in panels[len(by_heat) + 1 :]:
+    for axes in panels[len(by_temperature) + 1 :]:
         axes.set_axis_off()
-    for axes, (heat, shares) in zip(panels[1:], by_heat.items(), strict=False):
+    for axes, (temperature, shares) in zip(panels[1:], by_temperature.items(), strict=False):
         axes.bar(range(len(classes)), shares, color=BLUE, width=0.75)
-        axes.set(ylim=(0, 1), yticks=[0, 1], title=f"at {heat:g}", xticks=range(len(classes)), xticklabels=classes)
+        axes.set(
+            ylim=(0, 1), yticks=[0, 1], title=f"at {temperature:g}", xticks=range(len(classes)), xticklabels=classes
+        )
         axes.tick_params(labelsize=7, length=0)
         axes.grid(visible=False, axis="x")
     return figure

@@ -19,7 +19,7 @@ Colours = NDArray[np.uint8]  # [rows, columns, height, width, 4]
 
 CELL, GAP = 28, 2  # of an image and between two, in units of the SVG
 PAPER = LinearSegmentedColormap.from_list("paper", ["#ffffff", "#111418"])
-HEAT = LinearSegmentedColormap.from_list("heat", ["#0b1b33", BLUE, "#7fc4e8", "#fff3d6"])
+HEATMAP = LinearSegmentedColormap.from_list("heatmap", ["#0b1b33", BLUE, "#7fc4e8", "#fff3d6"])
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "#8ec3e6", "#ffffff", "#f2b48a", ORANGE])
 
 
@@ -34,10 +34,10 @@ def signed(values: Floats, axes: Sequence[int]) -> Colours:
     return coloured(0.5 + 0.5 * values / np.maximum(most, 1e-12), SIGNED)
 
 
-def heat(values: Floats, axes: Sequence[int]) -> Colours:
+def heatmap(values: Floats, axes: Sequence[int]) -> Colours:
     """Values [..., height, width] from dark to bright, from the least to the most over the axes."""
     low, high = values.min(tuple(axes), keepdims=True), values.max(tuple(axes), keepdims=True)
-    return coloured((values - low) / np.maximum(high - low, 1e-12), HEAT)
+    return coloured((values - low) / np.maximum(high - low, 1e-12), HEATMAP)
 
 
 def coloured(shares: Floats, colours: Colormap) -> Colours:

@@ -31,7 +31,7 @@ class Look(NamedTuple):
 
 def excited(look: Look) -> list[dict[str, Any]]:
     """Draws each layer's weights, the image that excites each filter most and the test patches that do."""
-    told = []
+    numbers = []
     for place, layer in enumerate(filters.stages(look.model)):
         made = filters.exciting(look.model, layer, SHOWN)
         found = strongest(look, place, layer, len(made))
@@ -47,8 +47,10 @@ def excited(look: Look) -> list[dict[str, Any]]:
         )
         draw_weights(look, layer)
         count, inputs, side, _ = layer.weights.shape
-        told.append({"filters": count, "inputs": inputs, "side": side, "shown": len(made), "field": layer.field.size})
-    return told
+        numbers.append(
+            {"filters": count, "inputs": inputs, "side": side, "shown": len(made), "field": layer.field.size}
+        )
+    return numbers
 
 
 def strongest(look: Look, place: int, layer: filters.Stage, shown: int) -> list[tuple[list[Bytes], Table]]:
@@ -82,11 +84,11 @@ def mapped(look: Look) -> list[dict[str, Any]]:
     """Draws the maps that the layers make of a digit of each class."""
     chosen = [int(np.argmax(look.test.labels == label)) for label in range(len(look.classes))]
     passed = [activations.layers(look.model, look.test.images[index]) for index in chosen]
-    told = []
+    numbers = []
     for number, place in enumerate(ends(passed[0]), 1):
         maps = np.stack([layers[place].maps[:SHOWN] for layers in passed], 1)  # [channels, classes, height, width]
         picture = mosaics.svg(
-            mosaics.heat(maps, (1, 2, 3)),
+            mosaics.heatmap(maps, (1, 2, 3)),
             columns=look.classes,
             rows=[str(channel) for channel in range(len(maps))],
             alt=f"maps of {passed[0][place].name}",
@@ -97,8 +99,8 @@ def mapped(look: Look) -> list[dict[str, Any]]:
         ]
         header = ["channel", "class", "test_image", *(f"v{at}" for at in range(maps[0, 0].size))]
         look.keep(f"maps-{number}", picture, header, lines)
-        told.append({"layer": passed[0][place].name, "channels": len(passed[0][place].maps), "shown": len(maps)})
-    return told
+        numbers.append({"layer": passed[0][place].name, "channels": len(passed[0][place].maps), "shown": len(maps)})
+    return numbers
 
 
 def ends(layers: Sequence[activations.Layer]) -> list[int]:

@@ -13,7 +13,7 @@ from digitline.model.scores import Floats, Integers, accuracy, exact, nll
 
 BINS = 15  # of confidence, after Guo et al. (2017)
 PLACES = 6  # decimals of a confidence
-HEAT_DIGITS = 4  # of a temperature: the search for it ends within a hundred-thousandth
+TEMPERATURE_DIGITS = 4  # of a temperature: the search for it ends within a hundred-thousandth
 
 
 class Bin(NamedTuple):
@@ -59,7 +59,7 @@ def temperature(logits: Floats, labels: Integers) -> float:
     """What to divide logits by for the least loss on these images; above 1, they were too sure (Guo et al., 2017)."""
     logits = exact(logits)
     found = minimize_scalar(lambda log: nll(logits / np.exp(log), labels), bounds=(-3, 3), method="bounded")
-    return significant(float(np.exp(found.x)), HEAT_DIGITS)
+    return significant(float(np.exp(found.x)), TEMPERATURE_DIGITS)
 
 
 MEASURES = {"accuracy": accuracy, "nll": nll, "ece": ece}

@@ -45,9 +45,9 @@ def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integ
     """Every measure of one run's logits [N, classes]; `scaled` is after the temperature that fits validation best."""
     sets = {"val": (val, val_labels), "test": (test, test_labels)}
     found = {f"{split}_{name}": f(*of) for split, of in sets.items() for name, f in MEASURES.items()}
-    heat = temperature(val, val_labels)
-    scaled = {f"test_{name}_scaled": MEASURES[name](exact(test) / heat, test_labels) for name in ("nll", "ece")}
-    found |= {"temperature": heat, **scaled}
+    best = temperature(val, val_labels)
+    scaled = {f"test_{name}_scaled": MEASURES[name](exact(test) / best, test_labels) for name in ("nll", "ece")}
+    found |= {"temperature": best, **scaled}
     return {name: value if name.endswith("accuracy") else significant(value) for name, value in found.items()}
 
 

@@ -229,6 +229,6 @@ def share(folder: Path, views: Views) -> str:
 
 def follow(champion: Model, views: Views) -> str:
     """Brings BentoML's store and MLflow's alias in line with the champion; returns where they have it, in words."""
-    told = share(champion.file.parent, views)
+    where = share(champion.file.parent, views)
     models.promote(views.store, champion.sha256)
-    return told
+    return where

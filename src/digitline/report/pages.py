@@ -125,8 +125,8 @@ def overview(study: Study) -> dict[str, Any]:
         "shown": next(name for name in (row["variant"] for row in study.board) if name in study.insight),
         "ideas": files.read_json(study.reports / "ideas/ideas.json"),
         "most": max(sums, key=lambda one: one["unshared"] / one["parameters"]),
-        "coldest": ranked[0],
-        "hottest": ranked[-1],
+        "lowest": ranked[0],
+        "highest": ranked[-1],
         "changes": changes(study),
     }
 
@@ -159,7 +159,7 @@ def drawn(study: Study) -> Drawings:
         "losses": results.learning(losses, of, "loss on validation, nats"),
         "sharing": explanations.sharing({n: list(counts(look).values()) for n, look in study.insight.items()}, of),
         "temperatures": explanations.temperatures(
-            {name: heats(look) for name, look in study.insight.items()},
+            {name: by_temperature(look) for name, look in study.insight.items()},
             {name: look["temperature"]["best"] for name, look in study.insight.items()},
             of,
         ),
@@ -208,9 +208,9 @@ def bins(study: Study, variant: str) -> list[Bin]:
     return [Bin(int(line["count"]), float(line["confidence"]), float(line["accuracy"])) for line in lines]
 
 
-def heats(look: Mapping[str, Any]) -> list[tuple[float, float]]:
+def by_temperature(look: Mapping[str, Any]) -> list[tuple[float, float]]:
     """A variant's loss on validation by temperature."""
-    return [(float(heat), loss) for heat, loss in look["temperature"]["losses"].items()]
+    return [(float(temperature), loss) for temperature, loss in look["temperature"]["losses"].items()]
 
 
 def counts(look: Mapping[str, Any]) -> dict[str, int]:
@@ -278,7 +278,7 @@ def tables(study: Study, folder: Path) -> None:
     files.write_csv(folder / "comparisons.csv", [list(pairs[0]) if pairs else [], *(list(p.values()) for p in pairs)])
     sums = [[name, *counts(look).values()] for name, look in study.insight.items()]
     files.write_csv(folder / "sharing.csv", [["variant", "parameters", "unshared"], *sums])
-    lines = [[name, *point] for name, look in study.insight.items() for point in heats(look)]
+    lines = [[name, *point] for name, look in study.insight.items() for point in by_temperature(look)]
     files.write_csv(folder / "temperatures.csv", [["variant", "temperature", "loss"], *lines])
     for row in study.board:
         lines = [list(line.values()) for line in study.table("confusion") if line["variant"] == row["variant"]]

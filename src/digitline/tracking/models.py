@@ -144,11 +144,11 @@ def as_default(store: Store) -> Iterator[None]:
 @answering()
 def trace(store: Store, sha256: str) -> dict[str, str]:
     """What the store has of a model: its version in the registry, its run, and the code of that."""
-    told = {}
+    found = {}
     for registered in versions(store, sha256):
-        told["version"] = f"{REGISTERED} {registered.version}"
+        found["version"] = f"{REGISTERED} {registered.version}"
     for run in search(store, f"tags.sha256 = '{sha256}' and tags.level = 'seed'")[:1]:
-        told["run"] = f"{run.info.run_id}, {run.info.run_name}"
-        told["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
-        told["code changed since"] = run.data.tags.get("git.changed", "")
-    return told
+        found["run"] = f"{run.info.run_id}, {run.info.run_name}"
+        found["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
+        found["code changed since"] = run.data.tags.get("git.changed", "")
+    return found
