@@ -1,4 +1,4 @@
-"""A network's answers looked into, as figures with their numbers: evidence, confusions, how torn it is."""
+"""Figures of a network's answers, with their numbers: evidence, confusions, uncertainty."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ from digitline.measure.rounding import DIGITS, decimals, each
 from digitline.measure.uncertainty import entropy
 from digitline.model.scores import exact, nll
 
-EACH = 5  # right and wrong answers
-PAIRS = 12  # of a mistake and what it was taken for
+EACH = 5  # of the right and of the wrong answers
+PAIRS = 12  # of a mistake and a digit of the predicted class
 TEMPERATURES = [round(float(t), 3) for t in np.geomspace(0.2, 5, 41)]
 SHOWN_AT = [0.5, 1.0, 2.0, 4.0]  # temperatures
 
 
 def explained(look: Look) -> list[dict[str, Any]]:
-    """Draws where the evidence lies in answers that are right and in the surest that are wrong."""
+    """Draws where the evidence lies, for right answers and for the most confident wrong ones."""
     shares = softmax(exact(look.responses.logits), 1)
-    predicted, sure = look.responses.logits.argmax(1), decimals(shares.max(1), DIGITS)  # equals stay in their order
+    predicted, sure = look.responses.logits.argmax(1), decimals(shares.max(1), DIGITS)  # ties keep their order
     (wrong,) = np.nonzero(predicted != look.test.labels)
     wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:EACH]
     right: list[int] = []
-    for label in look.test.labels[wrong]:  # beside each mistake another right answer of its class
+    for label in look.test.labels[wrong]:  # for each mistake, a right answer of its class
         alike = np.setdiff1d(np.flatnonzero((look.test.labels == label) & (predicted == label)), right)
         right += alike[:1].tolist()
     chosen = [*right, *map(int, wrong)]
@@ -37,7 +37,7 @@ def explained(look: Look) -> list[dict[str, Any]]:
     images = look.test.images[chosen]
     steep = [filters.saliency(look.model, image, answer) for image, answer in zip(images, answers, strict=True)]
     carried = [
-        decimals(activations.evidence(look.model, image, answer))  # what changes nothing is 0, not a rounding error
+        decimals(activations.evidence(look.model, image, answer))  # no effect is 0, not a rounding error
         for image, answer in zip(images, answers, strict=True)
     ]
     large = np.stack(carried).repeat(2, 1).repeat(2, 2)
@@ -56,13 +56,13 @@ def explained(look: Look) -> list[dict[str, Any]]:
 
 
 def caption(look: Look, index: int, answer: int) -> str:
-    """What an image is, and what it was taken for if for something else."""
+    """The true class, and the predicted one if it differs."""
     actual = int(look.test.labels[index])
     return look.classes[actual] + (f"→{look.classes[answer]}" if answer != actual else "")
 
 
 def confused(look: Look) -> list[dict[str, Any]]:
-    """Draws a mistake of each common confusion beside the digit, most like it, of the class that it was taken for."""
+    """Draws one mistake of each common confusion beside the most similar digit of the predicted class."""
     predicted, actual, features = look.responses.logits.argmax(1), look.test.labels, exact(look.responses.features)
     (wrong,) = np.nonzero(predicted != actual)
     counts = np.zeros((len(look.classes),) * 2, int)
@@ -90,7 +90,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
 
 
 def uncertain(look: Look) -> dict[str, Any]:
-    """Draws the most torn answer at several temperatures."""
+    """Draws the most uncertain answer at several temperatures."""
     logits = exact(look.responses.logits)
     most = int(decimals(entropy(softmax(logits, 1)), DIGITS).argmax())
     answers = {t: decimals(softmax(logits[most] / t)) for t in SHOWN_AT}
@@ -102,6 +102,6 @@ def uncertain(look: Look) -> dict[str, Any]:
 
 
 def losses(logits: np.ndarray, validation: Part) -> dict[str, Any]:
-    """The loss on validation of logits [N, classes] by temperature, and the temperature where it is least."""
+    """The validation loss of logits [N, classes] by temperature, and the temperature of the minimum."""
     found = {f"{t:g}": round(nll(exact(logits) / t, validation.labels), 5) for t in TEMPERATURES}
     return {"best": round(temperature(logits, validation.labels), 3), "losses": found}
