@@ -1,4 +1,4 @@
-"""validate: per-image features held against expectations; what is critical stops the pipeline, the rest warns."""
+"""Checks per-image features against expectations; critical failures stop the pipeline, others warn."""
 
 import sys
 
@@ -34,14 +34,14 @@ def validate(params: Params) -> None:
             print(f"warning: {described(finding)}", file=sys.stderr)
     if critical:
         raise InputError(
-            f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {paths.DATA_DOCS})"
+            f"{params.dataset} cannot be used for training: {'; '.join(critical.values())} (see {paths.DATA_DOCS})"
         )
     if any(retraining.reasons(dataset.corrections(paths.DATASET), data, classes=params.classes, **params.bounds)):
-        raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
+        raise InputError("a correction does not meet the expectations; run make feedback to leave it out")
 
 
 def described(finding: expectations.Finding) -> str:
-    """A failed expectation in words."""
+    """A failed expectation in one sentence."""
     return f"{finding.name}: {finding.observed}, expected {finding.expected}"
 
 

@@ -18,7 +18,7 @@ def linear(features: Floats) -> tuple[Floats, Floats]:
 
 
 def neighbourly(features: Floats) -> Floats:
-    """Positions [N, 2] that keep neighbours together, from up to 50 components (t-SNE, van der Maaten & Hinton 2008)."""
+    """Positions [N, 2] by t-SNE (van der Maaten & Hinton, 2008) from up to 50 principal components."""
     from sklearn.manifold import TSNE  # takes a second to import
 
     # Its gradient descent amplifies noise, so it starts from rounded numbers. What remains are the distances, which use
