@@ -1,4 +1,4 @@
-"""How long a stroke takes to its answer on the screen, in Chromium, against a running service."""
+"""Measures the time from a stroke to its answer on the screen, in Chromium, with a running service."""
 
 import argparse
 import json
@@ -8,8 +8,8 @@ from statistics import median, quantiles
 from playwright.sync_api import sync_playwright
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-MOVES = 120  # of the pointer, each of which is answered
-# From the pointer's event to the frame after the answer to it was laid out.
+MOVES = 120  # of the pointer, each with an answer
+# From the pointer's event to the frame after its answer was laid out.
 WATCH = """() => {
   let moved = 0, asked = 0;
   window.took = [];

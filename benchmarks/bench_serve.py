@@ -1,6 +1,6 @@
-"""How fast the service answers: beside other servers of the same champion, its runtimes, and its own limits.
+"""Measures the service: against other servers of the same champion, its runtimes, and its limits.
 
-One load (scripts/load.py) asks them all on the same machine, by turns; figures are medians over the rounds.
+The same load (benchmarks/load.py) runs against each of them in turn, on this machine; results are medians over rounds.
 """
 
 import argparse
@@ -35,14 +35,14 @@ from digitline.serving.runtime import Run
 from service import work
 from service.champion import Champion
 
-CONNECTIONS = {1: 16, 256: 4}  # by the images of a request
+CONNECTIONS = {1: 16, 256: 4}  # by images per request
 NO_SERVER = "no server: ONNX Runtime in a process, a thread a core"
 PORT = 18080
 KINDS = ["modern", "conv2_relu"]  # whose runtimes are compared besides the champion's
 
 
 def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float) -> dict[str, Any]:
-    """Every server, started once, asked by turns for one image a request and for many; and no server at all."""
+    """Every server, started once, measured in turn with one and with many images per request; and no server."""
     found: dict[str, dict[int, list[dict[str, float]]]] = {}
     run = runtime.in_onnx_runtime(checkpoint.load(paths.CHAMPION / bento.MODEL))
     with ExitStack() as stack:
@@ -56,7 +56,7 @@ def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float
             pairs.append((contender, server))
         pairs.insert(1, (ours(JSON, workers), pairs[0][1]))
         for place in range(rounds + 1):
-            length = seconds if place else seconds / 4  # what comes before the first warms up
+            length = seconds if place else seconds / 4  # the round before the first is a warm-up
             for count, connections in CONNECTIONS.items():
                 rate = speed(run, images[:count], workers, length)
                 turns = [(NO_SERVER, {"requests_per_second": rate / count, "images_per_second": rate})]
@@ -70,7 +70,7 @@ def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float
 
 
 def measure(server: Server, request: bytes, images: int, connections: int, seconds: float) -> dict[str, float]:
-    """One round of a closed loop; an answer that is not 200 ends the benchmark."""
+    """One round of a closed loop; an answer other than 200 ends the benchmark."""
     before = server.cpu()
     outcome = whole(server, load.closed(server.port, request, connections=connections, seconds=seconds))
     count = len(outcome.latencies)
@@ -85,7 +85,7 @@ def measure(server: Server, request: bytes, images: int, connections: int, secon
 
 
 def whole(server: Server, outcome: load.Outcome) -> load.Outcome:
-    """The same, of which no request failed."""
+    """The same outcome, after checking that no request failed."""
     if outcome.failures:
         raise SystemExit(f"{len(outcome.failures)} requests failed on port {server.port}")
     return outcome
@@ -102,7 +102,7 @@ def middle(rounds: list[dict[str, float]]) -> dict[str, float]:
 
 
 def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> dict[str, Any]:
-    """What only the service is asked: when it is ready, latency at 70% and 150% of capacity, memory, its batching."""
+    """The service's limits: start-up time, latency at 70% and 150% of capacity, memory, batching."""
     request, few = ours(RAW).request(images[:1]), CONNECTIONS[1]
     with tempfile.TemporaryDirectory() as folder:
         log, starts = Path(folder) / "log", []
@@ -130,12 +130,12 @@ def alone(images: NDArray[np.uint8], rounds: int, seconds: float, soak: int) -> 
 
 
 def waits(latencies: Sequence[float]) -> dict[str, float]:
-    """The median and the 99th of 100."""
+    """The median and the 99th percentile."""
     return {f"p{each}_ms": percentile(latencies, each) for each in (50, 99)}
 
 
 def bfloat16(model: torch.nn.Module) -> Run:
-    """PyTorch in bfloat16 where its autocast allows, in channels-last memory as always."""
+    """PyTorch in bfloat16 where autocast allows it, in channels-last memory."""
     run: Run = torch.autocast("cpu", torch.bfloat16)(runtime.in_pytorch(model))
     return run
 
@@ -148,9 +148,9 @@ RUNTIMES: dict[str, Callable[[torch.nn.Module], Run]] = {
 
 
 def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict[str, Any]]:
-    """Images a second in this process, of each kind of model in each runtime, by turns; threads side by side.
+    """Images per second in this process, for each kind of model in each runtime, in turn, on several threads.
 
-    And how many of the images get another label than in evaluation.
+    Also the number of images with another label than in evaluation.
     """
     torch.set_num_threads(1)
     files = {
@@ -176,13 +176,13 @@ def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dic
 
 
 def labels(run: Run, images: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """The label of each of any number of images."""
+    """The labels of any number of images."""
     size = max(CONNECTIONS)
     return np.concatenate([run(images[at : at + size]).argmax(1) for at in range(0, len(images), size)])
 
 
 def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> float:
-    """Images a second of so many threads that each call it again and again."""
+    """Images per second of that many threads in a loop."""
     run(images)
     began = time.perf_counter()
 
@@ -198,7 +198,7 @@ def speed(run: Run, images: NDArray[np.uint8], threads: int, seconds: float) -> 
 
 
 def batching(image: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict[str, float]]:
-    """Images a second from the service's queue, asked for one by one: by how many go through the model together."""
+    """Images per second from the service's queue for single images, by maximum batch size."""
     champion, usual = Champion(paths.CHAMPION), work.BATCH
     found: dict[tuple[int, int], list[float]] = {}
     for _ in range(rounds):
@@ -213,7 +213,7 @@ def batching(image: NDArray[np.uint8], rounds: int, seconds: float) -> list[dict
 
 
 async def recognised(champion: Champion, image: NDArray[np.uint8], callers: int, seconds: float) -> float:
-    """How often a second so many callers are answered, each again and again."""
+    """Answers per second to that many callers in a loop."""
     queue, began = work.Work(), time.perf_counter()
 
     async def ask() -> int:
@@ -229,12 +229,12 @@ async def recognised(champion: Champion, image: NDArray[np.uint8], callers: int,
 
 
 def main() -> None:
-    """Measures everything and writes what came of it."""
+    """Measures everything and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one load")
-    parser.add_argument("--soak", type=int, default=100_000, help="requests over which memory is watched")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of each server that is compared")
+    parser.add_argument("--seconds", type=float, default=3.0, help="seconds of one load")
+    parser.add_argument("--soak", type=int, default=100_000, help="requests over which memory is measured")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="workers of each compared server")
     given = parser.parse_args()
     images, rounds, seconds = dataset.load(paths.DATASET).test.images.copy(), given.rounds, given.seconds
     began = time.perf_counter()
@@ -249,7 +249,7 @@ def main() -> None:
         "servers": compare(images, given.workers, rounds, seconds),
     }
     files.write_json(FOLDER / "serving.json", report)
-    print(f"{FOLDER / 'serving.json'} after {time.perf_counter() - began:.0f} s")
+    print(f"wrote {FOLDER / 'serving.json'} after {time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

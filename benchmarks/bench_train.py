@@ -1,6 +1,6 @@
-"""How long training takes to 99% on test: this line's engine, the field's usual script, and the processor's floor.
+"""Measures the time to 99% on test: this pipeline's training, a usual PyTorch script, and the processor's limit.
 
-Both train on the same cores, by turns; test images are scored between epochs, off the clock.
+Both train in turn on the same cores; evaluation on test between epochs is not timed.
 """
 
 import os
@@ -52,7 +52,7 @@ class Outcome(NamedTuple):
 
 
 def ours(data: dataset.Dataset, seed: int) -> Outcome:
-    """Trains a small network on all training images but 5,000."""
+    """Trains a small network on all training images except 5,000."""
     training, validation = dataset.split(data.train, validation=5000, seed=0)
     torch.manual_seed(seed)
     model = networks.build(classes=10, **NETWORK)
@@ -61,12 +61,12 @@ def ours(data: dataset.Dataset, seed: int) -> Outcome:
 
 
 def few(part: dataset.Part) -> dataset.Part:
-    """A hundred images: an epoch's own scoring is not what is timed."""
+    """A hundred images, because the evaluation within an epoch should not be timed."""
     return dataset.Part(part.images[:100], part.labels[:100])
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images as torchvision's MNIST gives them: one by one, through PIL."""
+    """Images as in torchvision's MNIST: one by one, through PIL."""
 
     def __init__(self, part: dataset.Part) -> None:
         self.part = part
@@ -96,7 +96,7 @@ class Usual(nn.Module):
 
 
 def usual(data: dataset.Dataset, seed: int) -> Outcome:
-    """Trains as the field's first script does: DataLoader, Adadelta, batches of 64; stops at the goal."""
+    """Trains like PyTorch's MNIST example: DataLoader, Adadelta, batches of 64; stops at the goal."""
     torch.manual_seed(seed)
     model, seconds = Usual(), 0.0
     optimizer = torch.optim.Adadelta(model.parameters(), lr=1.0)
@@ -122,7 +122,7 @@ def usual(data: dataset.Dataset, seed: int) -> Outcome:
 
 
 def floor(threads: int, *, side: int = 2048) -> tuple[float, float]:
-    """Multiply-adds a second of a matrix product in bfloat16, and the seconds that they allow one run of ours."""
+    """Multiply-adds per second of a matrix product in bfloat16, and the seconds of one run at that speed."""
     times = []
     a, b = torch.randn(side, side).bfloat16(), torch.randn(side, side).bfloat16()
     torch.set_num_threads(threads)
@@ -131,7 +131,7 @@ def floor(threads: int, *, side: int = 2048) -> tuple[float, float]:
         torch.mm(a, b)
         times.append(time.perf_counter() - began)
     rate = side**3 / median(times)
-    # A step back costs two products where a step forward costs one; the first layer needs no gradient of its images.
+    # A backward pass costs two products per product of the forward pass; the first layer needs no input gradient.
     model = networks.build(classes=10, **NETWORK)
     first = 24 * 24 * 25 * NETWORK["widths"][0]
     needed = 55_000 * RECIPE["epochs"] * (3 * arithmetic.macs(model) - first)
@@ -139,7 +139,7 @@ def floor(threads: int, *, side: int = 2048) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Runs both by turns and writes what came of it."""
+    """Runs both in turn and writes the results."""
     data = dataset.load(paths.DATASET)
     threads = torch.get_num_threads()
     runs: dict[str, list[Outcome]] = {"usual": [], "ours": []}

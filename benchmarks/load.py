@@ -1,4 +1,4 @@
-"""A load for servers: one request again and again over kept connections; every answer is read to its end."""
+"""A load for servers: repeats one request over kept-alive connections and reads every answer to its end."""
 
 import asyncio
 import time
@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 import uvloop
 
-TICK = 0.001  # seconds between two looks at what is due
+TICK = 0.001  # seconds between two checks of what is due
 
 
 class Outcome(NamedTuple):
     seconds: float
-    latencies: list[float]  # seconds, one an answer that is 200
-    failures: list[float]  # the same, of the others
-    cpu: float  # seconds that the load itself took
+    latencies: list[float]  # seconds, one per answer with status 200
+    failures: list[float]  # the same for other answers
+    cpu: float  # CPU seconds of the load itself
 
 
 class Connection(asyncio.Protocol):
-    """One connection with one request on its way at most."""
+    """One connection with at most one request in flight."""
 
     transport: asyncio.Transport
 
@@ -31,7 +31,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport
 
     def ask(self, due: float) -> None:
-        """Sends the request, which was due at that time."""
+        """Sends the request that was due at that time."""
         self.due = due
         self.transport.write(self.request)
 
@@ -52,13 +52,13 @@ class Connection(asyncio.Protocol):
 
 
 def post(path: str, body: bytes, media: str) -> bytes:
-    """A request, whole."""
+    """A complete request."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0, requests: int = 0) -> Outcome:
-    """Each connection asks again as soon as it is answered, for so long or so often; a failure ends its turn."""
+    """Closed loop: each connection repeats the request after each answer, for that long or often, until a failure."""
 
     async def run(good: list[float], bad: list[float]) -> None:
         began, asking, done = time.perf_counter(), connections, asyncio.get_running_loop().create_future()
@@ -83,7 +83,7 @@ def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0,
 
 
 def paced(port: int, request: bytes, *, connections: int, seconds: float, rate: float) -> Outcome:
-    """So many a second, evenly, whatever the answers do; one for which no connection is free waits, and that counts."""
+    """Open loop: that many requests per second, evenly; waiting for a free connection counts as latency."""
 
     async def run(good: list[float], bad: list[float]) -> None:
         idle: deque[Connection] = deque()
@@ -113,7 +113,7 @@ def paced(port: int, request: bytes, *, connections: int, seconds: float, rate: 
 
 
 async def connect(port: int, request: bytes, count: int, answered: Callable[..., None]) -> list[Connection]:
-    """So many connections."""
+    """Opens that many connections."""
     loop = asyncio.get_running_loop()
     pairs = [
         await loop.create_connection(lambda: Connection(request, answered), "127.0.0.1", port) for _ in range(count)
@@ -122,7 +122,7 @@ async def connect(port: int, request: bytes, count: int, answered: Callable[...,
 
 
 def measured(run: Callable[[list[float], list[float]], Coroutine[Any, Any, None]]) -> Outcome:
-    """What came of a load."""
+    """The outcome of a load."""
     latencies: list[float] = []
     failures: list[float] = []
     began, cpu = time.perf_counter(), time.process_time()

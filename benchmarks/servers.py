@@ -1,4 +1,4 @@
-"""The service and other servers of the same champion, to be started, measured and ended."""
+"""Starts, measures and ends the service and other servers of the same champion."""
 
 import json
 import os
@@ -20,15 +20,15 @@ from digitline.config import paths
 
 RAW, JSON = "application/octet-stream", "application/json"
 HERE = [sys.executable, "-m"]
-PATIENCE = 180  # seconds for one to start
+PATIENCE = 180  # seconds for a server to start
 
 
 class Contender(NamedTuple):
     name: str
     command: list[str]  # {port} in it stands for the port
-    form: str  # how its images travel
+    form: str  # the format of its images
     path: str = "/predict"
-    ready: str = "/predict"  # asked until something answers
+    ready: str = "/predict"  # requested until it answers
     key: str = "images"
     settings: Mapping[str, str] = {}
 
@@ -44,27 +44,27 @@ class Server(NamedTuple):
     seconds: float  # from its start until it answered
 
     def family(self) -> list[psutil.Process]:
-        """It and its workers."""
+        """The server's process and its workers."""
         return [self.process, *self.process.children(recursive=True)]
 
     def cpu(self) -> float:
-        """Seconds of processor that they have taken."""
+        """The CPU seconds of all processes."""
         return float(sum(sum(each.cpu_times()[:2]) for each in self.family()))
 
     def memory(self) -> int:
-        """Bytes that they hold."""
+        """The memory of all processes in bytes."""
         return sum(int(each.memory_info().rss) for each in self.family())
 
 
 def ours(form: str, workers: int = 1) -> Contender:
-    """The service as `make serve` starts it, with so many workers."""
+    """The service as started by `make serve`, with that many workers."""
     command = [*HERE, "bentoml", "serve", "--port", "{port}"]
     name = "digitline, bytes" if form == RAW else "digitline, JSON"
     return Contender(name, command, form, ready="/readyz", settings=processes("digitline", workers))
 
 
 def others(folder: Path, workers: int) -> list[Contender]:
-    """The other servers, each tuned as its documentation says, with so many workers; MLflow's model in the folder."""
+    """The other servers, tuned as their documentation says, with that many workers; MLflow's model is in the folder."""
     flow, each = folder / "flow", str(workers)
     subprocess.run([*HERE, "benchmarks.contenders.flow", str(flow)], check=True, capture_output=True)
     uvicorn = [*HERE, "uvicorn", "--port", "{port}", "--workers", each, "--no-access-log", "--log-level", "warning"]
@@ -81,13 +81,13 @@ def others(folder: Path, workers: int) -> list[Contender]:
 
 
 def processes(service: str, workers: int) -> dict[str, str]:
-    """BentoML's setting of a service's workers."""
+    """BentoML's setting for the number of workers."""
     return {"BENTOML_CONFIG_OPTIONS": f"services.{service}.workers={workers}"}
 
 
 @contextmanager
 def started(contender: Contender, port: int, log: Path) -> Iterator[Server]:
-    """The server, answering; ended with all its workers."""
+    """Runs the server until it answers; ends it with all its workers."""
     words = [word.format(port=port) for word in contender.command]
     settings = {"CHAMPION": str(paths.CHAMPION.resolve()), "PYTHONPATH": f"src{os.pathsep}.", "OMP_NUM_THREADS": "1"}
     began = time.perf_counter()
@@ -108,7 +108,7 @@ def started(contender: Contender, port: int, log: Path) -> Iterator[Server]:
 
 
 def answers(url: str) -> bool:
-    """Whether something does, and does not say that it is not ready."""
+    """Whether the server answers and is ready."""
     try:
         return httpx.get(url, timeout=5).status_code < 500
     except httpx.TransportError:

@@ -1,10 +1,10 @@
-"""The stages, one script each, `python -m pipeline.STAGE` as dvc.yaml runs them."""
+"""The stages, one script each; dvc.yaml runs them as `python -m pipeline.STAGE`."""
 
 import os
 import sys
 from pathlib import Path
 
-# An experiment that dvc queues runs in a copy of the tree: it must use that copy's library, not the installed one.
+# A queued experiment of dvc runs in a copy of the tree and must use that copy's library, not the installed one.
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # which MLflow reads when it is imported
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it at import

@@ -1,4 +1,4 @@
-"""Ranks the rows by validation, tells them apart on test, and gathers their curves and errors into one table each."""
+"""Ranks the rows by validation, compares them on test, and collects their curves and errors in one table each."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -37,7 +37,7 @@ def compare(params: Params) -> None:
         row["group"], row["front"] = letters[name], name in front
     files.write_json(paths.LEADERBOARD, rows)
     files.write_json(paths.COMPARISONS, [pair._asdict() for pair in pairs])
-    files.write_json(paths.MADE_ON, machine.describe())  # beside what DVC hashes, as what was timed
+    files.write_json(paths.MADE_ON, machine.describe())  # not hashed by DVC, like timings
     lay_out(rows)
 
     files.write_csv(paths.PLOTS / "curves.csv", [EPOCH, *curves(params.variants)])
@@ -50,7 +50,7 @@ def compare(params: Params) -> None:
 
 
 def lay_out(rows: list[Row]) -> None:
-    """Lays out each variant's best run, for the service to show them side by side."""
+    """Copies each variant's best run, so that the service can show them side by side."""
     runs = {row["variant"]: leaderboard.best_run(row) for row in rows if row["kind"] == "variant"}
     for name, run in runs.items():
         content = paths.model_path(name, run["seed"]).read_bytes()
@@ -66,7 +66,7 @@ def curves(variants: Iterable[str]) -> Iterable[list[Any]]:
 
 
 def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[str]) -> Iterable[list[Any]]:
-    """How often each class was taken for each, on test: the mean over seeds."""
+    """The confusion matrix on test: the mean over seeds."""
     for variant, runs in logits.items():
         mean = mean_confusion(runs, labels)
         for actual, name in enumerate(classes):
@@ -74,7 +74,7 @@ def confusions(logits: dict[str, np.ndarray], labels: np.ndarray, classes: list[
 
 
 def calibrations(logits: dict[str, np.ndarray], labels: np.ndarray) -> Iterable[list[Any]]:
-    """Accuracy by confidence on test, all seeds' answers together."""
+    """Accuracy by confidence on test, over all seeds' answers."""
     for variant, runs in logits.items():
         for count, confidence, accuracy in joint_calibration(runs, labels):
             yield [variant, count, f"{confidence:.6f}", f"{accuracy:.6f}"]

@@ -1,4 +1,4 @@
-"""Scores one row: the logits of every run on validation and test, and the measures of them."""
+"""Evaluates one row: every run's logits on validation and test, and their measures."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +26,7 @@ from digitline.model.scores import exact
 
 
 class Outcome(NamedTuple):
-    """A run's model and what it makes of the images."""
+    """A run's model and its outputs."""
 
     seed: int
     path: Path
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 def evaluate(params: Params, name: str) -> None:
-    """Evaluates every seed of a variant of params.yaml, or the vote of them as one model."""
+    """Evaluates every seed of a variant of params.yaml, or their vote as one model."""
     choose("the variant", name, dict.fromkeys(params.rows))
     files_of = paths.model_paths(params, name)
     if name in params.votes:
@@ -45,12 +45,12 @@ def evaluate(params: Params, name: str) -> None:
     data = dataset.load(paths.DATASET)
     _, validation = dataset.split(data.train, **params.split)
     networks = [checkpoint.load(path) for path in files_of.values()]
-    with ThreadPoolExecutor(cores()) as pool:  # torch computes without the interpreter's lock
+    with ThreadPoolExecutor(cores()) as pool:  # torch releases the interpreter's lock
         changed = [pool.submit(robustness.accuracies, each, data.test, **params.robustness) for each in networks]
         val = [pool.submit(predict, each, validation.images) for each in networks]
         test = [pool.submit(predict, each, data.test.images) for each in networks]
 
-        from digitline.cli import runs  # imports MLflow, which takes a second: while the models predict
+        from digitline.cli import runs  # MLflow takes a second to import: meanwhile the models predict
     outcomes = [
         Outcome(seed, path, network, v.result(), t.result(), c.result())
         for (seed, path), network, v, t, c in zip(files_of.items(), networks, val, test, changed, strict=True)
@@ -68,7 +68,7 @@ def evaluate(params: Params, name: str) -> None:
 
 
 def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test_labels: Bytes) -> Row:
-    """The row of the leaderboard: the identity of each run's model, every measure, and the cost of one."""
+    """The row of the leaderboard: each run's model and measures, and the cost of one model."""
     vote = name in params.votes
     runs = [
         {"seed": seed, "sha256": digest(path), **({"members": params.seeds} if vote else {})}

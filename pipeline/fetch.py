@@ -1,4 +1,4 @@
-"""fetch: the four IDX files from the nearest source, as one file of arrays."""
+"""Gets the four IDX files from the first source that has them and saves them as one file of arrays."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from digitline.data import dataset, retraining, sources
 
 
 def fetch(params: Params) -> None:
-    """Gets the data set, from the folder in DIGITLINE_DATA, data/NAME or a mirror, and corrections where wanted."""
+    """Gets the data set from the folder DIGITLINE_DATA, data/NAME or a mirror, and the corrections if requested."""
     folders = [Path("data") / params.dataset]
     if chosen := os.environ.get("DIGITLINE_DATA"):
         folders.insert(0, Path(chosen))

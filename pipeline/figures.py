@@ -1,4 +1,4 @@
-"""Draws what was measured of the rows: mistakes, confusions, calibration, and all rows side by side."""
+"""Draws the rows' results: mistakes, confusions, calibration, and all rows side by side."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from digitline.measure.robustness import FAMILIES
 
 
 def figures(params: Params) -> None:
-    """Draws every row of the leaderboard, and tells MLflow."""
+    """Draws every row of the leaderboard and logs the figures to MLflow."""
     paths.set_aside(params)
     styles = palette.styles(params.variants, params.votes)
     board = files.read_json(paths.LEADERBOARD)
@@ -30,7 +30,7 @@ def figures(params: Params) -> None:
     units = {name: family.unit for name, family in FAMILIES.items()}
     files.write(Path("reports/robustness.png"), charts.png(results.families(families, styles, units)))
 
-    from digitline.cli import runs  # MLflow, with which nothing of the above has to wait
+    from digitline.cli import runs  # MLflow takes a second to import; nothing above needs it
 
     store = runs.store(params)
     for name in params.rows:
@@ -38,7 +38,7 @@ def figures(params: Params) -> None:
 
 
 def draw(name: str, classes: list[str], test: Part, styles: dict[str, Style]) -> None:
-    """Draws what went wrong on test: the first seed's mistakes, all seeds' confusions and calibration."""
+    """Draws the errors on test: the first seed's mistakes, all seeds' confusions and calibration."""
     logits = load_file(paths.predictions_path(name))["test"]
     predicted, names = logits[0].argmax(1), np.array(classes)
     (wrong,) = np.nonzero(predicted != test.labels)

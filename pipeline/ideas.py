@@ -24,16 +24,16 @@ from digitline.model.training import fit
 PIXELS = [0, 1, 2, 3, 4]
 SILENT = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9]  # shares of the hidden units
 DRAWS = 10
-CHOSEN = 1000  # images of validation and of test, spread evenly
+CHOSEN = 1000  # images of validation and of test, evenly spread
 
-Measure = Callable[[nn.Module, Part, Part], Any]  # of a trained network, on images of validation and of test
+Measure = Callable[[nn.Module, Part, Part], Any]  # measures a trained network on validation and test images
 
 
 class Trial(NamedTuple):
-    """A small network that differs from the next in one thing."""
+    """A small network that differs from the next one in one thing."""
 
-    name: str  # for people
-    model: dict[str, Any]  # besides what all have
+    name: str  # in figures
+    model: dict[str, Any]  # besides the common keys
     recipe: dict[str, Any]  # besides params.yaml's
     measure: Measure
 
@@ -43,9 +43,9 @@ class Run(NamedTuple):
     trial: Trial
     seed: int
     network: dict[str, Any]  # keyword arguments of networks.build
-    recipe: dict[str, Any]  # keyword arguments of training.fit, less seed
+    recipe: dict[str, Any]  # keyword arguments of training.fit, without seed
     split: dict[str, Any]
-    images: int  # of training
+    images: int  # training images
 
 
 class Outcome(NamedTuple):
@@ -55,7 +55,7 @@ class Outcome(NamedTuple):
 
 
 def shifts(model: nn.Module, validation: Part, test: Part) -> list[float]:
-    """Accuracy in percent by how far the test images are moved."""
+    """Accuracy in percent by the shift of the test images in pixels."""
     return [100 * probes.shifted(model, test, distance) for distance in PIXELS]
 
 
@@ -65,10 +65,10 @@ def silences(model: nn.Module, validation: Part, test: Part) -> list[float]:
 
 
 def nothing(model: nn.Module, validation: Part, test: Part) -> None:
-    """Only the training part is used."""
+    """Measures nothing; only the training matters."""
 
 
-SIGMOID = {"learning_rate": 0.01, "weight_decay": 0.1}  # as of the variants that have it
+SIGMOID = {"learning_rate": 0.01, "weight_decay": 0.1}  # as in the variants with a sigmoid
 DEEP = {"filters": [4] * 6, "kernel": 3, "hidden": 30, "pooling": False}
 TRIALS = {
     "pooling": [
@@ -85,11 +85,11 @@ TRIALS = {
         Trial("ReLU", {**DEEP, "activation": "relu"}, {}, nothing),
     ],
 }
-ONCE = "gradients"  # with the first seed alone: its weights are many
+ONCE = "gradients"  # only with the first seed, because it has many weights
 
 
 def ideas(params: Params) -> None:
-    """Trains every pair side by side; writes the figures, their numbers as CSV, and those that the report tells."""
+    """Trains all trials in parallel; writes the figures, their numbers as CSV, and the numbers in the report's text."""
     runs = [
         planned(params, idea, trial, seed)
         for idea, trials in TRIALS.items()
@@ -99,22 +99,22 @@ def ideas(params: Params) -> None:
     found: dict[str, dict[str, dict[int, Outcome]]] = {
         idea: {trial.name: {} for trial in trials} for idea, trials in TRIALS.items()
     }
-    # The optimiser imports torch._dynamo, for two seconds: once is enough.
+    # The optimiser imports torch._dynamo, which takes two seconds: once for all processes is enough.
     for run, outcome in side_by_side(
         one, runs, imports=["digitline.explain.probes", "digitline.draw.explanations", "torch._dynamo"]
     ):
         found[run.idea][run.trial.name][run.seed] = outcome
-    told = {
+    numbers = {
         "settings": {**params.ideas._asdict(), "seeds": len(params.seeds), "measured_on": CHOSEN},
         "pooling": ranges("pooling", found, PIXELS, "pixels", "accuracy on test, %"),
         "dropout": ranges("dropout", found, [100 * share for share in SILENT], "silent hidden units, %", "accuracy, %"),
         "gradients": slopes(found["gradients"]),
     }
-    files.write_json(paths.IDEAS / "ideas.json", told)
+    files.write_json(paths.IDEAS / "ideas.json", numbers)
 
 
 def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
-    """A run with the recipe of params.yaml and what the trial has of its own."""
+    """A run with the recipe of params.yaml and the trial's own keys."""
     model = {"network": "plain", "hidden": 100, **trial.model}
     own = {"model": model, "epochs": params.ideas.epochs, **trial.recipe}
     recipe = variant("ideas", params.recipe, own).recipe
@@ -122,7 +122,7 @@ def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
 
 
 def one(run: Run) -> Iterator[Outcome]:
-    """Trains and measures one network, in a process of its own."""
+    """Trains and measures one network, in its own process."""
     data = dataset.load(paths.DATASET)
     kept, held = dataset.split(data.train, **run.split)
     few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(data.test, CHOSEN)
@@ -136,7 +136,7 @@ def one(run: Run) -> Iterator[Outcome]:
 
 
 def spread(part: Part, count: int) -> Part:
-    """So many images, spread evenly."""
+    """That many images, evenly spread."""
     places = np.linspace(0, len(part.labels) - 1, min(count, len(part.labels))).astype(int)
     return Part(part.images[places], part.labels[places])
 
@@ -144,7 +144,7 @@ def spread(part: Part, count: int) -> Part:
 def ranges(
     idea: str, found: dict[str, dict[str, dict[int, Outcome]]], x: Sequence[float], x_label: str, y_label: str
 ) -> dict[str, dict[str, float]]:
-    """Draws what was measured by x, its range over seeds as a band; returns the means."""
+    """Draws the measure by x, its range over seeds as a band; returns the means."""
     measured = {name: np.array([runs[seed].measured for seed in sorted(runs)]) for name, runs in found[idea].items()}
     curves = {name: each(np.stack([x, v.min(0), v.mean(0), v.max(0)], 1), DIGITS) for name, v in measured.items()}
     lines = [[name, *(f"{value:.6g}" for value in point)] for name, points in curves.items() for point in points]
@@ -156,7 +156,7 @@ def ranges(
 
 
 def slopes(found: dict[str, dict[int, Outcome]]) -> dict[str, Any]:
-    """Draws the gradients by layer over training; tells how much weaker they are in the first than in the last."""
+    """Draws the gradients by layer over training; returns how much stronger the last layer's are than the first's."""
     runs = {name: next(iter(of.values())) for name, of in found.items()}
     norms = {name: each(np.array(run.gradients)) for name, run in runs.items()}
     lines = [

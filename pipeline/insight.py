@@ -1,4 +1,4 @@
-"""Shows what each variant has learned: its filters, what excites them, its maps, its evidence, its mistakes."""
+"""Draws what each variant has learned: filters, what excites them, feature maps, evidence, mistakes."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -23,24 +23,24 @@ class Job(NamedTuple):
 
 
 def insight(params: Params) -> None:
-    """Draws what the first seed of each variant has learned, side by side, and tells MLflow."""
+    """Draws what the first seed of each variant has learned, in parallel, and logs the figures to MLflow."""
     paths.set_aside(params)
     jobs = [Job(name, params.seeds[0], params.classes, params.split) for name in params.variants]
     records = side_by_side(one, jobs, imports=["digitline.explain.mistakes", "sklearn.manifold"])
 
-    from digitline.cli import runs  # MLflow takes a second: while the processes, which have no use for it, begin
+    from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
     from digitline.tracking import runs as tracking
 
-    store, told = runs.store(params), {}
+    store, numbers = runs.store(params), {}
     for job, found in records:
-        told[job.variant] = found
+        numbers[job.variant] = found
         models = paths.model_paths(params, job.variant).values()
         tracking.illustrate(store, models, paths.INSIGHT / job.variant, "insight")
-    files.write_json(paths.INSIGHT.with_suffix(".json"), {name: told[name] for name in params.variants})
+    files.write_json(paths.INSIGHT.with_suffix(".json"), {name: numbers[name] for name in params.variants})
 
 
 def one(job: Job) -> Iterator[dict[str, Any]]:
-    """Draws one variant, in a process of its own; yields the numbers that the report tells."""
+    """Draws one variant, in its own process; yields the numbers for the report."""
     data, model = dataset.load(paths.DATASET), checkpoint.load(paths.model_path(job.variant, job.seed))
 
     def keep(name: str, picture: str, header: Sequence[str], lines: learned.Table) -> None:
@@ -58,13 +58,13 @@ def one(job: Job) -> Iterator[dict[str, Any]]:
         "embedding": learned.embedded(look),
         "evidence": mistakes.explained(look),
         "confusions": mistakes.confused(look),
-        "torn": mistakes.cooled(look),
-        "temperature": mistakes.heated(logits, validation),
+        "uncertain": mistakes.uncertain(look),
+        "temperature": mistakes.losses(logits, validation),
     }
 
 
 def shared(steps: Sequence[arithmetic.Step]) -> list[dict[str, Any]]:
-    """The parameters of each layer that has any, as it is and without shared weights."""
+    """The number of parameters of each layer that has any, with and without shared weights."""
     return [
         {"layer": arithmetic.title(step.layer), "parameters": step.parameters, "unshared": step.unshared}
         for step in steps

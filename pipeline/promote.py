@@ -1,4 +1,4 @@
-"""Judges the leader against the champion; outside of experiments the leader becomes champion if it passes."""
+"""Judges the leader against the champion; outside of experiments, promotes it if it passes."""
 
 from digitline.cli import entry
 from digitline.cli import promote as command
@@ -6,7 +6,7 @@ from digitline.config.params import Params
 
 
 def promote(params: Params) -> None:
-    """Promotes, or in an experiment writes the verdict alone."""
+    """Promotes, or in an experiment only writes the verdict."""
     if command.in_experiment():
         command.propose(params)
     else:

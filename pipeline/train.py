@@ -1,4 +1,4 @@
-"""Trains one variant: a run a seed, each on one thread, side by side on all cores."""
+"""Trains one variant: one run per seed, each on one thread, in parallel on all cores."""
 
 import hashlib
 import json
@@ -28,12 +28,12 @@ class Run(NamedTuple):
     recipe: dict[str, Any]
     split: dict[str, Any]
     path: Path
-    keep: Path  # the folder of where its training stands
-    code: str  # the identity of the code that trains
+    keep: Path  # the folder of its snapshot
+    code: str  # the SHA-256 of the training code
 
 
 def train(params: Params, name: str) -> None:
-    """Trains every seed of a variant of params.yaml, from where a training that was cut short stood."""
+    """Trains every seed of a variant of params.yaml; resumes an interrupted training."""
     variant = choose("the variant", name, params.variants)
     network, recipe, keep = {**variant.model, "classes": len(params.classes)}, variant.recipe, paths.UNFINISHED / name
     of = code.identity("train")
@@ -42,7 +42,7 @@ def train(params: Params, name: str) -> None:
     ]
     records = side_by_side(one, runs_of, imports=["digitline.model.training", "digitline.data.dataset"])
 
-    from digitline.cli import runs  # MLflow takes a second: while the processes, which have no use for it, begin
+    from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
     from digitline.tracking import runs as tracking
 
     curves: dict[int, list[Epoch]] = {seed: [] for seed in params.seeds}
@@ -57,7 +57,7 @@ def train(params: Params, name: str) -> None:
             progress.set_postfix_str(f"seed {run.seed}: {epoch.val_accuracy:.2%} of validation", refresh=False)
             progress.update()
     lines = [
-        [seed, epoch.epoch, *(f"{value:.6f}" for value in epoch[1:-1])]  # not the seconds: no two runs take the same
+        [seed, epoch.epoch, *(f"{value:.6f}" for value in epoch[1:-1])]  # without the seconds, which always differ
         for seed, epochs in sorted(curves.items())
         for epoch in epochs
     ]
@@ -67,7 +67,7 @@ def train(params: Params, name: str) -> None:
 
 
 def one(run: Run) -> Iterator[Epoch | None]:
-    """Trains one seed, yielding its epochs; then writes its model and yields None."""
+    """Trains one seed and yields its epochs; then writes its model and yields None."""
     kept, held = dataset.split(dataset.load(paths.DATASET).train, **run.split)
     kept = dataset.joined(kept, dataset.corrections(paths.DATASET))
     torch.manual_seed(run.seed)
@@ -78,7 +78,7 @@ def one(run: Run) -> Iterator[Epoch | None]:
 
 
 def identity(run: Run) -> str:
-    """The name of a file for all that the run's bits depend on: it is taken up again just where nothing changed."""
+    """The snapshot's path, named by all that the run's bits depend on, so that it is reused only if nothing changed."""
     means = [torch.__version__, str(training.device()), training.has_bfloat16(), digest(paths.DATASET)]
     content = json.dumps([run.seed, run.model, run.recipe, run.split, run.code, means])
     return f"{hashlib.sha256(content.encode()).hexdigest()}.safetensors"

@@ -1,4 +1,4 @@
-"""validate: per-image features held against expectations; what is critical stops the pipeline, the rest warns."""
+"""Checks per-image features against expectations; critical failures stop the pipeline, others warn."""
 
 import sys
 
@@ -18,7 +18,7 @@ def validate(params: Params) -> None:
     table = expectations.features(data)
     outcome = expectations.validate(table, expectations.rules(classes=params.classes, **params.bounds))
     failed = [finding for finding in outcome.findings if not finding.success]
-    critical = {finding.name: told(finding) for finding in failed if finding.severity == "critical"}
+    critical = {finding.name: described(finding) for finding in failed if finding.severity == "critical"}
     report = {
         "dataset": params.dataset,
         "sha256": sha256,
@@ -31,17 +31,17 @@ def validate(params: Params) -> None:
     files.write_json(paths.VALIDATION, report)
     for finding in failed:
         if finding.name not in critical:
-            print(f"warning: {told(finding)}", file=sys.stderr)
+            print(f"warning: {described(finding)}", file=sys.stderr)
     if critical:
         raise InputError(
-            f"{params.dataset} is not fit for training: {'; '.join(critical.values())} (see {paths.DATA_DOCS})"
+            f"{params.dataset} cannot be used for training: {'; '.join(critical.values())} (see {paths.DATA_DOCS})"
         )
     if any(retraining.reasons(dataset.corrections(paths.DATASET), data, classes=params.classes, **params.bounds)):
-        raise InputError("a correction does not meet the expectations; make feedback says which and leaves it out")
+        raise InputError("a correction does not meet the expectations; run make feedback to leave it out")
 
 
-def told(finding: expectations.Finding) -> str:
-    """A failed expectation in words."""
+def described(finding: expectations.Finding) -> str:
+    """A failed expectation in one sentence."""
     return f"{finding.name}: {finding.observed}, expected {finding.expected}"
 
 

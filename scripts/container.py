@@ -1,7 +1,7 @@
-"""The champion as a container image: its Bento and what serving needs, on a slim Python, with its SBOM beside it.
+"""Builds the champion's container image: its Bento and what serving needs, on a slim Python; writes its SBOM.
 
-All of it is gathered here first, in .container/: the engine's build then fetches nothing but the base image, and pip's
-settings, proxies and certificates stay out of it.
+Everything is first collected in .container/, so that the engine's build fetches only the base image, and pip's
+settings, proxies and certificates stay out of the image.
 """
 
 import argparse
@@ -23,19 +23,19 @@ from scripts import engine, sbom
 
 FOLDER = Path(".container")
 PYTHON = "3.11"
-BASE = os.environ.get("BASE", f"docker.io/library/python:{PYTHON}-slim")  # a mirror's name for it, perhaps
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyTorch's own, of builds without CUDA
-ROOM = {"cuda": 16, "cpu": 4}  # gigabytes of disk: the libraries, the image and what lies between
+BASE = os.environ.get("BASE", f"docker.io/library/python:{PYTHON}-slim")  # or a mirror's name for it
+CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
+ROOM = {"cuda": 16, "cpu": 4}  # gigabytes of disk: the libraries, the image and intermediate layers
 
 
 def main() -> None:
-    """Builds the image with the PyTorch named: for CUDA, which serves on a CPU as well, or for the CPU alone."""
+    """Builds the image with PyTorch for CUDA, which also serves on a CPU, or only for the CPU."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("torch", choices=list(ROOM))
-    parser.add_argument("--name", default="digitline", help="of the image")
+    parser.add_argument("--name", default="digitline", help="name of the image")
     words = parser.parse_args()
     torch = words.torch
-    os.umask(0o022)  # what is copied into the image is read there by another user
+    os.umask(0o022)  # another user reads the files in the image
     name, card, context = engine.find(), bento.verified(paths.CHAMPION), FOLDER / torch
     require_room(ROOM[torch])
     commit = revision()
@@ -44,28 +44,28 @@ def main() -> None:
     tags = [f"{words.name}:{card['sha256'][:16]}-{torch}", f"{words.name}:{torch}"]
     engine.build(name, context, BASE, tags, labels(card, commit, built, installed(context / "lib")))
     files.write_json(bill(torch), sbom.bill(name, tags[0], context / "lib", card))
-    print(f"\n{' and '.join(tags)}: {engine.size(name, tags[0]) / 1e9:.2f} GB; what is in it: {bill(torch)}")
+    print(f"\n{' and '.join(tags)}: {engine.size(name, tags[0]) / 1e9:.2f} GB; contents listed in {bill(torch)}")
 
 
 def bill(torch: str) -> Path:
-    """Where the image's bill of materials is."""
+    """The path of the image's bill of materials."""
     return FOLDER / f"sbom-{torch}.cdx.json"
 
 
 def require_room(gigabytes: int) -> None:
-    """InputError where the disk has less."""
+    """InputError if the disk has less space."""
     free = shutil.disk_usage(Path()).free / 1e9
     if free < gigabytes:
-        raise InputError(f"the disk has {free:.1f} GB free, expected {gigabytes} for the libraries and the image")
+        raise InputError(f"the disk has {free:.1f} GB free, expected {gigabytes} for libraries and image; free some")
 
 
 def revision() -> str:
-    """The commit checked out, marked where files differ from it; InputError outside of a repository."""
+    """The commit checked out, marked if files differ from it; InputError outside of a repository."""
     return engine.answer("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def libraries(torch: str, context: Path) -> None:
-    """Installs what serving needs of requirements.lock for the base's Python, unless the same is there already."""
+    """Installs serving's part of requirements.lock for the base's Python, unless it is already there."""
     stamp, folder = context / "installed", context / "lib"
     project = tomllib.loads(Path("pyproject.toml").read_text())
     lock = Path("requirements.lock").read_text()
@@ -77,15 +77,15 @@ def libraries(torch: str, context: Path) -> None:
     if torch == "cpu":
         torch_build = [version + "+cpu", "--find-links", str(fetch_cpu_wheel(version + "+cpu", context / "wheels"))]
     else:
-        torch_build = [version.replace("==", "===")]  # that one and none with a suffix, which == takes as well
+        torch_build = [version.replace("==", "===")]  # === excludes versions with a suffix, which == would accept
     pip("install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", "serve", *torch_build)
-    for part in ("bin", "torch/include", "torch/test"):  # commands for the Python that ran pip; 150 MB for C++
+    for part in ("bin", "torch/include", "torch/test"):  # commands for the wrong Python; 150 MB for C++
         shutil.rmtree(folder / part, ignore_errors=True)
     stamp.write_text(wanted)
 
 
 def fetch_cpu_wheel(requirement: str, folder: Path) -> Path:
-    """PyTorch's build without CUDA, from where pip is set to look or else from PyTorch's own index."""
+    """PyTorch's build without CUDA, from pip's configured index or else from PyTorch's own."""
     words = ["download", "--no-deps", "--dest", str(folder), requirement]
     try:
         pip(*words)
@@ -95,7 +95,7 @@ def fetch_cpu_wheel(requirement: str, folder: Path) -> Path:
 
 
 def pip(*words: str) -> None:
-    """Runs pip as the base's Python would, whatever this one is; InputError where it fails."""
+    """Runs pip as for the base's Python, whatever this one is; InputError if it fails."""
     machine = platform.machine().replace("arm64", "aarch64")
     names = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in range(17, 37))]  # up to the C library of the base
     platforms = [word for name in reversed(names) for word in ("--platform", f"{name}_{machine}")]
@@ -109,7 +109,7 @@ def installed(folder: Path) -> dict[str, str]:
 
 
 def lay_out_bento(folder: Path) -> str:
-    """Builds the Bento and puts it there with its model in it; returns its tag."""
+    """Builds the Bento with its model in the folder; returns its tag."""
     import bentoml
 
     built = engine.answer(sys.executable, "-m", "bentoml", "build", "--output", "tag")
@@ -120,7 +120,7 @@ def lay_out_bento(folder: Path) -> str:
 
 
 def labels(card: Card, commit: str, bento: str, versions: dict[str, str]) -> dict[str, str]:
-    """What the image says of itself."""
+    """The image's labels."""
     project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
     return {
         "org.opencontainers.image.title": project["name"],
@@ -141,6 +141,6 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("interrupted; the next make container goes on from here")
+        sys.exit("interrupted; make container continues from here")
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")

@@ -1,4 +1,4 @@
-"""The container engine: Docker, podman or buildah, whichever answers."""
+"""The container engine: the first of Docker, podman and buildah that answers."""
 
 import os
 import shutil
@@ -13,20 +13,20 @@ ENGINES = list(lineage.ENGINES)
 
 
 def find() -> str:
-    """The engine that the variable ENGINE names, or else the first that answers; InputError where none does."""
+    """The engine in the variable ENGINE, or else the first that answers; InputError if none does."""
     named = os.environ.get("ENGINE")
     names = [named] if named else ENGINES
     for name in names:
         if shutil.which(name) and asked(name, "info").returncode == 0:
             return name
     raise InputError(
-        f"no container engine answers, of {', '.join(names)}: install podman, or install Docker and start it"
+        f"no container engine answers ({', '.join(names)}); install podman, or install Docker and start it"
     )
 
 
 def build(engine: str, folder: Path, base: str, tags: Sequence[str], labels: Mapping[str, str]) -> None:
-    """Builds the folder into an image on that base, by Containerfile; InputError where the engine fails."""
-    # The form in which podman and buildah keep a health check.
+    """Builds the folder into an image on that base, by Containerfile; InputError if the engine fails."""
+    # Podman and buildah keep a health check only in Docker's format.
     form = [] if engine == "docker" else ["--format", "docker"]
     named = [word for tag in tags for word in ("--tag", tag)]
     labelled = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
@@ -35,7 +35,7 @@ def build(engine: str, folder: Path, base: str, tags: Sequence[str], labels: Map
 
 
 def size(engine: str, image: str) -> int:
-    """The bytes of an image's layers, unpacked."""
+    """The size of an image's unpacked layers in bytes."""
     if engine != "buildah":
         return int(answer(engine, "image", "inspect", "--format", "{{.Size}}", image))
     container = answer(engine, "from", image)
@@ -47,7 +47,7 @@ def size(engine: str, image: str) -> int:
 
 
 def inside(engine: str, image: str, *command: str) -> str:
-    """What a command in the image prints, without a network."""
+    """The output of a command in the image, run without a network."""
     if engine != "buildah":
         entry = ["--network", "none", "--entrypoint", command[0]]
         return answer(engine, "run", "--rm", *entry, image, *command[1:])
@@ -59,7 +59,7 @@ def inside(engine: str, image: str, *command: str) -> str:
 
 
 def answer(*words: str) -> str:
-    """What a command prints; InputError with its last line where it fails."""
+    """The output of a command; InputError with its last line if it fails."""
     done = asked(*words)
     if done.returncode:
         raise failure(words, done.stderr)
@@ -71,7 +71,7 @@ def asked(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 def follow(words: Sequence[str]) -> None:
-    """Runs a command and shows its lines as they come; InputError with the telling one where it fails."""
+    """Runs a command and prints its output line by line; InputError with the line of the error if it fails."""
     lines: list[str] = []
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         for line in process.stdout or ():
@@ -82,9 +82,9 @@ def follow(words: Sequence[str]) -> None:
 
 
 def failure(words: Sequence[str], text: str) -> InputError:
-    """What a command that failed said, in one sentence."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    """The error of a failed command in one sentence."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it printed nothing"]
     name = " ".join(Path(word).name for word in words[:2])
     if any("no space left" in line.lower() for line in lines):
-        return InputError(f"{name} found the disk full; free some of it and run this again")
+        return InputError(f"{name} failed: the disk is full; free some space and run this again")
     return InputError(f"{name} failed: {lines[-1].removeprefix('Error: ')}")

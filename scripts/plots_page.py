@@ -1,4 +1,4 @@
-"""Gives `dvc plots show` a page that carries Vega with it and so opens without a network."""
+"""Makes the template of `dvc plots show`, a page that includes Vega and so works without a network."""
 
 import subprocess
 from pathlib import Path
@@ -29,7 +29,7 @@ img { max-width: 100%; }
 def main() -> None:
     bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
     PAGE.write_text(HTML.replace("BUNDLE", bundle))
-    # In this clone's own settings: where the page was never made, DVC's default page still works.
+    # In this clone's own settings, so that DVC's default page works in clones without this one.
     subprocess.run(["dvc", "config", "--local", "plots.html_template", "plots/page.html"], check=True)
 
 

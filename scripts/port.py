@@ -1,4 +1,4 @@
-"""Whether a port of this machine is free: one sentence where it is not."""
+"""Checks that a port of this machine is free."""
 
 import argparse
 import socket
@@ -6,18 +6,18 @@ import sys
 
 
 def main() -> None:
-    """Ends with exit status 1 where another program holds the port."""
+    """Ends with exit status 1 if another program uses the port."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("target")
     parser.add_argument("port", type=int)
     words = parser.parse_args()
     with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: one that has ended holds none
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do
         try:
             listener.bind(("127.0.0.1", words.port))
         except OSError as error:
             other = f"make {words.target} PORT={words.port + 1}"
-            sys.exit(f"error: port {words.port}: {error.strerror}; stop what holds it, or take another: {other}")
+            sys.exit(f"error: port {words.port}: {error.strerror}; stop the program that uses it, or run {other}")
 
 
 if __name__ == "__main__":

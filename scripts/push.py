@@ -1,4 +1,4 @@
-"""An image into a registry to which the engine is logged in; prints the name and the digest that it has there."""
+"""Pushes an image to a registry where the engine is logged in; prints its name and digest there."""
 
 import argparse
 import sys
@@ -17,12 +17,12 @@ def main() -> None:
     words = parser.parse_args()
     name, _, tag = words.to.rpartition(":")
     if "/" not in name or not tag:
-        raise InputError(f"TO is {words.to or 'not given'}, expected registry/name:tag")
+        raise InputError(f"TO is {words.to or 'missing'}, expected registry/name:tag; run make push TO=...")
     print(f"name={name}\ndigest={push(engine.find(), words.image, words.to)}")
 
 
 def push(name: str, image: str, to: str) -> str:
-    """Pushes and returns the digest in the registry; podman and buildah compress anew, and so know it only then."""
+    """Pushes the image and returns its digest, which podman and buildah know only after the push compresses it."""
     if name == "docker":
         engine.answer(name, "tag", image, to)
         engine.answer(name, "push", "--quiet", to)

@@ -1,4 +1,4 @@
-"""What is in an image, as CycloneDX: the Python packages, the model, Python itself and the base's Debian packages."""
+"""An image's bill of materials in CycloneDX: Python packages, model, Python and the base's Debian packages."""
 
 import json
 import os
@@ -15,7 +15,7 @@ DEBIAN = "${Package}\t${Version}\t${Architecture}\n"
 
 
 def bill(name: str, image: str, libraries: Path, card: Card) -> dict[str, Any]:
-    """The bill of materials of an image with these libraries and the champion of that card."""
+    """The bill of materials of an image with these libraries and this champion."""
     found = packages(libraries)
     found["metadata"]["component"] = {"type": "container", "bom-ref": image, "name": "digitline", "version": image}
     found["components"] += [model(card), python(name, image), *debian(name, image)]
@@ -23,7 +23,7 @@ def bill(name: str, image: str, libraries: Path, card: Card) -> dict[str, Any]:
 
 
 def packages(folder: Path) -> dict[str, Any]:
-    """The Python packages in a folder, with licences and what requires what."""
+    """The Python packages in a folder, with licences and dependencies."""
     words = [sys.executable, "-m", "cyclonedx_py", "environment", "-S", sys.executable, "--output-reproducible"]
     alone = {**os.environ, "PYTHONPATH": str(folder.resolve())}
     done = subprocess.run(words, env=alone, capture_output=True, text=True, check=False)
@@ -31,12 +31,12 @@ def packages(folder: Path) -> dict[str, Any]:
         raise engine.failure(["cyclonedx-py", "environment"], done.stderr)
     found: dict[str, Any] = json.loads(done.stdout)
     if not found.get("components"):
-        raise InputError(f"cyclonedx-py found no package in {folder}, expected what serving needs")
+        raise InputError(f"cyclonedx-py found no package in {folder}; delete it and run make container again")
     return found
 
 
 def model(card: Card) -> dict[str, Any]:
-    """The champion, by its content."""
+    """The champion, identified by its content."""
     return {
         "type": "machine-learning-model",
         "bom-ref": f"model:{card['sha256']}",
@@ -47,13 +47,13 @@ def model(card: Card) -> dict[str, Any]:
 
 
 def python(name: str, image: str) -> dict[str, Any]:
-    """The interpreter, which the base has from no package."""
+    """The Python interpreter, which is not from a Debian package."""
     version = engine.inside(name, image, "python3", "--version").split()[-1]
     return {"type": "platform", "bom-ref": f"python:{version}", "name": "python", "version": version}
 
 
 def debian(name: str, image: str) -> list[dict[str, Any]]:
-    """The base's packages."""
+    """The base's Debian packages."""
     listed = engine.inside(name, image, "dpkg-query", "--show", "--showformat", DEBIAN)
     rows = [line.split("\t") for line in listed.splitlines()]
     return [

@@ -1,7 +1,7 @@
-"""The whole line again in a fresh clone of HEAD, with nothing cached, which must end with this dvc.lock.
+"""Runs the whole pipeline in a fresh clone of HEAD, without caches, and compares its dvc.lock with this one.
 
-Says which processor, instruction set and BLAS kernel ran, and whether the committed results are of the same kind.
-Exit status 0: it ends with this dvc.lock. 3: other bits, as another kind of processor gives, but accuracies within the
+Prints the processor, instruction set and BLAS kernel, and whether the committed results are from the same kind.
+Exit status 0: the same dvc.lock. 3: other bits, as on another kind of processor, but accuracies within the
 tolerance. 1: neither, or a stage failed.
 """
 
@@ -20,7 +20,7 @@ from digitline.base import files
 from digitline.compute import machine
 from digitline.config import paths
 
-TOLERANCE = 0.005  # of an accuracy: chance sets apart what another seed of a variant gives by less
+TOLERANCE = 0.005  # of an accuracy; two seeds of a variant differ by less
 SPLITS = ("val_accuracy", "test_accuracy")
 WITHIN = 3  # exit status
 
@@ -28,7 +28,7 @@ Lock = Mapping[str, Mapping[str, Any]]  # the stages of dvc.lock
 
 
 class Difference(NamedTuple):
-    """The first stage that came to something else, though all before it came to the same."""
+    """A stage's difference between two locks."""
 
     stage: str
     kind: str  # deps, params or outs
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
 
 
 def differences(here: Lock, there: Lock) -> list[Difference]:
-    """Where two locks differ: outputs of stages whose inputs are the same first, then the rest, in the line's order."""
+    """The differences of two locks: outputs of stages with equal inputs first, then the rest, in pipeline order."""
     found = [
         Difference(name, kind, path)
         for name in dict.fromkeys([*here, *there])
@@ -47,7 +47,7 @@ def differences(here: Lock, there: Lock) -> list[Difference]:
 
 
 def inherited(name: str, found: Sequence[Difference]) -> bool:
-    """Whether a stage had other inputs."""
+    """Whether a stage had different inputs."""
     return any(one.stage == name and one.kind != "outs" for one in found)
 
 
@@ -62,12 +62,12 @@ def part(lock: Lock, name: str, kind: str) -> dict[str, Any]:
 
 
 def apart(here: Mapping[str, Any], there: Mapping[str, Any]) -> Iterator[str]:
-    """The keys whose values differ."""
+    """The keys with different values."""
     return (key for key in dict.fromkeys([*here, *there]) if here.get(key) != there.get(key))
 
 
 def gaps(here: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """How far each row's accuracies are apart in two leaderboards; infinitely where one lacks the row."""
+    """The differences of each row's accuracies in two leaderboards; infinite if one lacks the row."""
     ours, theirs = ({row["variant"]: row for row in board} for board in (here, there))
     return {
         f"{name}'s {split}": abs(ours[name][split]["mean"] - theirs[name][split]["mean"])
@@ -79,7 +79,7 @@ def gaps(here: Sequence[Mapping[str, Any]], there: Sequence[Mapping[str, Any]]) 
 
 
 def verdict(folder: Path, clone: Path, tolerance: float, here: Mapping[str, Any]) -> tuple[int, str]:
-    """The exit status and what there is to say of a pipeline that was run again on this machine."""
+    """The exit status and the message about a pipeline that was run again on this machine."""
     before, after = (dict(YAML(typ="safe").load(root / "dvc.lock")["stages"]) for root in (folder, clone))
     found = differences(before, after)
     same, on = kinds(files.read_json(folder / paths.MACHINE), here)
@@ -92,40 +92,40 @@ def verdict(folder: Path, clone: Path, tolerance: float, here: Mapping[str, Any]
     )
     where = f"{where} {first.path}" + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")
     if first.kind != "outs":
-        return 1, f"{where}: dvc.lock is not of this commit; dvc repro and commit it"
+        return 1, f"{where}: dvc.lock does not belong to this commit; run dvc repro and commit it"
     boards = [files.read_json(root / paths.LEADERBOARD) for root in (folder, clone)]
     name, gap = max(gaps(*boards).items(), key=lambda item: item[1])
-    far = f"farthest apart is {name}, by {100 * gap:.2f} points"
+    far = f"the largest difference is in {name}, {100 * gap:.2f} points"
     if gap <= tolerance:
-        cause = "though the kind is the same" if same else "as of another kind of processor"
+        cause = "although the kind is the same" if same else "as expected of another kind of processor"
         return WITHIN, f"{where}, {on}; within {100 * tolerance:g} points, {cause}: {far}"
     return 1, f"{where}, {on}; not within {100 * tolerance:g} points: {far}"
 
 
 def kinds(made: Mapping[str, Any], here: Mapping[str, Any]) -> tuple[bool, str]:
-    """Whether the machine that made the committed results and this one are of a kind, and both in words."""
+    """Whether this machine is of the kind that made the committed results, and a description of both."""
     if machine.same_kind(made, here):
         return True, f"on {machine.words(here)}, the kind of machine that made it"
-    return False, f"on {machine.words(here)}, another kind of machine than made it ({machine.words(made)})"
+    return False, f"on {machine.words(here)}, another kind of machine than the one that made it ({machine.words(made)})"
 
 
 def rerun(folder: Path, scratch: Path) -> Path:
-    """Runs the line in a clone of its own, with its own MLflow and BentoML; returns where."""
+    """Runs the pipeline in a fresh clone, with its own MLflow and BentoML; returns the clone."""
     clone = scratch / "digitline"
     subprocess.run(["git", "clone", "--quiet", folder, clone], check=True)
     own = {**os.environ, "BENTOML_HOME": str(scratch / "bentoml")}
     own.pop("MLFLOW_TRACKING_URI", None)
-    # Forced: DVC would skip a stage whose outputs all come with git.
+    # Forced, because DVC would skip a stage whose outputs are all in git.
     done = subprocess.run(["dvc", "repro", "--force"], cwd=clone, env=own, check=False)
     if done.returncode:
-        sys.exit("error: the line does not come to its end in a fresh clone")
+        sys.exit("error: the pipeline failed in a fresh clone; its output above names the stage")
     return clone
 
 
 def main() -> None:
-    """Runs the line again and says whether it came to the same."""
+    """Runs the pipeline again and prints whether it gives the same results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of an accuracy, by default %(default)s")
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE, help="of an accuracy, default %(default)s")
     tolerance = parser.parse_args().tolerance
     with tempfile.TemporaryDirectory() as scratch:
         status, sentence = verdict(Path(), rerun(Path.cwd(), Path(scratch)), tolerance, machine.describe())

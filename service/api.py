@@ -1,4 +1,4 @@
-"""The routes: what a client gets wrong is a 4xx with {"error": "one sentence"}; no URL that it names is fetched."""
+"""The routes. A client's error is a 4xx with {"error": "one sentence"}; the service never fetches a URL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -24,15 +24,15 @@ from digitline.data.dataset import SIDE, Bytes
 from service import feedback, metrics, schema
 from service.work import Work
 
-if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
+if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from digitline.serving.runtime import Floats, Images
     from service.champion import Champion, Study
 
-JSON_BYTES = 8 * 2**20  # of a body; what the most images take with every digit of every number written out
+JSON_BYTES = 8 * 2**20  # of a body; enough for the most images with all digits of every number
 RAW_BYTES = schema.MAX_RAW * SIDE**2
 SHORT = 64 * 2**10  # bytes; a longer body is read in a thread
-FORM_BYTES = 4096  # that a form adds to its file
-BODY_SECONDS = 30  # for a body to arrive
+FORM_BYTES = 4096  # of a form besides its file
+BODY_SECONDS = 30  # until a body must have arrived
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'",
     "Referrer-Policy": "no-referrer",
@@ -42,17 +42,17 @@ HEADERS = {
 
 
 async def predict(request: Request) -> Response:
-    """Images of 28x28 as JSON, or as bytes."""
+    """Recognises 28x28 images, as JSON or bytes."""
     kind = media(request)
     if kind not in KINDS:
         raise unsupported(request, *KINDS)
-    limit, read, told = KINDS[kind]
+    limit, read, write = KINDS[kind]
     data, work, champion = await body(request, limit), request.app.state.work, request.app.state.champion
     with work.admitted(len(data)):
         images = read(data) if len(data) <= SHORT else await work.run(read, data)
         metrics.IMAGES.observe(len(images))
         probabilities = await work.recognise(champion, images)
-    return told_by(champion, told(champion, probabilities), request)
+    return answered_by(champion, write(champion, probabilities), request)
 
 
 def predictions(champion: "Champion", probabilities: "Floats") -> schema.Predictions:
@@ -65,7 +65,7 @@ def raw_predictions(champion: "Champion", probabilities: "Floats") -> bytes:
     return digits + probabilities.astype("<f4").tobytes()
 
 
-# By media type: the longest body, what reads it and what puts the answer into words.
+# By media type: the maximum body size, the function that reads it and the one that writes the answer.
 KINDS: dict[str, tuple[int, Callable[[bytes], "Images"], Callable[["Champion", "Floats"], BaseModel | bytes]]] = {
     "application/json": (JSON_BYTES, schema.images, predictions),
     schema.RAW: (RAW_BYTES, schema.raw, raw_predictions),
@@ -73,7 +73,7 @@ KINDS: dict[str, tuple[int, Callable[[bytes], "Images"], Callable[["Champion", "
 
 
 async def classify(request: Request) -> Response:
-    """A picture, as the body itself or as a form's file."""
+    """Recognises a picture, sent as the body or as a file in a form."""
     return await answer(request, classification, await picture(request))
 
 
@@ -87,7 +87,7 @@ def classification(champion: "Champion", data: bytes) -> schema.Classification:
 
 
 async def explain(request: Request) -> Response:
-    """A picture as for classify; the answer has what each layer sees besides, and unless it is to be brief, why."""
+    """Like classify; the answer also has the layers' feature maps and, unless it is brief, the evidence."""
     work = partial(explanation, "brief" in request.query_params)
     return await answer(request, work, await picture(request))
 
@@ -104,7 +104,7 @@ def explanation(brief: bool, champion: "Champion", data: bytes) -> schema.Explan
 
 
 async def network(request: Request) -> Response:
-    """What of the layers is the same for every image."""
+    """Describes the layers, independently of an image."""
     return await answer(request, partial(architecture, feedback.folder() is not None), b"")
 
 
@@ -130,7 +130,7 @@ def architecture(corrections: bool, champion: "Champion", _: bytes) -> schema.Ne
 
 
 async def correct(request: Request) -> Response:
-    """What an image of 28x28, as bytes, shows in truth."""
+    """Keeps a correction: the right label of a 28x28 image, sent as bytes."""
     place = feedback.admitted(request)
     if media(request) != schema.RAW:
         raise unsupported(request, schema.RAW)
@@ -139,7 +139,7 @@ async def correct(request: Request) -> Response:
 
 
 async def compare(request: Request) -> Response:
-    """Images of 28x28 as JSON, to every variant of the study."""
+    """Recognises 28x28 images, as JSON, with every variant of the study."""
     if media(request) != "application/json":
         raise unsupported(request, "application/json")
     return await answer(request, partial(comparison, request.app.state.study), await body(request, JSON_BYTES))
@@ -151,7 +151,7 @@ def comparison(study: "Study", champion: "Champion", data: bytes) -> schema.Comp
 
 
 async def lineage(request: Request) -> Response:
-    """Where the model comes from."""
+    """Describes the model's origin."""
     return await answer(request, origin, b"")
 
 
@@ -160,14 +160,14 @@ def origin(champion: "Champion", _: bytes) -> schema.Lineage:
 
 
 async def answer(request: Request, work: Callable[["Champion", bytes], BaseModel], data: bytes) -> Response:
-    """Works in a thread, so that the next request can be read meanwhile; beyond capacity, refuses at once."""
+    """Does the work in a thread, so that the next request can be read meanwhile; 503 at once if beyond capacity."""
     champion, place = request.app.state.champion, request.app.state.work
     with place.admitted(len(data)):
-        return told_by(champion, await place.run(work, champion, data), request)
+        return answered_by(champion, await place.run(work, champion, data), request)
 
 
-def told_by(champion: "Champion", result: BaseModel | bytes, request: Request) -> Response:
-    """An answer, which names the model in its headers as well, and for the log."""
+def answered_by(champion: "Champion", result: BaseModel | bytes, request: Request) -> Response:
+    """A response that names the model in a header and in the log."""
     request.scope["model"] = champion.sha256
     headers = {"X-Model": champion.sha256}
     if isinstance(result, bytes):
@@ -176,7 +176,7 @@ def told_by(champion: "Champion", result: BaseModel | bytes, request: Request) -
 
 
 async def picture(request: Request) -> bytes:
-    """The picture's file, which is the body or a form's one file."""
+    """The picture's bytes: the body, or the single file of a form."""
     if media(request) == "multipart/form-data":
         return await upload(request)
     if media(request) in schema.PICTURES:
@@ -185,7 +185,7 @@ async def picture(request: Request) -> bytes:
 
 
 def prepared(data: bytes) -> Bytes:
-    """The picture as the model's image; InputError where there is nothing on it."""
+    """The picture as the model's image; InputError if it is blank."""
     image = prepare.prepare(prepare.open_picture(data))
     if not image.any():
         raise InputError("the picture is blank, expected a digit darker or lighter than its background")
@@ -199,17 +199,17 @@ async def body(request: Request, limit: int) -> bytes:
 
 
 async def upload(request: Request) -> bytes:
-    """The one file of a form."""
+    """The single file of a form."""
     async with arriving(request, prepare.MAX_BYTES + FORM_BYTES) as limited, limited.form() as form:
         match form.multi_items():
             case [("image", UploadFile() as file)]:
                 return await file.read()
-    raise InputError("the form is not as expected: one file, in the field image")
+    raise InputError("the form is invalid, expected exactly one file, in the field image")
 
 
 @asynccontextmanager
 async def arriving(request: Request, limit: int) -> AsyncIterator[Request]:
-    """The same request, refused as soon as its body is known to be too long or takes too long."""
+    """The same request; refused as soon as its body is too large or takes too long."""
     refusal = HTTPException(413, f"the body is too large, expected at most {limit} bytes")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
@@ -232,7 +232,7 @@ async def arriving(request: Request, limit: int) -> AsyncIterator[Request]:
 
 
 def media(request: Request) -> str:
-    """The body's type, without its parameters."""
+    """The media type, without its parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
@@ -241,22 +241,22 @@ def unsupported(request: Request, *expected: str) -> HTTPException:
 
 
 async def document(request: Request) -> Response:
-    """In place of BentoML's, which knows methods of its own alone."""
+    """Replaces BentoML's document, which lists only BentoML's own methods."""
     return JSONResponse(schema.openapi())
 
 
 async def counts(request: Request) -> Response:
-    """In place of BentoML's, which keeps a row for every path that anyone asks for."""
+    """Replaces BentoML's metrics, which keep a row for every requested path."""
     return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
 
 async def page(request: Request) -> Response:
-    """The document to read and try; in place of BentoML's page, which loads Google's tag manager."""
+    """The page of the API; replaces BentoML's, which loads Google's tag manager."""
     return FileResponse(Path(__file__).with_name("index.html"))
 
 
 class Page(StaticFiles):
-    """The page to draw on, which loads from here alone and shows in no other page."""
+    """The drawing page, which loads only from this service and cannot be framed."""
 
     def file_response(self, *args: Any, **options: Any) -> Response:
         response = super().file_response(*args, **options)
@@ -265,7 +265,7 @@ class Page(StaticFiles):
 
 
 async def refuse(request: Request, error: Exception) -> Response:
-    """Turns what went wrong into the one form of an error."""
+    """Turns an error into a response {"error": sentence}."""
     match error:
         case HTTPException(status_code=status, detail=sentence, headers=headers):
             return JSONResponse({"error": sentence}, status, headers)
@@ -275,25 +275,25 @@ async def refuse(request: Request, error: Exception) -> Response:
             sentence = f"the body took too long, expected all of it within {BODY_SECONDS} seconds"
             return JSONResponse({"error": sentence}, 408, {"Connection": "close"})
         case ClientDisconnect():
-            return Response(status_code=400)  # to nobody
+            return Response(status_code=400)  # the client has disconnected
         case _:
-            return JSONResponse({"error": "a fault of the service; its log has more"}, 500)
+            return JSONResponse({"error": "the service failed; see its log"}, 500)
 
 
 def missing(request: Request, error: Exception) -> Response:
-    """404: a path that there is not."""
-    return JSONResponse({"error": f"there is no {request.url.path[:80]}, see /docs.json for what there is"}, 404)
+    """404: an unknown path."""
+    return JSONResponse({"error": f"there is no {request.url.path[:80]}; see /docs.json for the paths"}, 404)
 
 
 def unmet(request: Request, error: Exception) -> Response:
-    """405: a path, but not for that method."""
+    """405: a known path with another method."""
     headers = getattr(error, "headers", None) or {}
-    sentence = f"{request.method} is not for {request.url.path}, expected {headers.get('Allow')}"
+    sentence = f"{request.url.path} does not accept {request.method}, expected {headers.get('Allow')}"
     return JSONResponse({"error": sentence}, 405, headers)
 
 
 class BentoML:
-    """What BentoML itself answers: whether the process is up and ready, and the parts of its page."""
+    """The routes that BentoML answers: liveness, readiness, and the files of its page."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await scope["app"].state.bentoml(scope, receive, send)

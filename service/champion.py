@@ -1,4 +1,4 @@
-"""The served model: images in, digits and probabilities out."""
+"""The served model: takes images, returns digits and probabilities."""
 
 import json
 from pathlib import Path
@@ -22,14 +22,14 @@ from service import metrics
 class Answer(NamedTuple):
     digit: str
     probabilities: list[float]  # of each class
-    doubtful: bool  # whether the model is more torn than over all but a hundredth of real digits
+    doubtful: bool  # whether the entropy is higher than for 99% of the validation digits
 
 
 class Champion:
     """Safe to call from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads model.safetensors and model.json; InputError where they are damaged or do not belong together."""
+        """Loads model.safetensors and model.json; InputError if they are damaged or do not belong together."""
         self.card = bento.verified(folder)
         self.sha256: str = self.card["sha256"]
         self.tag = bento.tag(folder)
@@ -38,7 +38,7 @@ class Champion:
         self.model = checkpoint.load(folder / bento.MODEL)
         self.run = runtime.fastest(self.model)
         if bento.verified(folder) != self.card:
-            raise InputError(f"{folder} was exchanged while it was read")
+            raise InputError(f"{folder} changed while it was read")
 
     def probabilities(self, images: Images) -> Floats:
         """The probability of each class for each image, [N, classes]."""
@@ -47,17 +47,17 @@ class Champion:
         return found
 
     def doubtful(self, probabilities: Floats) -> NDArray[np.bool_]:
-        """Whether each answer [N, classes] is torn beyond the card's threshold."""
+        """Whether the entropy of each answer [N, classes] exceeds the card's threshold."""
         return uncertainty.entropy(probabilities) > self.doubt_above
 
     def answers(self, probabilities: Floats) -> list[Answer]:
-        """The class, the probabilities and whether there is doubt, of each image's probabilities [N, classes]."""
-        places, torn = probabilities.argmax(1).tolist(), self.doubtful(probabilities).tolist()
-        rows = zip(places, probabilities.tolist(), torn, strict=True)
+        """The class, probabilities and doubt of each image, from probabilities [N, classes]."""
+        places, uncertain = probabilities.argmax(1).tolist(), self.doubtful(probabilities).tolist()
+        rows = zip(places, probabilities.tolist(), uncertain, strict=True)
         return [Answer(self.classes[place], row, doubtful) for place, row, doubtful in rows]
 
     def layers(self, image: NDArray[np.uint8]) -> list[activations.Layer]:
-        """The maps of its layers on one image [28, 28]."""
+        """The layers' feature maps of one image [28, 28]."""
         return activations.layers(self.model, image)
 
     def evidence(self, image: NDArray[np.uint8], digit: str) -> Floats:
@@ -65,7 +65,7 @@ class Champion:
         return activations.evidence(self.model, image, self.classes.index(digit))
 
     def lineage(self) -> dict[str, Any]:
-        """Its card, and what BentoML's store knows of its promotion."""
+        """The model's card, and what BentoML's store knows about its promotion."""
         try:
             return {**self.card, **bentoml.models.get(self.tag).info.labels}
         except NotFound:
@@ -73,16 +73,16 @@ class Champion:
 
 
 class Study:
-    """The best run of every variant, to be asked side by side; none where the folder is not there."""
+    """The best run of every variant, to compare them; empty if the folder is missing."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads what study.json names; InputError where it is no such list or a file is no model."""
+        """Loads the models in study.json; InputError if it is not a list of models or a file is not a model."""
         path = folder / bento.STUDY
         try:
             names = [entry["variant"] for entry in json.loads(path.read_text())] if path.exists() else []
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path} is not as expected: a list of objects, each with a variant's name") from None
-        # Each asked for one drawing at a time: not worth the tenth of a second that its export would delay the start.
+            raise InputError(f"{path} is invalid, expected a list of objects, each with a variant's name") from None
+        # Each gets one drawing at a time, so an export, which delays the start by a tenth of a second, is not worth it.
         self.models = {name: runtime.in_pytorch(checkpoint.load(folder / f"{name}.safetensors")) for name in names}
 
     def probabilities(self, images: Images) -> dict[str, Floats]:

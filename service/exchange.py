@@ -1,4 +1,4 @@
-"""A new champion in the place of the old one, while requests go on: each is answered whole by one of them."""
+"""Replaces the champion by a new one while requests continue; each request is answered by only one of them."""
 
 import asyncio
 import logging
@@ -14,38 +14,38 @@ from service import metrics
 
 MODELS = Path(__file__).parents[1] / "models"
 STUDY = MODELS / "study"
-SECONDS = 1  # between two looks
+SECONDS = 1  # between two checks
 
 log = logging.getLogger(__name__)
 
 
 def folder() -> Path:
-    """Where champions come from: the folder that DIGITLINE_CHAMPION names, or this clone's."""
+    """The champion's folder: DIGITLINE_CHAMPION, or this clone's."""
     return Path(os.environ.get("DIGITLINE_CHAMPION", MODELS / "champion"))
 
 
 def begin(state: State, stored: str) -> None:
-    """Loads what is answered with at first; in a Bento that is the model stored under that tag."""
+    """Loads the first champion; in a Bento, the model stored under that tag."""
     source = folder()
     state.seen = stamp(source)
     load(state, source if (source / bento.MODEL).exists() else Path(bentoml.models.get(stored).path))
 
 
 async def watch(state: State) -> None:
-    """Takes up what is put in the champion's place; what is damaged or half there is left, and said so."""
+    """Loads each new champion; logs a warning and keeps the old one if the new one is damaged or incomplete."""
     while True:
         await asyncio.sleep(SECONDS)
         try:
             if (found := stamp(folder())) != state.seen:
                 state.seen = found
                 await asyncio.to_thread(load, state, folder())
-        except (InputError, OSError) as error:  # also of a file that was there a moment ago
-            log.warning("the champion stays: %s", error)
+        except (InputError, OSError) as error:  # a file may also vanish meanwhile
+            log.warning("kept the old champion: %s", error)
 
 
 def load(state: State, source: Path) -> None:
-    """Loads beside what answers, then puts it in its place at once; InputError where it is not what its card names."""
-    from service.champion import Champion, Study  # they take PyTorch along, which the command need not wait for
+    """Loads the new champion beside the old one, then swaps them; InputError if the model does not fit its card."""
+    from service.champion import Champion, Study  # they import PyTorch, which the command does not need
 
     champion, study = Champion(source), Study(STUDY)
     state.champion, state.study = champion, study
@@ -54,7 +54,7 @@ def load(state: State, source: Path) -> None:
 
 
 def stamp(source: Path) -> list[tuple[int, int, int]]:
-    """Is another one as soon as a file of the champion or of the study is."""
+    """Changes whenever a file of the champion or of the study changes."""
     paths = [source / bento.MODEL, source / bento.CARD, STUDY / bento.STUDY]
     found = [path.stat() for path in paths if path.exists()]
     return [(file.st_mtime_ns, file.st_ino, file.st_size) for file in found]

@@ -1,4 +1,4 @@
-"""Corrections from the page, kept where the environment names a folder; closed otherwise, and to other pages."""
+"""Corrections from the page, kept in DIGITLINE_FEEDBACK; refused without that folder or from other pages."""
 
 import os
 from pathlib import Path
@@ -12,38 +12,38 @@ from digitline.base.errors import InputError
 from digitline.data import corrections
 from service import schema
 
-if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
+if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from service.champion import Champion
 
-MOST = 2000  # corrections; each takes less than a kilobyte
+MOST = 2000  # corrections of less than a kilobyte each
 
 
 def folder() -> Path | None:
-    """Where corrections are kept, if they are: DIGITLINE_FEEDBACK."""
+    """The folder for corrections, DIGITLINE_FEEDBACK, if set."""
     named = os.environ.get("DIGITLINE_FEEDBACK")
     return Path(named) if named else None
 
 
 def admitted(request: Request) -> Path:
-    """The folder, for a request that comes from this service's own page."""
+    """The folder, if the request comes from this service's own page."""
     place = folder()
     if place is None:
-        raise HTTPException(403, "corrections are not kept here: the service was started without DIGITLINE_FEEDBACK")
+        raise HTTPException(403, "this service keeps no corrections; start it with DIGITLINE_FEEDBACK=folder")
     if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
         raise HTTPException(403, "the request is from another page, expected one of this service's own origin")
     return place
 
 
 def label(request: Request, classes: list[str]) -> str:
-    """What the person says that the image shows; empty for no digit. InputError where it is no class."""
+    """The correct label, empty for no digit; InputError if it is not a class."""
     match request.query_params.getlist("label"):
         case [str(name)] if name in ["", *classes]:
             return name
-    raise InputError(f"the query is not as expected: label, one of {', '.join(classes)}, or empty for none of them")
+    raise InputError(f"the query is invalid, expected one label: {', '.join(classes)}, or empty for no digit")
 
 
 def keep(place: Path, label: str, champion: "Champion", data: bytes) -> schema.Kept:
-    """Keeps the one image of a body, beside what the model makes of it."""
+    """Keeps the single image of a body, with the model's answer."""
     images = schema.raw(data)
     if len(images) > 1:
         raise InputError(f"the body has {len(images)} images, expected one")

@@ -1,4 +1,4 @@
-"""What stands before the routes: each request has an id, a line in the log and its place in the counts."""
+"""Middleware before the routes: gives each request an id, logs it and counts it."""
 
 import logging
 import re
@@ -15,13 +15,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import metrics
 from service.work import FULL, RETRY, Work
 
-SANE = re.compile(r"[\w.:/+=-]{1,64}", re.ASCII)  # an id from a client that may stand in a log
+SANE = re.compile(r"[\w.:/+=-]{1,64}", re.ASCII)  # a client's id that is safe to log
 
 log = logging.getLogger(__name__)
 
 
 class Front:
-    """Around an app of HTTP."""
+    """Wraps an HTTP app."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -43,7 +43,7 @@ class Front:
 
 
 class Shed:
-    """Refuses work that has no place before anything of it is read: what is refused must cost next to nothing."""
+    """Refuses a request beyond capacity before its body is read, so that a refusal costs almost nothing."""
 
     def __init__(self, app: Starlette) -> None:
         self.app = app
@@ -62,14 +62,14 @@ class Shed:
 
 
 def identity(scope: Scope) -> str:
-    """The request's id: its client's, where that is sane."""
+    """The request's id: the client's, if it is safe, or a new one."""
     given = Headers(scope=scope).get("x-request-id", "")
     return given if SANE.fullmatch(given) else uuid.uuid4().hex
 
 
 def record(scope: Scope, name: str, status: int, seconds: float) -> None:
-    """Counts the request and logs it; nothing of what it carried."""
-    route = getattr(scope.get("route"), "path", "none")  # by path, a client could make up rows without end
+    """Counts the request and logs it, without its content."""
+    route = getattr(scope.get("route"), "path", "none")  # by path, a client could create any number of rows
     metrics.REQUESTS.labels(route, status).inc()
     metrics.DURATIONS.labels(route).observe(seconds)
     fields: dict[str, Any] = {

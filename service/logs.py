@@ -1,4 +1,4 @@
-"""One JSON object a line: on standard output, or in a file that is kept short."""
+"""Logs one JSON object per line, to standard output or a rotated file."""
 
 import logging
 import os
@@ -10,11 +10,11 @@ from typing import Any
 
 import orjson
 
-FILE_BYTES, FILES = 16 * 2**20, 4  # of the file that DIGITLINE_LOG names, and of how many before it
+FILE_BYTES, FILES = 16 * 2**20, 4  # the size of the file DIGITLINE_LOG, and the number of older ones
 
 
 class Line(logging.Formatter):
-    """A record's time, level, words and fields; none of it can break out of its line."""
+    """A record as one line of JSON: time, level, message and fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -29,18 +29,18 @@ class Line(logging.Formatter):
 
 
 def configure(worker: int = 1) -> None:
-    """Gives all of the process's records this form and one place: a file of its own for each worker."""
+    """Sends all of the process's records to one place in this format; each worker has its own file."""
     handler: logging.Handler = logging.StreamHandler(sys.stdout)
     if "DIGITLINE_LOG" in os.environ:
         path = Path(os.environ["DIGITLINE_LOG"])
-        own = path if worker == 1 else path.with_stem(f"{path.stem}-{worker}")  # two cannot turn one file over
+        own = path if worker == 1 else path.with_stem(f"{path.stem}-{worker}")  # two workers cannot rotate one file
         handler = RotatingFileHandler(own, maxBytes=FILE_BYTES, backupCount=FILES)
     handler.setFormatter(Line())
-    # What no line shows need not be looked up for each.
+    # Not looked up for each record, because no line shows them.
     logging.logThreads = logging.logMultiprocessing = logging.logProcesses = False
     logging.getLogger().handlers = [handler]
     logging.getLogger("service").setLevel(logging.INFO)
     for name in ("bentoml", "uvicorn.error", "circus"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    logging.getLogger("uvicorn.access").propagate = False  # a request has its line from front.py
+    logging.getLogger("uvicorn.access").propagate = False  # front.py logs the requests

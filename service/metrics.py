@@ -1,4 +1,4 @@
-"""What is counted, for Prometheus."""
+"""The metrics for Prometheus."""
 
 import os
 from collections import Counter as Counts
@@ -10,26 +10,26 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
 
-SURE = [0.5, 0.9, 0.99]  # where the probability of an answer is cut into classes
+SURE = [0.5, 0.9, 0.99]  # boundaries of the classes of an answer's probability
 SIZES = [1, 4, 16, 64, 256, 1024, 4096]
 SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]
 
 REQUESTS = Counter("digitline_requests", "Requests answered, by route and status.", ["route", "status"])
 DURATIONS = Histogram(
-    "digitline_request_seconds", "From a request's headers to its answer.", ["route"], buckets=SECONDS
+    "digitline_request_seconds", "Time from a request's headers to its answer.", ["route"], buckets=SECONDS
 )
-SHED = Counter("digitline_shed", "Requests refused because the service was at its capacity.")
-WAITING = Gauge("digitline_waiting", "Requests at work or waiting for it.", multiprocess_mode="livesum")
-IMAGES = Histogram("digitline_images", "Images of one request.", buckets=SIZES)
-BATCHES = Histogram("digitline_batch", "Images of one pass through the model.", buckets=SIZES)
-ANSWERS = Counter("digitline_answers", "Images recognised, by answer and its probability.", ["digit", "probability"])
-CONFIDENCE = Counter("digitline_confidence", "The probabilities of the answers given, added up.")
-DOUBTS = Counter("digitline_doubts", "Images of which it is doubtful that they show a digit.")
-MODEL = Gauge("digitline_model", "1 for the model that answers.", ["sha256", "variant"], multiprocess_mode="livemax")
+SHED = Counter("digitline_shed", "Requests refused because the service was at capacity.")
+WAITING = Gauge("digitline_waiting", "Requests being processed or waiting.", multiprocess_mode="livesum")
+IMAGES = Histogram("digitline_images", "Images per request.", buckets=SIZES)
+BATCHES = Histogram("digitline_batch", "Images per batch of the model.", buckets=SIZES)
+ANSWERS = Counter("digitline_answers", "Images recognised, by answer and probability.", ["digit", "probability"])
+CONFIDENCE = Counter("digitline_confidence", "Sum of the answers' probabilities.")
+DOUBTS = Counter("digitline_doubts", "Images that may not show a digit.")
+MODEL = Gauge("digitline_model", "1 for the model in use.", ["sha256", "variant"], multiprocess_mode="livemax")
 
 
 def count(classes: Sequence[str], probabilities: NDArray[np.float32], doubtful: NDArray[np.bool_]) -> None:
-    """Counts the answers of one pass through the model, from the probabilities [N, classes]."""
+    """Counts the answers of one batch, from probabilities [N, classes]."""
     BATCHES.observe(len(probabilities))
     DOUBTS.inc(int(doubtful.sum()))
     highest = probabilities.max(1)
@@ -40,12 +40,12 @@ def count(classes: Sequence[str], probabilities: NDArray[np.float32], doubtful: 
 
 
 def name(place: int) -> str:
-    """A class of probabilities, in words: below 0.5, below 0.9, below 0.99 or above."""
+    """The name of a class of probabilities: below 0.5, below 0.9, below 0.99 or above."""
     return f"below {SURE[place]}" if place < len(SURE) else f"{SURE[-1]} and above"
 
 
 def serve(sha256: str, variant: str) -> None:
-    """Says which model answers from now on."""
+    """Records which model answers from now on."""
     for each in MODEL.collect():
         for sample in each.samples:
             MODEL.labels(**sample.labels).set(0)
@@ -53,7 +53,7 @@ def serve(sha256: str, variant: str) -> None:
 
 
 def text() -> bytes:
-    """All of it in Prometheus's format: of this process, or of all workers where BentoML has several share a folder."""
+    """All metrics in Prometheus's format, of this process or of all workers that share BentoML's folder."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
         return prometheus_client.generate_latest()
     registry = CollectorRegistry()

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, with patience that ends: a request's headers must arrive, and what is no HTTP is refused as JSON."""
+"""uvicorn's HTTP protocol with a time limit for a request's headers and JSON answers to invalid HTTP."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ class Patient(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def expect(self) -> None:
-        """Headers, from now on."""
+        """Starts the time limit for the headers."""
         self.expect_no_more()
         self.limit = self.loop.call_later(HEADER_SECONDS, self.give_up)
 
@@ -41,13 +41,13 @@ class Patient(HttpToolsProtocol):
             self.limit.cancel()
 
     def give_up(self) -> None:
-        self.refuse(408, f"the request's headers took too long, expected all of them within {HEADER_SECONDS} seconds")
+        self.refuse(408, f"the headers took too long, expected all of them within {HEADER_SECONDS} seconds")
 
     def send_400_response(self, msg: str) -> None:
-        self.refuse(400, "the request is no HTTP/1.1 that can be understood")
+        self.refuse(400, "the request is not valid HTTP/1.1")
 
     def refuse(self, status: int, sentence: str) -> None:
-        """The one form of an error, and the end of the connection."""
+        """Sends the error as JSON and closes the connection."""
         body = json.dumps({"error": sentence}).encode()
         lines = f"content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(STATUS_LINE[status] + lines.encode() + body)
@@ -55,9 +55,9 @@ class Patient(HttpToolsProtocol):
 
 
 def install() -> None:
-    """Makes it what uvicorn takes by default, which BentoML leaves it at.
+    """Makes this uvicorn's default protocol, which BentoML uses.
 
-    uvicorn's table of protocols is not public; it has no setting that bounds the wait for headers, and BentoML hands
-    none on.
+    uvicorn's table of protocols is not public, but uvicorn has no time limit for headers and BentoML passes on
+    no protocol.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Patient.__name__}"

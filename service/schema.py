@@ -1,4 +1,4 @@
-"""What goes in and what comes out, and the OpenAPI document that says so."""
+"""The requests and responses of the API, and its OpenAPI document."""
 
 import base64
 from collections.abc import Sequence
@@ -13,25 +13,25 @@ from pydantic.json_schema import models_json_schema
 from digitline.base.errors import InputError
 from digitline.data.dataset import SIDE
 
-MAX_IMAGES = 256  # of one call in JSON
-MAX_RAW = 4096  # of one call in bytes
+MAX_IMAGES = 256  # of one JSON request
+MAX_RAW = 4096  # of one request in bytes
 
 Pixel = Annotated[float, Field(strict=True, ge=0, le=255, allow_inf_nan=False)]
 Row = Annotated[list[Pixel], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
 Pixels = Annotated[list[Row], Field(strict=True, min_length=SIDE, max_length=SIDE), FailFast()]
 RAW = "application/octet-stream"
 PICTURES = ("image/png", "image/jpeg", RAW)
-BUSY = [("500", "A fault of the service"), ("503", "The service is at its capacity")]
+BUSY = [("500", "The service failed"), ("503", "The service is at capacity")]
 REFUSALS = [
-    ("400", "The body is not as expected"),
+    ("400", "The body is invalid"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
-    ("415", "The body is of another type"),
+    ("415", "The Content-Type is not supported"),
     *BUSY,
 ]
 CLOSED = [
-    ("403", "Corrections are not kept here, or not from this page"),
-    ("409", "It cannot be kept: there are as many as may be, or what is there is damaged"),
+    ("403", "This service keeps no corrections, or the request is from another page"),
+    ("409", "The correction cannot be kept: there are too many, or the kept ones are damaged"),
 ]
 EXPECTED = [
     f"a list of 1 to {MAX_IMAGES} images",
@@ -42,7 +42,7 @@ EXPECTED = [
 
 
 class Images(BaseModel):
-    """Digits as MNIST has them: light on dark, 28 rows of 28 grey values."""
+    """Digits as in MNIST: light on dark, 28 rows of 28 grey values."""
 
     model_config = ConfigDict(extra="forbid")
     images: Annotated[list[Pixels], Field(strict=True, min_length=1, max_length=MAX_IMAGES), FailFast()]
@@ -56,8 +56,10 @@ class Upload(BaseModel):
 
 class Prediction(BaseModel):
     digit: Annotated[str, Field(description="the most probable class")]
-    probabilities: Annotated[list[float], Field(description="of each class, in the order of classes")]
-    doubtful: Annotated[bool, Field(description="more torn than over 99% of real digits: perhaps no digit at all")]
+    probabilities: Annotated[list[float], Field(description="one per class, in the order of classes")]
+    doubtful: Annotated[
+        bool, Field(description="less certain (entropy) than for 99% of the validation digits: perhaps not a digit")
+    ]
 
 
 class Champion(BaseModel):
@@ -66,15 +68,15 @@ class Champion(BaseModel):
 
 
 class Predictions(Champion):
-    predictions: Annotated[list[Prediction], Field(description="one for each image, in their order")]
+    predictions: Annotated[list[Prediction], Field(description="one per image, in the same order")]
 
 
 class Classification(Prediction, Champion):
-    image: Annotated[list[list[int]], Field(description="the 28x28 image as the model saw it")]
+    image: Annotated[list[list[int]], Field(description="the 28x28 image that the model received")]
 
 
 class Map(BaseModel):
-    """Numbers in two bytes each: b stands for low + (high - low) * b / 65535."""
+    """An array of 16-bit integers; b stands for low + (high - low) * b / 65535."""
 
     shape: list[int]
     low: float
@@ -84,10 +86,10 @@ class Map(BaseModel):
 
 class Layer(BaseModel):
     name: Annotated[str, Field(description="image, convolution, pooling, an activation, output, …")]
-    size: Annotated[int, Field(description="pixels a side of the square of the image that a unit sees")]
-    step: Annotated[int, Field(description="pixels between what neighbouring units see")]
-    start: Annotated[int, Field(description="where the first unit's square begins; below 0 in the padding")]
-    window: Annotated[int, Field(description="a side of what a unit takes from each map of the layer before")]
+    size: Annotated[int, Field(description="side of a unit's receptive field in the image, in pixels")]
+    step: Annotated[int, Field(description="distance between the receptive fields of neighbouring units, in pixels")]
+    start: Annotated[int, Field(description="first pixel of the first unit's receptive field; negative in the padding")]
+    window: Annotated[int, Field(description="side of a unit's window in each map of the layer before")]
 
 
 class Seen(Layer):
@@ -95,74 +97,74 @@ class Seen(Layer):
 
 
 class Filters(Layer):
-    filters: Annotated[Map | None, Field(description="[channels, inputs, window, window]: weights of a unit's sum")]
-    bias: Annotated[list[float] | None, Field(description="of each channel, added")]
-    scale: Annotated[list[float] | None, Field(description="of each channel of a normalisation, which multiplies")]
+    filters: Annotated[Map | None, Field(description="[channels, inputs, window, window]: the weights")]
+    bias: Annotated[list[float] | None, Field(description="one per channel, added")]
+    scale: Annotated[list[float] | None, Field(description="of a normalisation, one factor per channel")]
 
 
 class Network(Champion):
-    members: Annotated[int, Field(description="how many networks vote; 1 where there is no vote")]
-    corrections: Annotated[bool, Field(description="whether this service keeps them: see /feedback")]
-    layers: Annotated[list[Filters], Field(description="of a vote, its first member's")]
+    members: Annotated[int, Field(description="number of networks that vote; 1 without a vote")]
+    corrections: Annotated[bool, Field(description="whether this service keeps corrections, see /feedback")]
+    layers: Annotated[list[Filters], Field(description="for a vote, those of its first member")]
 
 
 class Explanation(Classification):
-    layers: Annotated[list[Seen], Field(description="of a vote, its first member's")]
+    layers: Annotated[list[Seen], Field(description="for a vote, those of its first member")]
     evidence: Annotated[
         list[list[float]] | None,
-        Field(description="14x14: how much of the digit's log-odds that part of the image carries; null with ?brief"),
+        Field(description="14x14: how much each part of the image adds to the digit's log-odds; null with ?brief"),
     ]
 
 
 class Comparison(BaseModel):
-    """What each variant of the study makes of the same images."""
+    """The answers of every variant of the study to the same images."""
 
     classes: list[str]
-    variants: Annotated[dict[str, list[list[float]]], Field(description="probabilities of each class, of each image")]
+    variants: Annotated[dict[str, list[list[float]]], Field(description="for each image, one probability per class")]
 
 
 class Lineage(Champion):
-    """Where the model comes from; what is null is not known here."""
+    """The model's origin; null if unknown."""
 
     variant: str
     seed: int | None = None
-    members: Annotated[list[int] | None, Field(description="the seeds of a vote")] = None
+    members: Annotated[list[int] | None, Field(description="seeds of a vote")] = None
     parameters: int | None = None
-    macs: Annotated[int | None, Field(description="multiply-adds of one image")] = None
+    macs: Annotated[int | None, Field(description="multiply-adds per image")] = None
     val_accuracy: float | None = None
     test_accuracy: float | None = None
     test_corrupted: Annotated[float | None, Field(description="accuracy on corrupted test images")] = None
-    test_doubted: Annotated[float | None, Field(description="share of test's digits that are doubted")] = None
+    test_doubted: Annotated[float | None, Field(description="share of test digits marked as doubtful")] = None
     dataset: str | None = None
     dataset_sha256: str | None = None
     validation: Annotated[str | None, Field(description="whether the data met the expectations")] = None
     git_commit: str | None = None
     mlflow_version: str | None = None
     mlflow_run: str | None = None
-    promoted: Annotated[str | None, Field(description="when, UTC")] = None
+    promoted: Annotated[str | None, Field(description="time of the promotion, UTC")] = None
 
 
 class Kept(BaseModel):
     """A correction that was kept."""
 
     image: Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the image's pixels")]
-    label: Annotated[str, Field(description="what it shows; empty: none of the classes")]
-    kept: Annotated[int, Field(description="how many there are")]
+    label: Annotated[str, Field(description="the class that it shows; empty for none")]
+    kept: Annotated[int, Field(description="number of kept corrections")]
 
 
 class Refusal(BaseModel):
-    error: Annotated[str, Field(description="one sentence: what was wrong and what was expected")]
+    error: Annotated[str, Field(description="one sentence: what is wrong and what was expected")]
 
 
 def packed(values: NDArray[np.float32]) -> Map:
-    """An array in two bytes a number: sums of them are right to three places."""
+    """An array as 16-bit integers, precise enough for sums to three decimals."""
     low, high = float(values.min()), float(values.max())
     steps = np.rint((values - low) * (65535 / (high - low or 1))).astype("<u2")
     return Map(shape=list(values.shape), low=low, high=high, data=base64.b64encode(steps.tobytes()).decode())
 
 
 def raw(body: bytes) -> NDArray[np.uint8]:
-    """The images [N, 28, 28] of a body of bytes, a byte a pixel; InputError where it is no whole number of them."""
+    """The images [N, 28, 28] of a body with one byte per pixel; InputError if it is not a whole number of images."""
     count, rest = divmod(len(body), SIDE * SIDE)
     if rest or not 1 <= count <= MAX_RAW:
         raise InputError(f"the body has {len(body)} bytes, expected {SIDE * SIDE} for each of 1 to {MAX_RAW} images")
@@ -170,7 +172,7 @@ def raw(body: bytes) -> NDArray[np.uint8]:
 
 
 def images(body: bytes) -> NDArray[np.float32]:
-    """The images [N, 28, 28] of a JSON body; InputError says what in it is not as expected."""
+    """The images [N, 28, 28] of a JSON body; InputError says what is wrong in it."""
     if (found := plain(body)) is not None:
         return found
     try:
@@ -180,8 +182,8 @@ def images(body: bytes) -> NDArray[np.float32]:
 
 
 def plain(body: bytes) -> NDArray[np.float32] | None:
-    """The same in half the time; None where it takes the longer look to tell what is wrong, if anything is."""
-    if b"t" in body or b"f" in body:  # true and false, which NumPy takes for numbers
+    """The same in half the time, for a plain body; None if the full validation must decide."""
+    if b"t" in body or b"f" in body:  # true or false, which NumPy would accept as numbers
         return None
     try:
         match orjson.loads(body):
@@ -189,14 +191,14 @@ def plain(body: bytes) -> NDArray[np.float32] | None:
                 found = np.array(rows)
             case _:
                 return None
-    except ValueError:  # no JSON, or lists of several lengths
+    except ValueError:  # not JSON, or lists of different lengths
         return None
     fits = found.shape[1:] == (SIDE, SIDE) and found.dtype.kind in "iuf" and found.min() >= 0 and found.max() <= 255
     return found.astype(np.float32) if fits else None
 
 
 def sentence(error: ValidationError) -> str:
-    """The first thing that was wrong."""
+    """The first error, as one sentence."""
     first = error.errors(include_url=False)[0]
     name, *indices = first["loc"] or ("the body",)
     if first["type"] == "json_invalid":
@@ -204,7 +206,7 @@ def sentence(error: ValidationError) -> str:
     if name == "the body":
         return f'the body is {shown(first["input"])}, expected {{"images": [...]}}'
     if first["type"] == "extra_forbidden":
-        return f"{name} is not known, expected images alone"
+        return f"{name} is unknown, expected only images"
     expected = EXPECTED[len(indices)]
     if first["type"] == "missing":
         return f"{name} is missing, expected {expected}"
@@ -212,7 +214,7 @@ def sentence(error: ValidationError) -> str:
 
 
 def shown(value: object) -> str:
-    """A value in a few words."""
+    """A short description of a value."""
     if isinstance(value, list):
         return f"a list of {len(value)}"
     return "an object" if isinstance(value, dict) else repr(value)[:40]
@@ -233,8 +235,8 @@ def openapi() -> dict[str, Any]:
         "servers": [{"url": "."}],
         "paths": {
             "/predict": operation(
-                "Recognise images of 28x28 pixels: JSON, or a byte a pixel; bytes are answered in bytes, a digit's "
-                "place in classes for each image and then, for each, the probabilities as little-endian 32-bit floats.",
+                "Recognise 28x28 images, sent as JSON or as one byte per pixel. Bytes are answered in bytes: first the "
+                "index in classes of each image's digit, then each image's probabilities as little-endian 32-bit floats.",
                 {"application/json": content(Images), RAW: binary},
                 {"application/json": content(Predictions), RAW: binary},
             ),
@@ -247,23 +249,23 @@ def openapi() -> dict[str, Any]:
                 "Recognise the digit in a picture, and show what each layer sees and where the evidence lies.",
                 pictures,
                 {"application/json": content(Explanation)},
-                [query("brief", "leave the evidence out, which takes the longest", required=False)],
+                [query("brief", "omit the evidence, which takes the longest", required=False)],
             ),
             "/compare": operation(
-                "Ask every variant of the study.",
+                "Recognise 28x28 images with every variant of the study.",
                 {"application/json": content(Images)},
                 {"application/json": content(Comparison)},
             ),
             "/feedback": correction(
                 operation(
-                    "Say what an image of 28x28 shows in truth: a byte a pixel. Kept where DIGITLINE_FEEDBACK names a "
-                    "folder, from this service's own page.",
+                    "Correct the answer to a 28x28 image, sent as one byte per pixel. The service must have been started "
+                    "with DIGITLINE_FEEDBACK, and the request must come from its own page.",
                     {RAW: binary},
                     {"application/json": content(Kept)},
-                    [query("label", "a class, or nothing for none of them", required=True)],
+                    [query("label", "a class, or empty for no digit", required=True)],
                 )
             ),
-            "/lineage": get("Where the model comes from.", content(Lineage), refusals=BUSY),
+            "/lineage": get("The model's origin.", content(Lineage), refusals=BUSY),
             "/network": get("The layers and filters of the model.", content(Network), refusals=BUSY),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),
@@ -276,20 +278,20 @@ def openapi() -> dict[str, Any]:
 def operation(
     summary: str, bodies: dict[str, Any], answer: dict[str, Any], parameters: list[dict[str, Any]] | None = None
 ) -> dict[str, Any]:
-    """A path that takes a POST."""
+    """A path that accepts POST."""
     answers = {"200": {"description": "The model's answer", "content": answer}, **refused(REFUSALS)}
     body = {"required": True, "content": bodies}
     return {"post": {"summary": summary, "parameters": parameters or [], "requestBody": body, "responses": answers}}
 
 
 def correction(path: dict[str, Any]) -> dict[str, Any]:
-    """A path with the refusals besides that only corrections know."""
+    """Adds the responses that only corrections have."""
     path["post"]["responses"] |= refused(CLOSED)
     return path
 
 
 def query(name: str, description: str, *, required: bool) -> dict[str, Any]:
-    """A parameter of a URL."""
+    """A query parameter."""
     text = {"schema": {"type": "string"}, "allowEmptyValue": True}
     return {"name": name, "in": "query", "description": description, "required": required, **text}
 
@@ -297,16 +299,16 @@ def query(name: str, description: str, *, required: bool) -> dict[str, Any]:
 def get(
     summary: str, answer: dict[str, Any], media: str = "application/json", refusals: Sequence[tuple[str, str]] = ()
 ) -> dict[str, Any]:
-    """A path that takes a GET."""
+    """A path that accepts GET."""
     answers = {"200": {"description": summary, "content": {media: answer}}, **refused(refusals)}
     return {"get": {"summary": summary, "responses": answers}}
 
 
 def refused(refusals: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """What may come in place of an answer."""
+    """The error responses."""
     return {status: {"description": why, "content": {"application/json": content(Refusal)}} for status, why in refusals}
 
 
 def content(model: type[BaseModel]) -> dict[str, Any]:
-    """A body of that model."""
+    """A body with the schema of that model."""
     return {"schema": {"$ref": f"#/components/schemas/{model.__name__}"}}

@@ -1,4 +1,4 @@
-"""The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that carries the model."""
+"""The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that contains the model."""
 
 import asyncio
 import gc
@@ -19,7 +19,7 @@ from service.front import Front, Shed
 
 
 def champion() -> bentoml.models.BentoModel:
-    """The model of this clone's champion, stored now where BentoML has it not; a Bento has its card alone, and it."""
+    """This clone's champion in BentoML's store, added if missing; a Bento finds its own model by the card."""
     place = exchange.MODELS / "champion"
     try:
         in_clone = (place / bento.MODEL).exists()
@@ -34,27 +34,27 @@ class Served:
     champion = champion()
 
     def __init__(self) -> None:
-        # What is loaded here stays: a collector of garbage that looked through it would delay the start,
-        # and later, by a tenth of a second, requests.
+        # Everything loaded here stays, so the garbage collector need not check it: that would delay the start,
+        # and later requests by a tenth of a second.
         gc.disable()
         import torch
 
         logs.configure(bentoml.server_context.worker_index or 1)
-        torch.set_num_threads(1)  # the requests side by side keep the cores busy; threads within one would wait
+        torch.set_num_threads(1)  # parallel requests keep the cores busy; more threads per request would only wait
         exchange.begin(app.state, str(self.champion.tag))
         gc.freeze()
         gc.enable()
-        self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, as long as the process runs
+        self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, until the process ends
 
 
 class First:
-    """Asks our routes before BentoML's, which would answer a path that it does not know in a form of its own."""
+    """Puts our routes before BentoML's, which would answer an unknown path in its own format."""
 
     def __init__(self, app: ASGIApp, ours: Starlette) -> None:
         ours.state.bentoml = app
         self.bentoml = app
         self.ours: ASGIApp = Shed(ours)
-        # BentoML has no public way to read its configuration.
+        # BentoML has no public call to read its configuration.
         if BentoMLContainer.http.cors.enabled.get():
             options: dict[str, Any] = BentoMLContainer.access_control_options.get()
             self.ours = CORSMiddleware(self.ours, **options)
@@ -65,7 +65,7 @@ class First:
 
 
 class Outside(bentoml.Service[Served]):
-    """Keeps BentoML's own layers for BentoML's own routes: on ours they would cost as much as the model does."""
+    """Limits BentoML's middleware to BentoML's routes; on ours it would cost as much time as the model."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
         return First(super().to_asgi(is_main), app)
@@ -74,7 +74,7 @@ class Outside(bentoml.Service[Served]):
 Digitline = bentoml.service(
     name="digitline",
     http={"host": "127.0.0.1"},
-    metrics={"enabled": False},  # ours are by route, of which there are few
+    metrics={"enabled": False},  # ours are by route, and there are few routes
     logging={"access": {"enabled": False}},
     service_class=Outside,
 )(Served)

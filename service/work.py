@@ -1,4 +1,4 @@
-"""What has arrived and is not answered: taken in its order by a few threads, or refused at once."""
+"""The queue of requests: a few threads process them in order; beyond capacity they are refused at once."""
 
 import asyncio
 import os
@@ -13,23 +13,23 @@ from starlette.exceptions import HTTPException
 
 from service import metrics
 
-if TYPE_CHECKING:  # it takes PyTorch along, which the command that starts the workers need not wait for
+if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from digitline.serving.runtime import Floats, Images
     from service.champion import Champion
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-THREADS = min(4, os.cpu_count() or 1)  # at work at once; the largest picture takes each half a gigabyte
+THREADS = min(4, os.cpu_count() or 1)  # each may need half a gigabyte for the largest picture
 CAPACITY = 64  # requests
-CAPACITY_BYTES = 16 * 2**20  # of their bodies together, if they are several
-ARRIVING_BYTES = 256 * 2**20  # of bodies that are still on their way
-FULL, RETRY = "the service is at its capacity, try again", {"Retry-After": "1"}
-BATCH = 64  # images that go through the model together
+CAPACITY_BYTES = 16 * 2**20  # of all their bodies; a single one may be larger
+ARRIVING_BYTES = 256 * 2**20  # of bodies that are still arriving
+FULL, RETRY = "the service is at capacity, try again", {"Retry-After": "1"}
+BATCH = 64  # images per batch
 
 
 class Pass(NamedTuple):
-    """One request's images, on their way through the model."""
+    """One request's images in the queue."""
 
     champion: "Champion"
     images: "Images"
@@ -37,7 +37,7 @@ class Pass(NamedTuple):
 
 
 class Work:
-    """The requests of one process."""
+    """The queue of one process."""
 
     def __init__(self) -> None:
         self.threads = ThreadPoolExecutor(THREADS)
@@ -47,12 +47,12 @@ class Work:
 
     @property
     def full(self) -> bool:
-        """Whether no request more has a place."""
+        """Whether no further request is accepted."""
         return self.requests >= CAPACITY
 
     @contextmanager
     def admitted(self, size: int) -> Iterator[None]:
-        """Holds a place for a request whose body has so many bytes; 503 where there is none."""
+        """Reserves a place for a request with a body of that many bytes; 503 if there is none."""
         if self.full or (self.requests and self.bytes + size > CAPACITY_BYTES):
             raise refusal()
         self.requests, self.bytes = self.requests + 1, self.bytes + size
@@ -65,7 +65,7 @@ class Work:
 
     @contextmanager
     def arrival(self) -> Iterator[Callable[[int], None]]:
-        """Counts the bytes of a body while it arrives; 503 where all that arrive would not fit."""
+        """Counts the bytes of a body while it arrives; 503 if all arriving bodies exceed the limit."""
         received = 0
 
         def more(size: int) -> None:
@@ -80,11 +80,11 @@ class Work:
             self.arriving -= received
 
     async def run(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
-        """Calls it in a thread, so that the next request can be read meanwhile."""
+        """Calls the function in a thread, so that the next request can be read meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
 
     async def recognise(self, champion: "Champion", images: "Images") -> "Floats":
-        """The probabilities of the images [N, classes]; what waits when a thread is free goes through together."""
+        """The probabilities of the images [N, classes]; waiting requests are batched."""
         job = Pass(champion, images, asyncio.get_running_loop().create_future())
         self.passes.append(job)
         if len(self.drains) < THREADS:
@@ -94,7 +94,7 @@ class Work:
         return await job.done
 
     async def drain(self) -> None:
-        """Takes what waits until nothing does."""
+        """Processes batches until the queue is empty."""
         while self.passes:
             jobs = self.next_pass()
             found: Floats | BaseException
@@ -102,7 +102,7 @@ class Work:
             [found] = await asyncio.gather(pending, return_exceptions=True)
             at = 0
             for job in jobs:
-                if job.done.done():  # its client has gone
+                if job.done.done():  # its client has disconnected
                     pass
                 elif isinstance(found, BaseException):
                     job.done.set_exception(found)
@@ -111,7 +111,7 @@ class Work:
                 at += len(job.images)
 
     def next_pass(self) -> list[Pass]:
-        """The first that wait: of one champion, and together no more than a batch."""
+        """Takes the next batch: waiting requests for the same champion, at most BATCH images unless one has more."""
         jobs = [self.passes.popleft()]
         size = len(jobs[0].images)
         while self.passes and self.passes[0].champion is jobs[0].champion:
@@ -123,7 +123,7 @@ class Work:
 
 
 def joined(jobs: list[Pass]) -> "Images":
-    """Their images as one array."""
+    """The jobs' images as one array."""
     return np.concatenate([job.images for job in jobs]) if len(jobs) > 1 else jobs[0].images
 
 

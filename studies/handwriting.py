@@ -1,4 +1,4 @@
-"""The champion tried with pictures as its users make them, into reports/trials.json."""
+"""Tests the champion with pictures like those of users; writes reports/trials.json."""
 
 import json
 from pathlib import Path
@@ -15,11 +15,11 @@ from digitline.measure import trials
 from digitline.model import checkpoint, evaluation, scores
 from digitline.registry import bento
 
-STRANGERS = 2000  # of each kind
+STRANGERS = 2000  # letters, and as many scribbles
 
 
 def main() -> None:
-    """Tries it and prints what came of it."""
+    """Tests the champion and prints the results."""
     torch.set_num_threads(1)
     card = bento.verified(paths.CHAMPION)
     model, test = checkpoint.load(paths.CHAMPION / bento.MODEL), dataset.load(paths.DATASET).test
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def scikit() -> Part:
-    """The 1,797 digits of 8x8 pixels that scikit-learn brings."""
+    """scikit-learn's 1,797 digits of 8x8 pixels."""
     bunch = load_digits()
     images: dataset.Bytes = np.minimum(16 * bunch.images, 255).astype(np.uint8)
     return Part(images, bunch.target.astype(np.uint8))

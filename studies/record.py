@@ -1,6 +1,6 @@
-"""A study of record.yaml: the line up to compare with it laid over params.yaml, in a checkout of its own.
+"""Runs a study of record.yaml: the pipeline up to compare, with its changes to params.yaml, in its own checkout.
 
-Cut short, it goes on from there; its reports end in reports/, in a folder of its name.
+After an interruption it continues; its reports go to a folder of its name in reports/.
 """
 
 import argparse
@@ -32,7 +32,7 @@ KEPT = [
 
 
 def main() -> None:
-    """Runs the study named and copies what it found."""
+    """Runs a study and copies its reports."""
     studies = YAML(typ="safe").load(STUDIES)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=list(studies))
@@ -52,14 +52,14 @@ def main() -> None:
 
 
 def origin(checkout: Path) -> dict[str, str]:
-    """Which machine and which commit's code the figures are from."""
+    """The machine and the commit that made the results."""
     words = ["git", "rev-parse", "FETCH_HEAD"]
     commit = subprocess.run(words, cwd=checkout, check=True, capture_output=True, text=True).stdout.strip()
     return {"machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}", "commit": commit}
 
 
 def update(checkout: Path) -> None:
-    """Brings the checkout's code to HEAD; what DVC has made there stays."""
+    """Updates the checkout's code to HEAD; keeps DVC's outputs there."""
     if not checkout.exists():
         subprocess.run(["git", "clone", "--quiet", ".", checkout], check=True)
     subprocess.run(["git", "fetch", "--quiet", "origin", "HEAD"], cwd=checkout, check=True)
@@ -70,7 +70,7 @@ def update(checkout: Path) -> None:
 def lay_over(params: Path, changes: dict[str, Any]) -> None:
     """Writes the changes into params.yaml, key by key.
 
-    A variant that is like another one starts from its keys, and is compared with it.
+    A variant with the key `like` starts from the keys of that variant and is compared with it.
     """
     yaml = YAML()
     tree = yaml.load(params)
@@ -84,7 +84,7 @@ def lay_over(params: Path, changes: dict[str, Any]) -> None:
 
 
 def merge(tree: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Sets each key of the changes and removes those that are null; where both hold keys, those within (RFC 7396)."""
+    """Sets the keys of the changes, removes those that are null, and merges nested keys (RFC 7396)."""
     for key, value in changes.items():
         if value is None:
             tree.pop(key, None)
@@ -98,4 +98,4 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("interrupted; the next make record goes on from here")
+        sys.exit("interrupted; make record continues from here")

@@ -20,11 +20,11 @@ STAGES = ["fetch", "validate", "train", "evaluate", "vote", "compare", "promote"
 # What cannot change an output, and is no dependency of a stage; nor is what a stage reaches only through it.
 EXEMPT = {
     "src/digitline/base": "errors and whole files: it carries outputs and makes none",
-    "src/digitline/tracking": "MLflow is told what the files say",
+    "src/digitline/tracking": "MLflow records what the files say",
     "src/digitline/compute": "the number of cores and processes changes no bit",
     "src/digitline/config": "where things are, and params.yaml, whose keys are the stages' parameters in DVC",
     "src/digitline/cli/entry.py": "how a stage begins and ends",
-    "src/digitline/cli/runs.py": "MLflow is told what the files say",
+    "src/digitline/cli/runs.py": "MLflow records what the files say",
     "src/digitline/data/entry.py": "keys of params.yaml",
     "src/digitline/model/recipe.py": "keys of params.yaml",
     "src/digitline/registry/limits.py": "keys of params.yaml",

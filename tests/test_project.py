@@ -157,8 +157,8 @@ def test_readme_s_tables_are_the_leaderboards() -> None:
 def test_readme_s_speeds_are_the_benchmark_s() -> None:
     found = json.loads((ROOT / "reports/bench/training.json").read_text())
     seconds = found["seconds"]
-    told = f"{seconds['ours']:.1f} s against {seconds['usual']:.1f} s, {found['times_faster']:.1f} times as fast"
-    assert told in " ".join(README.split())
+    sentence = f"{seconds['ours']:.1f} s against {seconds['usual']:.1f} s, {found['times_faster']:.1f} times as fast"
+    assert sentence in " ".join(README.split())
     assert f"{found['times_the_floor']:.1f} times what the multiply-adds alone" in README
 
 
@@ -185,12 +185,12 @@ def test_readme_s_limits_of_the_service_are_the_benchmark_s() -> None:
 def test_readme_s_trials_are_the_champion_s() -> None:
     found = json.loads((ROOT / "reports/trials.json").read_text())
     mnist, doubted = found["mnist"], found["doubted"]
-    told = f"right in {mnist['sheets']:.2%} ({mnist['raw']:.2%} as they are)"
+    sentence = f"right in {mnist['sheets']:.2%} ({mnist['raw']:.2%} as they are)"
     strangers = f"letters {doubted['letters']:.1%} are doubted, of random scribbles {doubted['scribbles']:.1%}"
     digits = f"of MNIST's test digits {doubted['digits']:.1%}"
     low, high = found["corrupted"]["interval"]
     changed = f"in {found['corrupted']['mean']:.1%} (95% interval over images {low:.1%} to {high:.1%})"
-    for words in (told, f"in {found['scikit_learn']['sheets']:.1%}", strangers, digits, changed):
+    for words in (sentence, f"in {found['scikit_learn']['sheets']:.1%}", strangers, digits, changed):
         assert words in " ".join(README.split())
 
 

@@ -77,7 +77,7 @@ def row(logits: NDArray[Any], labels: NDArray[Any]) -> Row:
 
 
 def plain(value: Any) -> Any:
-    """Arguments as their repr tells them whole."""
+    """Arguments as text: the whole repr."""
     if isinstance(value, Mapping):
         return [[key, plain(one)] for key, one in value.items()]
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
@@ -93,9 +93,9 @@ def pictured(part: Part, responses: filters.Responses) -> Kept:
     look = learned.Look(network(), part, CLASSES, responses, keep)
     with pytest.MonkeyPatch.context() as patch:
         watch(patch, kept)
-        told = [learned.excited(look), learned.embedded(look), mistakes.explained(look), mistakes.confused(look)]
-        told += [mistakes.cooled(look), mistakes.heated(responses.logits, part)]
-    return kept | {"told": json.dumps(told)}
+        numbers = [learned.excited(look), learned.embedded(look), mistakes.explained(look), mistakes.confused(look)]
+        numbers += [mistakes.uncertain(look), mistakes.losses(responses.logits, part)]
+    return kept | {"numbers": json.dumps(numbers)}
 
 
 def watch(patch: pytest.MonkeyPatch, kept: Kept) -> None:
@@ -119,8 +119,8 @@ def test_a_row_is_the_same_with_noise_and_in_any_order(responses: filters.Respon
 
 
 def test_a_temperature_is_the_same_with_noise(responses: filters.Responses, twice: Part) -> None:
-    heat = calibration.temperature(responses.logits, twice.labels)
-    assert calibration.temperature(noisy(responses.logits), twice.labels) == heat
+    best = calibration.temperature(responses.logits, twice.labels)
+    assert calibration.temperature(noisy(responses.logits), twice.labels) == best
 
 
 def test_a_row_is_the_same_from_logits_in_single_and_in_double_precision(
@@ -201,7 +201,7 @@ def test_every_figure_of_insight_is_the_same_with_noise(responses: filters.Respo
 def test_of_two_answers_as_uncertain_the_first_is_shown(seed: int, responses: filters.Responses, twice: Part) -> None:
     shaken: dict[str, Any] = {"logits": noisy(responses.logits, seed)}
     look = learned.Look(network(), twice, CLASSES, responses._replace(**shaken), lambda *figure: None)
-    assert mistakes.cooled(look)["test_image"] < FEW
+    assert mistakes.uncertain(look)["test_image"] < FEW
 
 
 def test_what_covering_does_not_change_carries_no_evidence(
@@ -213,7 +213,7 @@ def test_what_covering_does_not_change_carries_no_evidence(
     assert pictured(twice, responses)["evidence"] == before
 
 
-@pytest.mark.parametrize("draw", [mosaics.signed, mosaics.heat])
+@pytest.mark.parametrize("draw", [mosaics.signed, mosaics.heatmap])
 def test_noise_about_nothing_has_nothing_s_colour(draw: Callable[..., Any]) -> None:
     values = np.zeros((1, 6, 6))
     values[0, :2] = np.array([[-1.0], [1.0]])
@@ -233,13 +233,13 @@ def test_the_ideas_are_the_same_with_noise(draw: Callable[..., Any], monkeypatch
     monkeypatch.setattr(ideas, "draw", lambda name, figure, table: drawn.append(charts.svg(figure) + repr(table)))
     values = np.random.default_rng(3).uniform(1e-6, 90, (4, 3))
 
-    def told(values: NDArray[Any]) -> Any:
+    def outcome(values: NDArray[Any]) -> Any:
         kept: Kept = {}
         with pytest.MonkeyPatch.context() as patch:
             watch(patch, kept)
             return draw({1: ideas.Outcome(0.9, values.tolist(), values[0].tolist())}), kept
 
-    assert told(noisy(values)) == told(values)
+    assert outcome(noisy(values)) == outcome(values)
     assert len(set(drawn)) == 1
 
 

@@ -1,4 +1,4 @@
-"""A variant of two seeds, trained, and what a stage tells MLflow of it: what the tests of tracking share."""
+"""A variant of two seeds, trained, and what a stage logs of it in MLflow; shared by the tests of tracking."""
 
 from pathlib import Path
 from typing import Any, NamedTuple

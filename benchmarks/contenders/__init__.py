@@ -1,1 +1,1 @@
-"""Other servers of the same champion, each in its usual form and as its own documentation tunes it."""
+"""Other servers of the same champion, each in its usual form, tuned as its documentation says."""

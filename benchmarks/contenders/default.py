@@ -1,4 +1,4 @@
-"""BentoML's own way: an array in, an array out, as JSON; a thread a core, as its documentation has it."""
+"""BentoML's usual API: arrays as JSON in and out; one thread per core, as its documentation says."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""FastAPI with its models; a plain function, as its documentation has it for what computes."""
+"""FastAPI with its models; a plain function, as its documentation says for computations."""
 
 from fastapi import FastAPI
 from pydantic import BaseModel

@@ -1,4 +1,4 @@
-"""A model of MLflow's, kept as code, for `mlflow models serve`; as a script, puts it into the folder named."""
+"""An MLflow model from code, for `mlflow models serve`; run as a script, writes it to the given folder."""
 
 import sys
 from typing import Any

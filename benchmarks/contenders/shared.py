@@ -1,4 +1,4 @@
-"""What they all serve: the champion as digitline runs it."""
+"""The champion as digitline runs it, for all contenders."""
 
 import os
 from pathlib import Path
@@ -12,6 +12,6 @@ model = runtime.fastest(checkpoint.load(Path(os.environ["CHAMPION"]) / "model.sa
 
 
 def answer(images: list[list[list[float]]]) -> list[list[float]]:
-    """The probabilities of images that came as JSON."""
+    """The probabilities of images from JSON."""
     found: list[list[float]] = model(np.array(images, np.float32)).tolist()
     return found

@@ -1,4 +1,4 @@
-// The answer: the digit, its probability and the others', the model's image and, once it is there, the evidence.
+// The answer: the digit, all probabilities, the model's image and, when it arrives, the evidence.
 import { paint } from "./draw.js";
 
 const get = (id) => document.getElementById(id);
@@ -9,7 +9,7 @@ export function showAnswer({ digit, probabilities, classes, doubtful, image, evi
   document.body.classList.toggle("doubtful", doubtful);
   get("digit").textContent = doubtful ? "?" : digit;
   get("said").textContent = doubtful
-    ? `Perhaps no digit; ${digit} comes nearest.`
+    ? `Perhaps not a digit; the nearest one is ${digit}.`
     : `${digit}, with a probability of ${percent(share)}.`;
   classes.forEach((name, place) => show(name, probabilities[place], name === digit));
   paint(get("image"), image.flat());

@@ -1,8 +1,8 @@
-// The close-up: what one unit takes, what it does with it, and what comes out, in numbers.
+// The close-up: one unit's inputs, computation and output, in numbers.
 import { grid, paintSigned, short } from "./draw.js";
 import { kind } from "./layers.js";
 
-const SHOWN = 3; // of the maps that a unit weighs, those that count most
+const SHOWN = 3; // maps of a unit's inputs, those that contribute most
 const CURVES = {
   ReLU: (x) => Math.max(0, x),
   Sigmoid: (x) => 1 / (1 + Math.exp(-x)),
@@ -20,7 +20,7 @@ export class CloseUp {
 
   clear() { this.stop(); get("closeup").hidden = true; }
 
-  // Shows a unit: rows of layers with their maps, and which one.
+  // Shows the chosen unit, from rows of layers with their maps.
   show(rows, chosen) {
     this.rows = rows;
     this.chosen = chosen;
@@ -34,14 +34,14 @@ export class CloseUp {
     ].filter(Boolean).join(", ");
     const value = maps.values[(channel * height + top) * width + left];
     const unit = { rows, index, layer, channel, value, patches: index ? patches(rows, chosen) : [] };
-    const parts = (TOLD[kind(layer)] ?? TOLD.activation)(unit, this.members);
+    const parts = (DESCRIPTIONS[kind(layer)] ?? DESCRIPTIONS.activation)(unit, this.members);
     get("work").replaceChildren(...parts);
     get("slide").hidden = width < 3 || !index;
     get("ways").hidden = index > 0 && rows[index - 1].maps.shape[1] === 1;
     this.draw(rows, chosen, unit);
   }
 
-  // From where to where: the window in the layer before, the unit in its own map.
+  // Marks the window in the layer before and the unit in its own map.
   draw(rows, { index, channel, top, left }, { patches }) {
     const { layer, maps } = rows[index], from = rows[Math.max(0, index - 1)], source = patches[0]?.channel ?? 0;
     picture(get("from"), from, source, patches[0] && { ...patches[0], size: layer.window });
@@ -50,7 +50,7 @@ export class CloseUp {
     get("toname").textContent = name(rows[index], channel);
   }
 
-  // Slides the window over the whole map, which fills as it goes.
+  // Slides the window over the whole map, which fills up meanwhile.
   slide() {
     const { index, channel } = this.chosen, [, height, width] = this.rows[index].maps.shape, began = performance.now();
     const next = (now) => {
@@ -72,33 +72,33 @@ export class CloseUp {
   }
 }
 
-// What each kind of layer does with what it takes.
-const TOLD = {
-  image: ({ value }) => [said(`A pixel, brought to mean 0 and deviation 1: ${short(value)}`)],
+// What each kind of layer does with its inputs.
+const DESCRIPTIONS = {
+  image: ({ value }) => [said(`A pixel, scaled to mean 0 and standard deviation 1: ${short(value)}`)],
   convolution: (unit) => [
     ...sum(unit),
-    note("Local receptive field: the unit takes this square and nothing else. Shared weights: every unit of the map weighs its own square with these same numbers."),
+    note("Local receptive field: the unit sees only this square. Shared weights: every unit of the map uses the same weights for its own square."),
   ],
-  neurons: (unit) => [...sum(unit), note("No sharing here: each neuron has weights of its own for every unit of the layer before.")],
+  neurons: (unit) => [...sum(unit), note("No shared weights: each neuron has its own weights for every unit of the layer before.")],
   output: (unit, members) => [
     ...sum(unit),
-    said(`softmax: e to the ${short(unit.value)}, divided by the same of all classes = ${percent(softmax(unit))}`),
-    note(members > 1 ? `This network's own. The answer above is the mean of ${members} networks, of which this is the first.` : "The ten sums become probabilities: the answer above."),
+    said(`softmax: e to the power of ${short(unit.value)}, divided by the sum of these powers over all classes = ${percent(softmax(unit))}`),
+    note(members > 1 ? `This is the first of ${members} networks; the answer above is their mean.` : "Softmax turns the ten sums into probabilities: the answer above."),
   ],
-  pooling: (unit) => [...strongest(unit), note("A quarter of the numbers goes on. A feature that moves by a pixel mostly stays in its 2×2: the result hardly changes.")],
-  maximum: (unit) => [...strongest(unit), note("Where in the map the feature was found no longer matters, only how strongly.")],
+  pooling: (unit) => [...strongest(unit), note("A quarter of the numbers remains. If a feature moves by one pixel, it mostly stays in the same 2×2 square, and the result hardly changes.")],
+  maximum: (unit) => [...strongest(unit), note("It no longer matters where in the map the feature was found, only how strongly.")],
   normalisation: ({ layer, channel, value, patches: [{ values: [x] }] }) => [
     said(`${short(x)} × ${short(layer.scale[channel])} ${signed(layer.bias[channel])} = ${short(value)}`),
-    note("The same two numbers for the whole map, from what it held over all training images."),
+    note("The whole map has the same two numbers, learned from all training images."),
   ],
   activation: ({ layer, value, patches: [{ values: [x] }] }) => [
     curve(CURVES[kind(layer)], x, value, kind(layer)),
     said(`${kind(layer)}(${short(x)}) = ${short(value)}`),
-    note(kind(layer) === "ReLU" ? "Below zero nothing passes, above zero all of it. Without such a bend, layer upon layer would be no more than one." : "A bend: without it, layer upon layer would be no more than one."),
+    note(kind(layer) === "ReLU" ? "Negative values become zero, positive values pass unchanged. Without such a nonlinearity, several layers could do no more than one." : "A nonlinearity: without it, several layers could do no more than one."),
   ],
 };
 
-// What a unit takes of each map before it, which it weighs; of its own map alone, where it weighs nothing.
+// A unit's inputs: from every map of the layer before if it has weights, otherwise only from its own map.
 function patches(rows, { index, channel, top, left }) {
   const { layer } = rows[index], { layer: earlier, maps: { shape: [channels, height, width], values } } = rows[index - 1];
   const size = layer.window, each = layer.step && earlier.step;
@@ -113,7 +113,7 @@ function patches(rows, { index, channel, top, left }) {
   }));
 }
 
-// Patch × weights, added up; the maps that count most, and the rest in one number.
+// Sums patch × weights: the maps that contribute most one by one, the rest as one number.
 function sum({ rows, index, layer, channel, value, patches }) {
   const { values: weights, shape: [, inputs, size] } = layer.filters, area = size * size, start = channel * inputs * area;
   for (const patch of patches) {
@@ -126,20 +126,20 @@ function sum({ rows, index, layer, channel, value, patches }) {
   const limits = [rows[index - 1].maps.strongest, ...["weights", "products"].map((key) => greatest(shown.flatMap((each) => each[key])))];
   const lines = shown.map((patch) => {
     const line = Object.assign(document.createElement("div"), { className: "line" });
-    const [taken, weighed, product] = [["values", "what it takes"], ["weights", "its weights"], ["products", "their products"]].map(([key, label], place) =>
+    const [taken, weighed, product] = [["values", "its inputs"], ["weights", "its weights"], ["products", "their products"]].map(([key, label], place) =>
       caption(grid(patch[key], side, { strongest: limits[place], label }), label));
     line.append(taken, sign("×"), weighed, sign("="), product);
     if (shown.length > 1) line.append(caption(sign(short(patch.sum)), `of map ${patch.channel + 1}`));
     return line;
   });
   const rest = size === 1 ? [] : patches.slice(SHOWN), [first, ...more] = shown.map((patch) => patch.sum);
-  const others = rest.length ? ` ${signed(total(rest.map((each) => each.sum)))} (of ${rest.length} more maps)` : "";
+  const others = rest.length ? ` ${signed(total(rest.map((each) => each.sum)))} (from ${rest.length} more maps)` : "";
   const bias = layer.bias ? ` ${signed(layer.bias[channel])} (bias)` : "";
   const alone = !more.length && !bias;
   return [said(alone ? `the sum of the products = ${short(value)}` : `${short(first)}${more.map((one) => ` ${signed(one)}`).join("")}${others}${bias} = ${short(value)}`), ...lines];
 }
 
-// Maps of one unit each, as one square.
+// Arranges maps of one unit each as one square.
 function flat(patches) {
   const all = (key) => patches.flatMap((each) => each[key]);
   return { channel: 0, values: all("values"), weights: all("weights"), products: all("products"), sum: total(all("products")) };
@@ -147,9 +147,9 @@ function flat(patches) {
 
 function strongest({ rows, index, layer, value, patches: [{ values }] }) {
   const line = Object.assign(document.createElement("div"), { className: "line" });
-  const label = `${layer.window} by ${layer.window} units, the strongest marked`;
+  const label = `${layer.window} by ${layer.window} units, the maximum marked`;
   line.append(grid(values, layer.window, { strongest: rows[index - 1].maps.strongest, mark: values.indexOf(Math.max(...values)), label }));
-  return [line, said(`the strongest = ${short(value)}`)];
+  return [line, said(`the maximum = ${short(value)}`)];
 }
 
 // The curve with this unit on it.
@@ -165,7 +165,7 @@ function curve(f, x, y, name) {
   return box.firstElementChild;
 }
 
-// One map, with a square of it marked; what lies beyond a place is not there yet.
+// One map with a square marked; units after `until` are not drawn yet.
 function picture(canvas, { maps: { shape: [, height, width], values, strongest } }, channel, square, until = Infinity) {
   const own = values.subarray(channel * height * width, (channel + 1) * height * width);
   paintSigned(canvas, own.map((value, place) => (place <= until ? value : 0)), strongest, width, height);

@@ -1,4 +1,4 @@
-// The correction: what the image shows in truth, said with a click and kept by the service.
+// The correction: a click sends the right label, and the service keeps it.
 const get = (id) => document.getElementById(id);
 
 export class Correction {
@@ -11,7 +11,7 @@ export class Correction {
     }));
   }
 
-  // The image [28][28] as the model got it.
+  // The image [28][28] that the model received.
   show(image) {
     this.image = image;
     get("correct").hidden = !this.offered;

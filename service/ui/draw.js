@@ -4,7 +4,7 @@ const GROUND = [20, 21, 26];
 const BELOW = [[30, 120, 190], [178, 224, 255]], ABOVE = [[226, 130, 0], [255, 232, 170]]; // halfway, at the strongest
 const STEPS = 255; // on each side of zero
 
-// The colour of each value from the strongest below zero to the strongest above: told apart by the colour-blind, too.
+// The colour of each value from the lowest to the highest, safe for colour-blind readers.
 const SIGNED = Array.from({ length: 2 * STEPS + 1 }, (_, place) => {
   const strength = Math.abs(place - STEPS) / STEPS, [half, full] = place < STEPS ? BELOW : ABOVE;
   const [from, to, share] = strength < 0.5 ? [GROUND, half, 2 * strength] : [half, full, 2 * strength - 1];
@@ -18,7 +18,7 @@ function step(value, strongest) {
 
 export function colour(value, strongest) { return `rgb(${SIGNED[step(value, strongest)].join()})`; }
 
-// Paints one value a pixel, black to white.
+// Paints one value per pixel, from black to white.
 export function paint(canvas, values) {
   const pen = canvas.getContext("2d"), picture = pen.createImageData(canvas.width, canvas.height);
   const pixels = new Uint32Array(picture.data.buffer);
@@ -26,7 +26,7 @@ export function paint(canvas, values) {
   pen.putImageData(picture, 0, 0);
 }
 
-// Paints values that have a sign, as large as the canvas or, if it has other sides, as these.
+// Paints signed values in colour; resizes the canvas if its size differs.
 export function paintSigned(canvas, values, strongest, width = canvas.width, height = canvas.height) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
   const picture = new ImageData(width, height), pixels = new Uint32Array(picture.data.buffer);
@@ -34,27 +34,27 @@ export function paintSigned(canvas, values, strongest, width = canvas.width, hei
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-// An array as the service packs it: its form, its values, and the greatest of them but for the sign.
+// Unpacks an array of the service: its shape, its values, and the largest absolute value.
 export function unpack({ shape, low, high, data }) {
   const steps = new Uint16Array(decode(data).buffer), values = new Float32Array(steps.length), scale = (high - low) / 65535;
   for (let at = 0; at < values.length; at++) values[at] = low + scale * steps[at];
   return { shape, values, strongest: Math.max(Math.abs(low), Math.abs(high)) };
 }
 
-// The bytes that base64 stands for.
+// Decodes base64 to bytes.
 export function decode(text) {
   const letters = atob(text), bytes = new Uint8Array(letters.length);
   for (let at = 0; at < bytes.length; at++) bytes[at] = letters.charCodeAt(at);
   return bytes;
 }
 
-// A number in few letters: two places, or three digits.
+// A short number: two decimals or three digits.
 export function short(value) {
   const text = Math.abs(value) < 9.995 ? value.toFixed(2) : value.toPrecision(3);
   return text.replace(/^-?0\.00$/, "0").replace(/^(-?)0\./, "$1.").replace("-", "−");
 }
 
-// A square table of numbers in colour, with the numbers in it where they can be read.
+// A square table of numbers in colour, with the numbers in its cells if they are large enough.
 export function grid(values, side, { strongest, mark = -1, label }) {
   const cell = side > 12 ? 5 : side > 5 ? 14 : side > 3 ? 26 : 30;
   const canvas = document.createElement("canvas"), sharp = Math.max(2, devicePixelRatio);

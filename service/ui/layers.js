@@ -1,16 +1,16 @@
-// The layers: a picture of all their maps each; pointing at a unit chooses it for the close-up.
+// The layers, each as a picture of all its feature maps; pointing at a unit selects it for the close-up.
 import { paintSigned, unpack } from "./draw.js";
 
 const SIDE = 28, GAP = 4;
 const ABOUT = {
-  image: "What the model gets, brought to mean 0 and deviation 1.",
-  convolution: "A filter a map, slid over all of the layer before.",
-  pooling: "The strongest of every 2×2 units.",
-  normalisation: "Each map stretched and moved, so that zero lies in its middle.",
-  ReLU: "What is below zero becomes zero: no more blue.",
-  maximum: "The strongest unit of each whole map: whether its feature is anywhere.",
-  neurons: "Each neuron weighs all units of the layer before.",
-  output: "A sum for each class; the largest one is the answer.",
+  image: "What the model receives, scaled to mean 0 and standard deviation 1.",
+  convolution: "One filter per map, slid over the whole layer before.",
+  pooling: "The maximum of every 2×2 units.",
+  normalisation: "Each map scaled and shifted, so that its values centre on zero.",
+  ReLU: "Negative values become zero: no more blue.",
+  maximum: "The maximum of each whole map: whether its feature is anywhere.",
+  neurons: "Each neuron has weights for all units of the layer before.",
+  output: "One sum per class; the largest one is the answer.",
 };
 
 export class Layers {
@@ -28,7 +28,7 @@ export class Layers {
     }, { rootMargin: "200px" });
   }
 
-  // The layers and their weights, which no image changes.
+  // The layers and their weights, which are the same for every image.
   learn({ layers, classes }) {
     this.classes = classes;
     this.rows = layers.map((layer, index) => this.row({ ...layer, filters: layer.filters && unpack(layer.filters) }, index, layers));
@@ -40,15 +40,15 @@ export class Layers {
   row(layer, index, layers) {
     const element = Object.assign(document.createElement("div"), { className: "layer" });
     element.innerHTML = '<div><h3></h3><p></p></div><div class="maps"><canvas width="1" height="1" tabindex="0" role="img"></canvas></div>';
-    if (layer.filters?.shape[1] === 1) element.insertAdjacentHTML("beforeend", '<p>Its filters: one a map, the same at every place.</p><canvas class="filters" role="img" aria-label="The filters"></canvas>');
+    if (layer.filters?.shape[1] === 1) element.insertAdjacentHTML("beforeend", '<p>Its filters: one per map, the same at every place.</p><canvas class="filters" role="img" aria-label="The filters"></canvas>');
     const canvas = element.querySelector("canvas"), row = { layer, index, element, canvas, atlas: document.createElement("canvas") };
     element.querySelector("h3").textContent = layer.name;
     const first = layers.findIndex((each) => kind(each) === kind(layer)) === index;
-    const about = first ? `${ABOUT[kind(layer)] ?? "A curve that squeezes every value."} ` : "";
+    const about = first ? `${ABOUT[kind(layer)] ?? "A curve that limits every value."} ` : "";
     element.querySelector("p").textContent = `${about}A unit sees ${sees(layer)} of the image.`;
     for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => this.point(row, event));
     canvas.addEventListener("keydown", (event) => this.step(row, event));
-    canvas.addEventListener("focus", () => { if (row.maps && this.chosen?.index !== index) this.tell(index, 0, ...middle(row)); });
+    canvas.addEventListener("focus", () => { if (row.maps && this.chosen?.index !== index) this.select(index, 0, ...middle(row)); });
     return row;
   }
 
@@ -59,7 +59,7 @@ export class Layers {
       row.stale = true;
       if (row.visible) this.draw(row);
     });
-    if (this.told) this.pick(...Object.values(this.chosen));
+    if (this.selected) this.pick(...Object.values(this.chosen));
     else this.pick(1, ...brightest(this.rows[1]));
   }
 
@@ -80,12 +80,12 @@ export class Layers {
     else row.side = width > 20 ? (small ? 36 : 48) : width * Math.floor(wanted / width);
     row.columns = Math.max(1, Math.min(channels, Math.floor((room + GAP) / (row.side + GAP))));
     this.tiles(row, canvas, maps);
-    canvas.ariaLabel = `${layer.name}: ${channels} maps of ${width} by ${height} units. The arrow keys choose a unit.`;
+    canvas.ariaLabel = `${layer.name}: ${channels} maps of ${width} by ${height} units. The arrow keys select a unit.`;
     if (layer.name === "output") this.name(row);
     if (layer.filters?.shape[1] === 1) this.tiles(row, row.element.querySelector(".filters"), layer.filters);
   }
 
-  // Draws an array [channels, …, height, width] as one picture of a tile a channel.
+  // Draws an array [channels, …, height, width] as one picture with a tile per channel.
   tiles(row, canvas, { shape, values, strongest }) {
     const [channels, height, width] = [shape[0], ...shape.slice(-2)], pen = canvas.getContext("2d"), sharp = devicePixelRatio;
     const size = [row.columns, Math.ceil(channels / row.columns)].map((count) => count * (row.side + GAP) - GAP);
@@ -119,10 +119,10 @@ export class Layers {
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const channel = Math.floor(y / pitch) * row.columns + Math.min(row.columns - 1, Math.floor(x / pitch));
     const at = (place, count) => Math.max(0, Math.min(count - 1, Math.floor(((place % pitch) / row.side) * count)));
-    if (channel < channels) this.tell(row.index, channel, at(y, height), at(x, width));
+    if (channel < channels) this.select(row.index, channel, at(y, height), at(x, width));
   }
 
-  // The arrow keys go from unit to unit, and over a map's edge to the next map.
+  // The arrow keys move from unit to unit, and over a map's edge to the next map.
   step(row, event) {
     const [down, right] = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key] ?? [0, 0];
     if ((!down && !right) || !row.maps) return;
@@ -130,12 +130,12 @@ export class Layers {
     const [channels, height, width] = row.maps.shape, { channel, top, left } = this.chosen;
     const over = Math.floor((top + down) / height) * row.columns + Math.floor((left + right) / width);
     if (channel + over < 0 || channel + over >= channels) return;
-    this.tell(row.index, channel + over, (top + down + height) % height, (left + right + width) % width);
+    this.select(row.index, channel + over, (top + down + height) % height, (left + right + width) % width);
   }
 
-  // A choice of the reader's own, which the next image does not change.
-  tell(...unit) {
-    this.told = true;
+  // A selection by the reader, which the next image does not change.
+  select(...unit) {
+    this.selected = true;
     this.pick(...unit);
   }
 
@@ -145,7 +145,7 @@ export class Layers {
     this.choose(this.rows, this.chosen);
   }
 
-  // Marks the unit in its map and the square of the image that it sees.
+  // Marks the unit in its map and its receptive field in the image.
   mark() {
     const row = this.rows[this.chosen?.index];
     if (!row?.maps) return;

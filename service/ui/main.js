@@ -1,4 +1,4 @@
-// The page: what is drawn goes to /explain as a picture, the answer is shown.
+// The page: sends the drawing to /explain as a picture and shows the answer.
 import { Pad } from "./pad.js";
 import { showAnswer, showNothing, showTrouble } from "./answer.js";
 import { CloseUp } from "./closeup.js";
@@ -16,7 +16,7 @@ const layers = new Layers(get("layers"), get("field"), (...unit) => closeup.show
 let busy = false, again = false, longer;
 
 pad.onchange = ask;
-closeup.onslide = (...unit) => layers.tell(...unit);
+closeup.onslide = (...unit) => layers.select(...unit);
 get("undo").onclick = () => pad.undo();
 get("clear").onclick = () => pad.clear();
 get("size").oninput = (event) => { pad.width = Number(event.target.value); };
@@ -29,8 +29,8 @@ addEventListener("keydown", (event) => {
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); pad.undo(); }
 });
 
-// One question at a time; what was drawn meanwhile is asked next. What takes longer waits until the pen rests, and gives
-// way as soon as it moves on.
+// One request at a time; a drawing changed meanwhile is sent next. The longer request waits until the pen rests and is
+// aborted when it moves again.
 async function ask() {
   longer?.abort();
   if (busy) { again = true; return; }
@@ -48,7 +48,7 @@ async function ask() {
   }
 }
 
-// Answers a picture; with nothing where there is no answer, which is told.
+// Sends a picture and returns the answer, or null after showing the error.
 async function send(picture, query, signal) {
   const began = performance.now();
   try {
@@ -63,7 +63,7 @@ async function send(picture, query, signal) {
     if (signal?.aborted) return null;
     if (!(error instanceof TypeError)) throw error;
     nothing();
-    showTrouble("The service does not answer.");
+    showTrouble("The service does not answer; is it running?");
     return null;
   }
 }
@@ -84,14 +84,14 @@ async function open(file) {
   try {
     await pad.show(file);
   } catch {
-    showTrouble("The file is no picture that this browser can show.");
+    showTrouble("This browser cannot open the file as a picture.");
   }
 }
 
 function describe({ model, variant, test_accuracy: right, test_doubted: doubted }) {
   const share = (part) => `${(100 * part).toFixed(2)}%`;
   get("model").textContent = `Model ${model.slice(0, 16)}, ${variant}${right ? `: right on ${share(right)} of MNIST's test images` : ""}.`;
-  if (doubted) get("alarms").textContent = ` Of MNIST's test images, all of them digits, it doubts ${share(doubted)}.`;
+  if (doubted) get("alarms").textContent = ` It marks ${share(doubted)} of MNIST's test digits this way.`;
 }
 
 layers.learn(network);

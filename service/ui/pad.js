@@ -1,4 +1,4 @@
-// The sheet: strokes, kept so that they can be undone, or a picture laid under them.
+// The sheet: strokes, which can be undone, over an optional picture.
 import { decode } from "./draw.js";
 
 export class Pad {
@@ -20,7 +20,7 @@ export class Pad {
 
   get blank() { return !this.strokes.length && !this.under; }
 
-  // Where the paper lies on the sheet: all over it, or where the picture is, in its own proportions.
+  // The rectangle of the paper on the sheet: all of it, or that of the picture in its own proportions.
   get paper() {
     const { width: side } = this.canvas, { width, height } = this.under ?? this.canvas;
     const [w, h] = [width, height].map((length) => Math.max(1, Math.round((side * length) / Math.max(width, height))));
@@ -47,7 +47,7 @@ export class Pad {
     if (event.isPrimary !== false) this.stroke = null;
   }
 
-  // The arrow keys move the pen, the space bar puts it down and lifts it.
+  // The arrow keys move the pen, the space bar puts it down or lifts it.
   key(event) {
     const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
     if (event.key !== " " && !right && !down) return;
@@ -109,15 +109,15 @@ export class Pad {
     for (const { width, points } of this.strokes) {
       pen.lineWidth = width;
       pen.beginPath();
-      pen.moveTo(points[0][0] + 0.1, points[0][1]); // a line of no length would draw no dot
+      pen.moveTo(points[0][0] + 0.1, points[0][1]); // a line of length 0 would not draw a dot
       for (const point of points) pen.lineTo(...point);
       pen.stroke();
     }
     pen.restore();
   }
 
-  // A file that nothing is drawn on, as it is: it is answered as by the API. All else, without what surrounds the paper
-  // and would be ink to the service, as a PNG, at once: toBlob would wait until the browser is idle.
+  // A file without strokes is sent unchanged, so that the answer is the API's. Otherwise the paper is sent as a PNG,
+  // without its surroundings, which would count as ink; not by toBlob, which waits until the browser is idle.
   picture() {
     if (this.under && !this.strokes.length && ["image/png", "image/jpeg"].includes(this.file.type)) return this.file;
     const [left, top, width, height] = this.paper, part = Object.assign(document.createElement("canvas"), { width, height });

@@ -1,4 +1,4 @@
-// Every variant on the same image, moved by sliders: the study's table, to be felt.
+// Every variant's answer to the same image, which sliders move.
 import { paint } from "./draw.js";
 
 const SIDE = 28;
@@ -15,7 +15,7 @@ export class Study {
     };
   }
 
-  // The image [28][28] as the model got it, and its answer.
+  // The image [28][28] that the model received, and its answer.
   show({ image, digit }) {
     this.image = image;
     this.digit = digit;
@@ -28,7 +28,7 @@ export class Study {
     get("variants").replaceChildren();
   }
 
-  // One question at a time, like the sheet's.
+  // One request at a time, as for the sheet.
   async ask() {
     if (!this.image) return;
     if (this.busy) { this.again = true; return; }
@@ -62,7 +62,7 @@ export class Study {
   }
 }
 
-// Shifted by pixels, turned by degrees, resized: drawn so by the browser.
+// Shifts by pixels, rotates by degrees and scales, by drawing with the browser.
 function move(image, { right, down, turn, scale }) {
   const [from, to] = [sheet(), sheet()];
   paint(from.canvas, image.flat());
@@ -75,7 +75,7 @@ function move(image, { right, down, turn, scale }) {
   return Array.from({ length: SIDE }, (_, row) => Array.from({ length: SIDE }, (_, column) => data[4 * (row * SIDE + column)]));
 }
 
-// Strokes widened by the strongest of each pixel's neighbours, or thinned by the weakest.
+// Widens strokes by a maximum filter, or thins them by a minimum filter.
 function thicken(image, times) {
   if (!times) return image;
   const best = times > 0 ? Math.max : Math.min;

@@ -27,8 +27,8 @@ def test_a_file_is_written_with_its_folder(tmp_path):
 def test_a_disk_that_takes_no_more_is_named_and_leaves_the_old_file(tmp_path):
     path = tmp_path / "kept"
     path.write_bytes(b"old")
-    told = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)
-    assert told.stdout == f"{path} could not be written: File too large\n"
+    done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{path} could not be written: File too large\n"
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 

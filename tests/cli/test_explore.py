@@ -8,8 +8,8 @@ def test_explore_tells_of_the_variant_named_and_of_all_if_none_is(capsys):
     main(["explore", "conv1"])
     assert capsys.readouterr().out.splitlines()[0] == "conv1"
     main(["explore"])
-    told = capsys.readouterr().out.splitlines()
-    assert [line for line in told if line and not line.startswith(" ")] == list(params.read().variants)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line for line in printed if line and not line.startswith(" ")] == list(params.read().variants)
 
 
 def test_explore_refuses_a_name_that_is_no_variant_in_one_sentence():

@@ -16,7 +16,7 @@ from digitline.registry import gate
 from digitline.registry.limits import Limits
 
 TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with what comes from elsewhere than params.yaml
-    "source": (entry.Source, sources.fetch, {"folders", "classes", "tell", "timeout", "pause", "name"}),
+    "source": (entry.Source, sources.fetch, {"folders", "classes", "report", "timeout", "pause", "name"}),
     "bounds": (entry.Bounds, expectations.rules, {"classes"}),
     "split": (entry.Split, dataset.split, {"part"}),
     "plain": (recipe.Plain, networks.NETWORKS["plain"], {"classes"}),

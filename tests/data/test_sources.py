@@ -109,19 +109,19 @@ def contents(digits: Dataset) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def told() -> list[str]:
+def messages() -> list[str]:
     return []
 
 
 @pytest.fixture
-def fetch(contents: dict[str, bytes], told: list[str]) -> Fetch:
+def fetch(contents: dict[str, bytes], messages: list[str]) -> Fetch:
     """Fetches these contents from folders and mirrors; changed ones keep names and have their own checksums."""
 
     def call(*folders: Path, mirrors: list[str] | None = None, classes: int = 10, **changed: bytes) -> Dataset:
         wanted = contents | changed
         files = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
         return sources.fetch(
-            folders, classes, told.append, timeout=0.3, pause=0.01, name="small", files=files, mirrors=mirrors or []
+            folders, classes, messages.append, timeout=0.3, pause=0.01, name="small", files=files, mirrors=mirrors or []
         )
 
     return call
@@ -134,38 +134,38 @@ def test_a_folder_serves_plain_or_gzipped_files(tmp_path, fetch, contents, digit
     np.testing.assert_array_equal(dataset.test.labels, digits.test.labels[:20])
 
 
-def test_the_nearest_folder_is_taken_and_named(tmp_path, fetch, contents, told):
+def test_the_nearest_folder_is_taken_and_named(tmp_path, fetch, contents, messages):
     near, far = folder_of(tmp_path / "near", contents), folder_of(tmp_path / "far", contents)
     fetch(near, far)
-    assert told == [f"{name} from {near / name}.gz" for name in NAMES]
+    assert messages == [f"{name} from {near / name}.gz" for name in NAMES]
 
 
-def test_a_wrong_file_is_passed_over_with_both_checksums(tmp_path, fetch, contents, told):
+def test_a_wrong_file_is_passed_over_with_both_checksums(tmp_path, fetch, contents, messages):
     near = folder_of(tmp_path / "near", contents | {TRAIN_LABELS: b"others"})
     far = folder_of(tmp_path / "far", contents)
     fetch(near, far)
     expected = hashlib.sha256(contents[TRAIN_LABELS]).hexdigest()
     answer = f"its content has SHA-256 {hashlib.sha256(b'others').hexdigest()}, expected {expected}"
-    assert f"{near / TRAIN_LABELS}.gz: {answer}" in told
-    assert f"{TRAIN_LABELS} from {far / TRAIN_LABELS}.gz" in told
+    assert f"{near / TRAIN_LABELS}.gz: {answer}" in messages
+    assert f"{TRAIN_LABELS} from {far / TRAIN_LABELS}.gz" in messages
 
 
-def test_a_truncated_gzip_is_passed_over(tmp_path, fetch, contents, told):
+def test_a_truncated_gzip_is_passed_over(tmp_path, fetch, contents, messages):
     near, far = folder_of(tmp_path / "near", contents), folder_of(tmp_path / "far", contents)
     broken = near / f"{TEST_IMAGES}.gz"
     broken.write_bytes(broken.read_bytes()[:-100])
     fetch(near, far)
-    assert [line.split(" (")[0] for line in told if str(broken) in line] == [f"{broken}: broken gzip"]
+    assert [line.split(" (")[0] for line in messages if str(broken) in line] == [f"{broken}: broken gzip"]
 
 
-def test_a_corrupt_gzip_is_passed_over(tmp_path, fetch, contents, told):
+def test_a_corrupt_gzip_is_passed_over(tmp_path, fetch, contents, messages):
     near, far = folder_of(tmp_path / "near", contents), folder_of(tmp_path / "far", contents)
     broken = near / f"{TEST_IMAGES}.gz"
     packed = bytearray(broken.read_bytes())
     packed[len(packed) // 2 :] = bytes(len(packed) - len(packed) // 2)
     broken.write_bytes(packed)
     fetch(near, far)
-    assert [line.split(" (")[0] for line in told if str(broken) in line] == [f"{broken}: broken gzip"]
+    assert [line.split(" (")[0] for line in messages if str(broken) in line] == [f"{broken}: broken gzip"]
 
 
 def test_a_decompression_bomb_is_not_inflated_past_the_limit(tmp_path, fetch, contents, monkeypatch):
@@ -220,13 +220,13 @@ def test_a_download_that_always_breaks_off_is_given_up(fetch, mirror):
     assert len(mirror.asked) == sources.ATTEMPTS
 
 
-def test_a_mirror_that_hangs_is_left_for_the_next(fetch, contents, mirror, told):
+def test_a_mirror_that_hangs_is_left_for_the_next(fetch, contents, mirror, messages):
     mirror.give(TRAIN_IMAGES, lambda handler: time.sleep(0.6))
     for name, content in contents.items():
         mirror.answers[f"/second/{name}.gz"] = [body(gzip.compress(content))]
     second = mirror.url.replace("idx", "second")
     fetch(mirrors=[mirror.url, second])
-    assert told[:2] == [
+    assert messages[:2] == [
         f"{mirror.url}{TRAIN_IMAGES}.gz: no answer within 0.3 s",
         f"{TRAIN_IMAGES} from {second}{TRAIN_IMAGES}.gz",
     ]

@@ -29,7 +29,7 @@ def test_a_planted_pixel_shows_up_at_its_place():
 def test_each_picture_is_scaled_over_the_axes_named():
     values = np.zeros((2, 1, 1, 2))
     values[:, 0, 0, 1] = 1, 100
-    each, both = mosaics.heat(values, (2, 3)), mosaics.heat(values, (0, 2, 3))
+    each, both = mosaics.heatmap(values, (2, 3)), mosaics.heatmap(values, (0, 2, 3))
     assert np.array_equal(each[0, 0, 0, 1], each[1, 0, 0, 1])
     assert not np.array_equal(both[0, 0, 0, 1], both[1, 0, 0, 1])
 

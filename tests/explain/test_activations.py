@@ -64,7 +64,7 @@ def test_a_unit_sees_its_field_and_nothing_else(network, request):
 
 
 def recomputed(layer, before):
-    """A layer's maps, from the maps before it and what it tells of itself."""
+    """A layer's maps, from the maps before it and its own description."""
     maps = torch.from_numpy(before.maps)[None]
     if layer.filters is not None:
         padding = (layer.maps.shape[1] - before.maps.shape[1] + layer.window - 1) // 2

@@ -29,7 +29,7 @@ def look(digits, kept: dict, **network) -> learned.Look:
 )
 def test_the_maps_shown_are_those_after_each_convolution(digits, network, names):
     kept: dict = {}
-    assert [told["layer"] for told in learned.mapped(look(digits, kept, **network))] == names
+    assert [each["layer"] for each in learned.mapped(look(digits, kept, **network))] == names
     assert list(kept) == [f"maps-{number + 1}" for number in range(len(names))]
 
 
@@ -58,18 +58,18 @@ def test_the_confusions_are_counted_and_each_is_beside_one_of_what_it_was_taken_
     kept: dict = {}
     seen = look(digits, kept, network="plain", filters=[3], hidden=5)
     predicted = seen.responses.logits.argmax(1)
-    for told in mistakes.confused(seen):
-        actual, guess = int(told["actual"]), int(told["predicted"])
-        assert told["count"] == ((seen.test.labels == actual) & (predicted == guess)).sum()
-        assert (seen.test.labels[told["test_image"]], predicted[told["test_image"]]) == (actual, guess)
-        assert seen.test.labels[told["like"]] == predicted[told["like"]] == guess
+    for each in mistakes.confused(seen):
+        actual, guess = int(each["actual"]), int(each["predicted"])
+        assert each["count"] == ((seen.test.labels == actual) & (predicted == guess)).sum()
+        assert (seen.test.labels[each["test_image"]], predicted[each["test_image"]]) == (actual, guess)
+        assert seen.test.labels[each["like"]] == predicted[each["like"]] == guess
 
 
 def test_right_answers_stand_before_the_wrong_ones_and_none_twice(digits):
     kept: dict = {}
-    told = mistakes.explained(look(digits, kept, network="plain", filters=[3], hidden=5))
-    images = [one["test_image"] for one in told]
+    found = mistakes.explained(look(digits, kept, network="plain", filters=[3], hidden=5))
+    images = [one["test_image"] for one in found]
     assert len(set(images)) == len(images)
-    wrong = ["→" in one["head"] for one in told]
+    wrong = ["→" in one["head"] for one in found]
     assert wrong == sorted(wrong)
     assert sum(wrong) == mistakes.EACH

@@ -24,7 +24,7 @@ def test_without_shared_weights_each_unit_has_its_own():
 
 
 def test_the_account_tells_the_study_s_arithmetic():
-    told = arithmetic.text("conv2", networks.build(network="plain", filters=[20, 40], hidden=100, classes=10))
+    text = arithmetic.text("conv2", networks.build(network="plain", filters=[20, 40], hidden=100, classes=10))
     for sentence in (
         "28 → 24 → 12 → 8 → 4",
         "640 → 100 → 10",
@@ -33,7 +33,7 @@ def test_the_account_tells_the_study_s_arithmetic():
         "20,040",
         "85,670",
     ):
-        assert sentence in told
+        assert sentence in text
     padded = arithmetic.text("wide", networks.build(network="modern", widths=[4, 4, 4, 4], padded=True, classes=10))
     assert "28 + 2·2 - 5 + 1 = 28" in padded
     assert "7 → 1" in padded

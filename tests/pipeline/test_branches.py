@@ -44,8 +44,8 @@ def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
     assert len(checkout.ledger()) == 3
     checkout.run("git", "add", "-A")
     shutil.rmtree(checkout.folder / "models/champion")
-    told = checkout.digitline("status", "--url", "http://127.0.0.1:9")
-    assert "on this branch" in told
+    output = checkout.digitline("status", "--url", "http://127.0.0.1:9")
+    assert "on this branch" in output
     assert checkout.champion() == latest == max(checkout.ledger(), key=lambda entry: entry["when"])["to"]
     assert checkout.run("dvc", "status", "models/champion.dvc").stdout.startswith("Data and pipelines are up to date")
     assert checkout.run(*git, "commit", "-qm", "both").returncode == 0
@@ -55,11 +55,11 @@ def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
 def test_a_pull_without_the_bytes_is_one_sentence_and_moves_no_view(checkout, tmp_path):
     """Nothing changes as long as nobody has the bytes; where DVC's cache has them, they follow."""
     other = clone(checkout, tmp_path, models=False)
-    told = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
+    output = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
     sentence = (
         f"names fc {checkout.champion()[:16]} as champion, and its bytes are not here; dvc pull models/champion.dvc"
     )
-    assert sentence in told
+    assert sentence in output
     assert not (other.folder / "models/champion").exists()
     shutil.copytree(checkout.folder / ".dvc/cache", other.folder / ".dvc/cache")
     assert other.run("dvc", "checkout", "data/dataset.safetensors").returncode == 0
@@ -92,8 +92,8 @@ def test_where_the_champion_s_bytes_are_nowhere_the_leader_is_promoted_without_a
 def test_without_models_there_is_nothing_to_promote_and_one_sentence_says_what_brings_them(checkout, tmp_path):
     """Of a clone that has neither trained nor pulled, though git has brought the leaderboard."""
     other = clone(checkout, tmp_path, models=False)
-    told = other.digitline("promote", status=1)
-    assert "models/variants/fc/seed-1.safetensors, the leader, is not there; dvc repro makes it" in told
+    output = other.digitline("promote", status=1)
+    assert "models/variants/fc/seed-1.safetensors, the leader, is not there; dvc repro makes it" in output
 
 
 def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_it(checkout):
@@ -108,7 +108,7 @@ def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_
     assert checkout.ledger()[-1]["reason"] == (
         "of the new data; without an opponent: the champion before is of the data set few"
     )
-    told = checkout.digitline("rollback", before[:12], "--reason", "back", status=1)
-    assert "is of the data set few" in told
-    assert "expected more" in told
+    output = checkout.digitline("rollback", before[:12], "--reason", "back", status=1)
+    assert "is of the data set few" in output
+    assert "expected more" in output
     assert checkout.champion() != before

@@ -56,9 +56,9 @@ def verdicts(checkout: Checkout) -> dict[str, dict[str, str]]:
 
 def finished(checkout: Checkout, count: int) -> bool:
     """Whether so many queued experiments have come to their end, none of them badly."""
-    told = checkout.run("dvc", "queue", "status").stdout
-    assert "Failed" not in told, checkout.run("dvc", "queue", "logs", told.split()[4]).stdout
-    return told.count("Success") == count
+    output = checkout.run("dvc", "queue", "status").stdout
+    assert "Failed" not in output, checkout.run("dvc", "queue", "logs", output.split()[4]).stdout
+    return output.count("Success") == count
 
 
 def test_queued_experiments_move_neither_the_champion_nor_its_views_and_their_verdicts_are_columns(checkout):
@@ -74,9 +74,9 @@ def test_queued_experiments_move_neither_the_champion_nor_its_views_and_their_ve
         time.sleep(0.5)
     assert (checkout.champion(), checkout.ledger(), alias(checkout)) == (champion, ledger, champion)
     assert command("git", "status", "--porcelain", cwd=checkout.folder).stdout == ""
-    told = verdicts(checkout)
-    assert {name: told[name]["passed"] for name in ("passing", "failing")} == {"passing": "True", "failing": "False"}
-    for verdict in told.values():
+    found = verdicts(checkout)
+    assert {name: found[name]["passed"] for name in ("passing", "failing")} == {"passing": "True", "failing": "False"}
+    for verdict in found.values():
         assert (verdict["challenger"], verdict["champion_sha256"]) == ("fc", champion)
         assert int(verdict["better"]) > 50
     checkout.digitline("status", "--url", "http://127.0.0.1:9")
@@ -96,8 +96,8 @@ def test_an_experiment_in_the_workspace_is_taken_back_by_git_and_dvc_alone(check
 def test_an_applied_experiment_is_promoted_by_the_command_and_status_says_so_until_then(checkout):
     """digitline promote judges today's board against today's champion, whatever the verdict's file says."""
     assert checkout.run("dvc", "exp", "apply", "here").returncode == 0
-    told = checkout.digitline("status", "--url", "http://127.0.0.1:9")
-    assert "passes the gate and is not promoted: digitline promote makes it champion" in told
+    output = checkout.digitline("status", "--url", "http://127.0.0.1:9")
+    assert "passes the gate and is not promoted: digitline promote makes it champion" in output
     loser = checkout.champion()
     checkout.digitline("promote")
     assert checkout.champion() == alias(checkout) == checkout.ledger()[-1]["to"] != loser
@@ -144,9 +144,9 @@ def test_corrections_are_shown_and_trained_with_as_an_experiment(copied, mnist, 
     assert sha256[:7] in checkout.run("dvc", "exp", "show", "--csv").stdout
 
     edit(checkout.folder, lambda tree: tree.update(feedback="0" * 64))
-    told = checkout.run("dvc", "repro", "fetch")
-    assert told.returncode != 0
-    assert f"data/feedback.safetensors has SHA-256 {sha256}, expected {'0' * 64}" in told.stderr
+    done = checkout.run("dvc", "repro", "fetch")
+    assert done.returncode != 0
+    assert f"data/feedback.safetensors has SHA-256 {sha256}, expected {'0' * 64}" in done.stderr
     edit(checkout.folder, lambda tree: tree.update(feedback=None))
     assert checkout.repro("train@conv1") == ["validate"]  # the rest is in DVC's cache
     assert (checkout.folder / "data/dataset.safetensors").read_bytes() == before

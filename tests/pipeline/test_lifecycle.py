@@ -96,7 +96,7 @@ def shared(database, copied, tmp_path_factory) -> Iterator[Shared]:
         yield shared
 
 
-def told(uri: str) -> set[tuple[str, str, float]]:
+def measured(uri: str) -> set[tuple[str, str, float]]:
     """The runs of a store: their names, contents and accuracies."""
     client = MlflowClient(uri)
     runs = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
@@ -108,8 +108,8 @@ def told(uri: str) -> set[tuple[str, str, float]]:
 def test_the_runs_go_to_a_server_on_postgresql(shared, origin):
     """One variant while it trained, the others from the files: the same as in a database of the checkout's own."""
     assert shared.checkout.run("git", "status", "--porcelain").stdout == ""  # the training came to the same bits
-    assert told(shared.server) == told(f"sqlite:///{origin.folder}/mlflow.db")
-    assert {name for name, *_ in told(shared.server)} == {*ROWS, *SEEDS}
+    assert measured(shared.server) == measured(f"sqlite:///{origin.folder}/mlflow.db")
+    assert {name for name, *_ in measured(shared.server)} == {*ROWS, *SEEDS}
     with psycopg.connect(f"postgresql://digits@{shared.database}") as connection:
         rows = connection.execute("select name from runs where status = 'FINISHED'").fetchall()
     assert len(rows) == 8
@@ -143,7 +143,7 @@ def test_a_clone_that_pulls_trains_nothing_and_is_filled_with_the_same_runs_once
         assert clone.digitline("runs") == ""
         clone.digitline("status", *NOBODY)
         store = f"sqlite:///{clone.folder}/mlflow.db"
-        assert told(store) == told(f"sqlite:///{origin.folder}/mlflow.db")
+        assert measured(store) == measured(f"sqlite:///{origin.folder}/mlflow.db")
         assert MlflowClient(store).get_model_version_by_alias("digitline", "champion").tags["sha256"]
 
 
@@ -169,9 +169,9 @@ def test_a_champion_s_life(shared):
     digitline("rollback", other[:8], "--reason", "no, the other way")
     assert checkout.champion() == other
     assert [entry["action"] for entry in checkout.ledger()] == ["promotion", "promotion", "rollback", "rollback"]
-    told = digitline("promote")  # as make does
-    assert f"it was rolled back on {checkout.ledger()[-1]['when'][:10]}, no, the other way" in told
-    assert "promotes it again" in told
+    output = digitline("promote")  # as make does
+    assert f"it was rolled back on {checkout.ledger()[-1]['when'][:10]}, no, the other way" in output
+    assert "promotes it again" in output
     assert checkout.repro("promote", MLFLOW_TRACKING_URI=shared.server) == []
     assert (checkout.champion(), len(checkout.ledger())) == (other, 4)
     alias = MlflowClient(shared.server).get_model_version_by_alias("digitline", "champion")
@@ -236,8 +236,8 @@ def test_an_image_is_traced_by_its_labels(shared, tmp_path):
 def test_what_names_no_model_is_refused_and_moves_nothing(shared):
     """The sentence lists models that there are."""
     before = shared.checkout.champion(), shared.checkout.ledger()
-    told = shared.digitline("promote", "params.yaml", status=1)
-    assert " is not known here, expected 4 or more digits of " in told
+    output = shared.digitline("promote", "params.yaml", status=1)
+    assert " is not known here, expected 4 or more digits of " in output
     assert (shared.checkout.champion(), shared.checkout.ledger()) == before
 
 
@@ -248,8 +248,8 @@ def test_a_broken_ledger_stops_every_move_and_a_damaged_champion_is_put_right(sh
     )
     texts, number = (ledger.read_bytes(), model.read_bytes()), len(shared.checkout.ledger()) + 1
     ledger.write_bytes(texts[0] + b'{"when": 5}\n')
-    told = shared.digitline("rollback", "--reason", "x", status=1)
-    assert f"promotions.jsonl, line {number} is no entry" in told
+    output = shared.digitline("rollback", "--reason", "x", status=1)
+    assert f"promotions.jsonl, line {number} is no entry" in output
     ledger.write_bytes(texts[0])
     model.write_bytes(b"x")
     shared.digitline("status", *NOBODY)
@@ -261,8 +261,10 @@ def test_a_view_out_of_step_is_told_and_mended(shared):
     client = MlflowClient(shared.server)
     client.delete_registered_model_alias("digitline", "champion")
     shutil.rmtree(shared.checkout.home)
-    told = shared.digitline("status", *NOBODY, status=1)
-    assert "another model than the champion of promotions.jsonl is in mlflow (digitline status --mend), bentoml" in told
+    output = shared.digitline("status", *NOBODY, status=1)
+    assert (
+        "another model than the champion of promotions.jsonl is in mlflow (digitline status --mend), bentoml" in output
+    )
     shared.digitline("status", "--mend", *NOBODY)
     alias = client.get_model_version_by_alias("digitline", "champion")
     assert alias.tags["sha256"] == shared.checkout.champion()

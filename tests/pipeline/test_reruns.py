@@ -35,8 +35,8 @@ def test_a_clone_with_the_cache_of_an_earlier_run_trains_one_edited_variant_and_
     assert (folder / "models/champion/model.safetensors").read_bytes() == (
         origin.folder / "models/champion/model.safetensors"
     ).read_bytes()
-    told = checkout.digitline("runs")
-    assert "fc: logged from the files" in told
+    output = checkout.digitline("runs")
+    assert "fc: logged from the files" in output
     mlflow = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     [experiment] = [each for each in mlflow.search_experiments() if each.name == "digitline-few"]
     [run] = mlflow.search_runs([experiment.experiment_id], "tags.level = 'variant' and tags.variant = 'fc'")
@@ -45,8 +45,8 @@ def test_a_clone_with_the_cache_of_an_earlier_run_trains_one_edited_variant_and_
     shutil.rmtree(folder / "models/champion")
     for entry in (folder / ".dvc/cache/files/md5").glob("*/*.dir"):
         entry.unlink()
-    told = checkout.run("sh", "scripts/restore.sh").stdout
-    assert told.startswith("not in DVC's cache, to be computed again, or pulled where a remote has it: ")
+    output = checkout.run("sh", "scripts/restore.sh").stdout
+    assert output.startswith("not in DVC's cache, to be computed again, or pulled where a remote has it: ")
 
 
 def changed(checkout: Checkout) -> set[str]:

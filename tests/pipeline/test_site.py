@@ -105,5 +105,5 @@ def test_the_page_names_the_machine_that_made_the_results(origin, site):
 
 def test_the_page_names_every_stage(site):
     text = (site / "index.html").read_text()
-    [told] = re.findall('class="stages">(.*?)</p>', text)
-    assert set(re.findall(r"\b[a-z]+\b", told)) - {"beside", "them", "and"} == set(code.stages(HERE / "dvc.yaml"))
+    [stages] = re.findall('class="stages">(.*?)</p>', text)
+    assert set(re.findall(r"\b[a-z]+\b", stages)) - {"beside", "them", "and"} == set(code.stages(HERE / "dvc.yaml"))

@@ -52,10 +52,14 @@ def test_the_champion_is_the_leader_everywhere(origin):
 
 def test_every_variant_is_looked_into_and_mlflow_has_the_figures(origin):
     """Filters, maps, evidence, mistakes: each figure with its numbers; the row's figures and its colour in MLflow."""
-    told = origin.json("reports/insight.json")
-    assert list(told) == ["fc", "conv1"]
-    assert told["conv1"]["filters"][0] == {"filters": 20, "inputs": 1, "side": 5, "shown": 20, "field": 6}
-    assert told["conv1"]["layers"][0] == {"layer": "convolution 5x5, 20 filters", "parameters": 520, "unshared": 299520}
+    found = origin.json("reports/insight.json")
+    assert list(found) == ["fc", "conv1"]
+    assert found["conv1"]["filters"][0] == {"filters": 20, "inputs": 1, "side": 5, "shown": 20, "field": 6}
+    assert found["conv1"]["layers"][0] == {
+        "layer": "convolution 5x5, 20 filters",
+        "parameters": 520,
+        "unshared": 299520,
+    }
     names = {path.name for path in (origin.folder / "reports/insight/conv1").iterdir()}
     assert names == {f"{name}.{kind}" for name in FIGURES for kind in ("svg", "csv")}
     mlflow = client(origin)
@@ -71,10 +75,10 @@ def test_every_variant_is_looked_into_and_mlflow_has_the_figures(origin):
 
 def test_the_ideas_are_measured(origin):
     """Pooling, dropout and gradients, each as a figure with its numbers."""
-    told = origin.json("reports/ideas/ideas.json")
-    assert set(told["pooling"]) == {"fully connected", "convolution", "convolution and pooling"}
-    assert told["settings"] == {"images": 300, "epochs": 1, "seeds": 2, "measured_on": 1000}
-    assert told["gradients"]["sigmoid"]["last_to_first"] > 100 > told["gradients"]["ReLU"]["last_to_first"]
+    found = origin.json("reports/ideas/ideas.json")
+    assert set(found["pooling"]) == {"fully connected", "convolution", "convolution and pooling"}
+    assert found["settings"] == {"images": 300, "epochs": 1, "seeds": 2, "measured_on": 1000}
+    assert found["gradients"]["sigmoid"]["last_to_first"] > 100 > found["gradients"]["ReLU"]["last_to_first"]
     for name in ("pooling", "dropout", "gradients"):
         assert "<path" in (origin.folder / f"reports/ideas/{name}.svg").read_text()
         assert len((origin.folder / f"reports/ideas/{name}.csv").read_text().splitlines()) > 4
@@ -124,7 +128,7 @@ def test_a_slip_in_params_ends_in_one_sentence_and_touches_nothing(copied, chang
     assert checkout.json("models/champion/model.json") == champion
 
 
-def test_a_damaged_ledger_is_told_by_the_first_stage_that_works(copied):
+def test_a_damaged_ledger_is_reported_by_the_first_stage_that_works(copied):
     """What a stage will append to is read before anything trains."""
     checkout = copied()
     with (checkout.folder / "promotions.jsonl").open("a") as ledger:

@@ -66,12 +66,12 @@ MODELS = {name: {"variant": name, "sha256": name * 8} for name in ("fc", "conv1"
 def test_the_report_is_flat_names_both_models_and_holds_nothing_timed():
     champion = right(range(45), range(50, 55))
     verdict = judge(GOOD, champion, **LIMITS)
-    told = report(verdict, MODELS["fc"], MODELS["conv1"])
-    assert (told["challenger"], told["challenger_sha256"]) == ("fc", "fc" * 8)
-    assert (told["champion"], told["champion_sha256"]) == ("conv1", "conv1" * 8)
-    assert (told["passed"], told["val_accuracy"], told["worse"]) == (True, 0.99, 5)
-    assert not any(isinstance(value, dict) for value in told.values())
-    assert told == report(judge(GOOD._replace(latency_ms=2.0), champion, **LIMITS), *MODELS.values())
+    found = report(verdict, MODELS["fc"], MODELS["conv1"])
+    assert (found["challenger"], found["challenger_sha256"]) == ("fc", "fc" * 8)
+    assert (found["champion"], found["champion_sha256"]) == ("conv1", "conv1" * 8)
+    assert (found["passed"], found["val_accuracy"], found["worse"]) == (True, 0.99, 5)
+    assert not any(isinstance(value, dict) for value in found.values())
+    assert found == report(judge(GOOD._replace(latency_ms=2.0), champion, **LIMITS), *MODELS.values())
     slow = [judge(GOOD._replace(latency_ms=ms), None, **LIMITS) for ms in (6.0, 7.0)]
     assert report(slow[0], MODELS["fc"], None) == report(slow[1], MODELS["fc"], None)
 

@@ -126,10 +126,10 @@ def test_doubt_is_an_entropy_above_the_card_s(
     client: TestClient, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = digits.test.images[:30]
-    torn = uncertainty.entropy(softmax(predict(api.app.state.champion.model, images), 1))
-    monkeypatch.setattr(api.app.state.champion, "doubt_above", float(np.median(torn)))
+    entropies = uncertainty.entropy(softmax(predict(api.app.state.champion.model, images), 1))
+    monkeypatch.setattr(api.app.state.champion, "doubt_above", float(np.median(entropies)))
     found = client.post("/predict", json={"images": images.tolist()}).json()["predictions"]
-    assert [each["doubtful"] for each in found] == list(torn > np.median(torn))
+    assert [each["doubtful"] for each in found] == list(entropies > np.median(entropies))
 
 
 def test_answers_are_counted_by_digit_and_probability(client: TestClient) -> None:

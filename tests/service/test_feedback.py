@@ -30,11 +30,11 @@ def test_a_correction_is_kept_beside_the_model_s_answer(
     assert answer.json() == {"image": corrections.identity(drawings[0]), "label": "class 4", "kept": 1}
     assert client.post("/feedback?label=", content=drawings[1].tobytes(), headers=ORIGIN).json()["kept"] == 2
     champion = api.app.state.champion
-    told = {one.label: one for one in corrections.read(tmp_path / "kept", CLASSES)}
+    kept = {one.label: one for one in corrections.read(tmp_path / "kept", CLASSES)}
     for label, image in zip(["class 4", ""], drawings, strict=False):
-        assert np.array_equal(told[label].image, image)
-        assert told[label].answer == champion.answers(champion.probabilities(image[None]))[0].digit
-        assert told[label].model == champion.sha256
+        assert np.array_equal(kept[label].image, image)
+        assert kept[label].answer == champion.answers(champion.probabilities(image[None]))[0].digit
+        assert kept[label].model == champion.sha256
 
 
 def test_corrections_are_closed_unless_a_folder_is_named(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

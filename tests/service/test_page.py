@@ -189,7 +189,7 @@ def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> 
         const which = document.getElementById("which");
         new MutationObserver(() => units.push(which.textContent)).observe(which, { childList: true });
     }""")
-    page.clock.install()  # from here on time passes as told, not as it takes
+    page.clock.install()  # from here on the test decides how time passes
     page.locator("#slide").click()
     page.clock.run_for(100)
     expect(page.locator("#slide")).to_have_text("Stop")

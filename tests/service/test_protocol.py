@@ -38,7 +38,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     thread.join()
 
 
-def told(port: int, *parts: bytes) -> bytes:
+def answered(port: int, *parts: bytes) -> bytes:
     """All that the server says to these, with a pause after each, until it ends the connection."""
     with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as client:
         for part in parts:
@@ -49,7 +49,7 @@ def told(port: int, *parts: bytes) -> bytes:
 
 @pytest.mark.parametrize("parts", [[], [b"GET / HTTP/1.1\r\n"], [b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"b", b"c"]])
 def test_headers_that_do_not_arrive_are_given_up(port: int, parts: list[bytes]) -> None:
-    head, _, body = told(port, *parts).partition(b"\r\n\r\n")
+    head, _, body = answered(port, *parts).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
     sentence = "the request's headers took too long, expected all of them within 0.5 seconds"
     assert json.loads(body) == {"error": sentence}
@@ -57,12 +57,12 @@ def test_headers_that_do_not_arrive_are_given_up(port: int, parts: list[bytes]) 
 
 def test_a_second_request_on_the_same_connection_has_its_own_time(port: int) -> None:
     whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-    answers = told(port, whole, whole, b"GET / HTTP/1.1\r\n")
+    answers = answered(port, whole, whole, b"GET / HTTP/1.1\r\n")
     assert answers.count(b"HTTP/1.1 200 OK") == 2
     assert answers.count(b"HTTP/1.1 408 ") == 1
 
 
 def test_what_is_no_http_is_refused_in_the_one_form(port: int) -> None:
-    head, _, body = told(port, b"\x16\x03\x01 nonsense\r\n\r\n").partition(b"\r\n\r\n")
+    head, _, body = answered(port, b"\x16\x03\x01 nonsense\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
     assert json.loads(body) == {"error": "the request is no HTTP/1.1 that can be understood"}

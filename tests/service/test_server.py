@@ -70,7 +70,7 @@ def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: 
 
 
 def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> None:
-    """What BentoML's store was told at promotion reaches whoever asks the running service."""
+    """What promotion wrote into BentoML's store reaches whoever asks the running service."""
     card = json.loads((server.clone.folder / "models/champion/model.json").read_text())
     found = httpx.get(f"{server.url}/lineage").json()
     assert {name: found[name] for name in LINEAGE} == LINEAGE

@@ -17,7 +17,7 @@ from service.work import Work
 
 
 class Model:
-    """Tells images apart by their first pixel, and keeps how many it got at once; the first pass waits."""
+    """Distinguishes images by their first pixel, and keeps how many it got at once; the first pass waits."""
 
     def __init__(self) -> None:
         self.passes: list[int] = []
@@ -36,7 +36,7 @@ def image(first: int, count: int = 1) -> Any:
 
 
 def recognised(model: Any, *jobs: Any, other: Any = None) -> list[Any]:
-    """What requests are told that arrive while all threads are at work."""
+    """The answer to requests that arrive while all threads are busy."""
 
     async def run() -> list[Any]:
         place = Work()

@@ -22,8 +22,8 @@ def test_a_model_is_traced_to_its_run_its_version_and_its_commit(store: Store, s
     evaluate(store, study)
     promote(store, study, 2)
     run = runs_of(store)["small · seed 2"]
-    told = models.trace(store, digest(study.models[2]))
-    assert (told["version"], told["run"]) == ("digitline 1", f"{run.info.run_id}, small · seed 2")
+    found = models.trace(store, digest(study.models[2]))
+    assert (found["version"], found["run"]) == ("digitline 1", f"{run.info.run_id}, small · seed 2")
     assert models.trace(store, "0" * 64) == {}
 
 

@@ -1,1 +1,1 @@
-"""Errors, files, digests: what every wing stands on; imports nothing of ours."""
+"""Errors, files, digests: the base of every wing; imports no other wing."""

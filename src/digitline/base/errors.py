@@ -1,5 +1,5 @@
-"""The error a user can cause and mend."""
+"""The error that a user can cause and fix."""
 
 
 class InputError(ValueError):
-    """One sentence that names what was wrong and what was expected."""
+    """One sentence that says what is wrong and what was expected."""

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and JSON and CSV in them."""
+"""Writes files atomically; reads and writes JSON and CSV."""
 
 import contextlib
 import csv
@@ -13,14 +13,14 @@ from digitline.base.errors import InputError
 
 
 def write(path: Path, content: bytes) -> None:
-    """Writes the file, and its folder where there is none; InputError names it where the disk will not take it."""
+    """Writes the file, and its folder if missing; raises an InputError that names the file if the write fails."""
     new = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())  # or a power loss could leave the name without the content
+            os.fsync(file.fileno())  # otherwise a power loss could leave the name without the content
         new.replace(path)
     except OSError as error:
         with contextlib.suppress(OSError):
@@ -29,16 +29,16 @@ def write(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON for people."""
+    """Writes indented JSON."""
     write(path, f"{json.dumps(content, indent=2, ensure_ascii=False)}\n".encode())
 
 
 def read_json(path: Path) -> Any:
-    """Reads JSON; InputError where it is none."""
+    """Reads JSON; InputError if the file is not valid JSON."""
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}); restore it with git checkout or dvc repro -f") from None
+        raise InputError(f"{path} is not valid JSON ({error}); restore it with git checkout or dvc repro -f") from None
 
 
 def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
@@ -49,6 +49,6 @@ def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
 
 
 def read_csv(path: Path) -> list[list[str]]:
-    """The lines of such a table, below the names."""
+    """The lines of such a table, without the column names."""
     with path.open(newline="") as file:
         return list(csv.reader(file))[1:]

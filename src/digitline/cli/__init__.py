@@ -1,1 +1,1 @@
-"""The command digitline, one module a subcommand, and how stages and commands begin and end."""
+"""The command digitline, one module per subcommand, and the entry point of stages and commands."""

@@ -1,4 +1,4 @@
-"""How stages and commands begin and end: with params.yaml checked, in one sentence where a user can mend it."""
+"""Entry point of stages and commands: checks params.yaml first and turns an InputError into one sentence."""
 
 import argparse
 import os
@@ -38,20 +38,20 @@ def addressable(folder: Path) -> None:
 
 
 def with_ledger(stage: Work, params: Params, **values: Any) -> None:
-    """Does a stage's work once the ledger, which the last one may append to, has been read."""
+    """Does a stage's work; reads the ledger first, because the last stage may append to it."""
     ledger.read(paths.LEDGER)
     stage(params, **values)
 
 
 def end_well(work: Work, **values: Any) -> None:
-    """Does the work with params.yaml; what a user can mend ends in one sentence and exit status 1."""
-    if torch := sys.modules.get("torch"):  # no stage without it has to wait for its import
-        torch.set_num_threads(1)  # as in the processes that train: a result depends on no number of cores
+    """Does the work with params.yaml; an InputError ends in one sentence and exit status 1."""
+    if torch := sys.modules.get("torch"):  # stages that do not use torch need not import it
+        torch.set_num_threads(1)  # as in the training processes: results must not depend on the number of cores
     try:
         addressable(Path.cwd())
         work(file.read(), **values)
     except KeyboardInterrupt:
-        sys.exit("interrupted; the next dvc repro goes on from here")
+        sys.exit("interrupted; dvc repro continues from here")
     except (InputError, OSError) as error:
         if "DIGITLINE_TRACEBACK" in os.environ:
             traceback.print_exc()

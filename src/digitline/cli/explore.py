@@ -1,4 +1,4 @@
-"""digitline explore: what each layer of a variant makes of an image, and what it costs; trained or not."""
+"""digitline explore: the output shape and the cost of each layer of a variant; it need not be trained."""
 
 from digitline.config.keys import choose
 from digitline.config.params import Params

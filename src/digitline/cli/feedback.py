@@ -1,4 +1,4 @@
-"""digitline feedback: the corrections that came in, held against the expectations, to train with those that hold."""
+"""digitline feedback: checks the collected corrections against the expectations and saves those that pass."""
 
 import os
 import sys
@@ -21,28 +21,28 @@ HEAD = ["image", "shows", "answer", "doubted", "trained with"]
 
 
 def feedback(params: Params) -> None:
-    """Prints what came in as a table and draws a sheet of it; the SHA-256 of what can be trained with is the result."""
+    """Prints the corrections as a table and draws them; on stdout the SHA-256 of those that can be trained with."""
     folder = Path(os.environ.get("DIGITLINE_FEEDBACK", "data/feedback"))
     kept = corrections.read(folder, params.classes)
     if not kept:
-        raise InputError(f"{folder} has no corrections; DIGITLINE_FEEDBACK={folder} make serve keeps those of the page")
+        raise InputError(f"{folder} has no corrections; to collect some, run DIGITLINE_FEEDBACK={folder} make serve")
     digits = [one for one in kept if one.label]
     data = dataset.load(paths.DATASET)
     reasons = retraining.reasons(retraining.part(digits, params.classes), data, classes=params.classes, **params.bounds)
     fit = [one for one, why in zip(digits, reasons, strict=True) if not why]
-    told = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
-    lines = [line(one, told.get(corrections.identity(one.image))) for one in kept]
+    why_not = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
+    lines = [line(one, why_not.get(corrections.identity(one.image))) for one in kept]
     print(leaderboard.markdown([HEAD, ["---"] * len(HEAD), *lines]), file=sys.stderr)
     files.write(SHEET, sheet(kept))
     if not fit:
-        raise InputError(f"none of the {len(kept)} corrections can be trained with; the table says why")
+        raise InputError(f"none of the {len(kept)} corrections can be used for training; the table above says why")
     retraining.save(retraining.part(fit, params.classes), paths.FEEDBACK)
-    print(f"{len(fit)} of {len(kept)} to train with, in {paths.FEEDBACK}; drawn in {SHEET}", file=sys.stderr)
+    print(f"saved {len(fit)} of {len(kept)} corrections in {paths.FEEDBACK}, all drawn in {SHEET}", file=sys.stderr)
     print(digest(paths.FEEDBACK))
 
 
 def line(one: Correction, why: str | None) -> list[str]:
-    """A correction in the table; without reasons it shows no digit."""
+    """A correction as a line of the table; `why` is None if it shows no digit."""
     fate = "no: shows no digit" if why is None else f"no: {why}" if why else "yes"
     return [
         corrections.identity(one.image)[:8],
@@ -54,7 +54,7 @@ def line(one: Correction, why: str | None) -> list[str]:
 
 
 def sheet(kept: list[Correction]) -> bytes:
-    """The first 60 of them as a picture: what each shows, and what the model had answered."""
+    """The first 60 corrections as a picture: what each shows and what the model answered."""
     images = np.stack([one.image for one in kept])
     shown, answers = np.array([(one.label or "none", one.answer) for one in kept]).T
     title = f"{len(kept)} corrections (shows → was taken for)"

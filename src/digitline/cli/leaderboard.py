@@ -1,4 +1,4 @@
-"""digitline leaderboard: a table of the study, of its record, of the ablation or of the servers."""
+"""digitline leaderboard: prints the table of the study, its record, the ablation or the servers."""
 
 from pathlib import Path
 from statistics import fmean
@@ -12,13 +12,13 @@ SHIFTS = ["fc", "conv1_unpooled", "conv1"]
 
 
 def table(folder: Path) -> str:
-    """The leaderboard of a run, or of the one committed."""
+    """The leaderboard of this run or of the committed one."""
     rows, timings = (files.read_json(folder / path.name) for path in (paths.LEADERBOARD, paths.REPORTED))
     return leaderboard.text(rows, timings)
 
 
 def ablation(folder: Path) -> str:
-    """What each ingredient buys."""
+    """What each ingredient gains."""
     rows, pairs = (files.read_json(folder / name) for name in (paths.LEADERBOARD.name, "comparisons.json"))
     return leaderboard.ablation(rows, pairs)
 
@@ -36,7 +36,7 @@ def shifts(folder: Path) -> str:
 
 
 def serving(folder: Path) -> str:
-    """The servers by how many requests of one image they answer a second."""
+    """The servers, ordered by requests of one image per second."""
     found = files.read_json(folder / "serving.json")["servers"]
     lines = [["server", "requests a second, one image", "median ms", "99th of 100, ms", "images a second, 256"]]
     lines.append(["---"] * len(lines[0]))
@@ -57,7 +57,7 @@ TABLES = {
 
 
 def show(params: Params, *, table: str) -> None:
-    """Prints a table; that of the results with the times that this machine took, as far as it ran."""
+    """Prints a table; the results have this machine's times where it has run."""
     draw, folder = TABLES[table]
     if table != "results":
         print(draw(folder))

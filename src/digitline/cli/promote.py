@@ -1,4 +1,4 @@
-"""digitline promote: a model held against the gate; if it passes, it is champion."""
+"""digitline promote: judges a model by the gate and makes it champion if it passes."""
 
 import getpass
 import os
@@ -33,7 +33,7 @@ FIRST = "first of the leaderboard by validation"
 def promote(params: Params, *, model: str | None = None, reason: str = FIRST) -> None:
     """Judges a model, by default the leader, and makes it champion if it passes.
 
-    InputError where a model that was named does not pass.
+    InputError if a model was named and does not pass.
     """
     views, study = views_of(params), of_study(params)
     with promotion.alone(PLACES), TemporaryDirectory() as scratch:
@@ -55,7 +55,7 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
         if verdict.passed:
             noted = "; ".join(filter(None, [reason, note]))
             promotion.promote(PLACES, candidate, entry(ledger.PROMOTION, candidate, entries, verdict, noted), views)
-            print(f"commit {PLACES.ledger}, {PLACES.pointer} and {paths.VERDICT}")
+            print(f"now commit {PLACES.ledger}, {PLACES.pointer} and {paths.VERDICT}")
             return
     sentence = f"{candidate.card['variant']} did not pass the gate: {'; '.join(verdict.reasons)}"
     if model:
@@ -64,7 +64,7 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
 
 
 def follow(params: Params) -> None:
-    """Brings MLflow and BentoML in line with the champion where MLflow has another one, or none, as in a clone."""
+    """Updates MLflow and BentoML to the champion if MLflow has another one, or none, as in a fresh clone."""
     views = views_of(params)
     with promotion.alone(PLACES):
         try:
@@ -77,7 +77,7 @@ def follow(params: Params) -> None:
 
 
 def propose(params: Params) -> None:
-    """Writes the verdict on the leader, and promotes nothing: what an experiment does."""
+    """Writes the verdict on the leader and promotes nothing, as an experiment does."""
     study, entry = of_study(params), ledger.latest(ledger.read(PLACES.ledger))
     candidate = leader(params, study)
     with TemporaryDirectory() as scratch:
@@ -85,55 +85,55 @@ def propose(params: Params) -> None:
         champion = find(entry["to"]) if entry else None
         champion = champion if champion and comparable(params, champion) else None
         if champion and champion.sha256 == candidate.sha256:
-            print(f"the champion leads: {champion.title}")
+            print(f"the leader is already champion: {champion.title}")
             return
         verdict = judge(params, candidate, champion)
         write(params, verdict, candidate, champion)
-    words = "; ".join(verdict.reasons) or "passes the gate: after dvc exp apply, digitline promote makes it champion"
+    words = "; ".join(verdict.reasons) or "passes the gate: to promote it, run dvc exp apply and digitline promote"
     print(f"{candidate.title}: {words}")
 
 
 def in_experiment() -> bool:
-    """Whether dvc exp run works here: in the workspace, queued, or in a temporary copy."""
+    """Whether dvc exp run started this: in the workspace, queued, or in a temporary copy."""
     return "DVC_EXP_NAME" in os.environ
 
 
 def leader(params: Params, study: Mapping[str, Model]) -> Model:
-    """The best run of the leaderboard's first row; InputError where its model is not here."""
+    """The best run of the leaderboard's first row; InputError if its model is missing."""
     missing = "there is no leaderboard"
     if paths.LEADERBOARD.exists():
         row: Row = files.read_json(paths.LEADERBOARD)[0]
         run = leaderboard.best_run(row)
         if run["sha256"] in study:
             return study[run["sha256"]]
-        missing = f"{file_of(params, row, run)}, the leader, is not there"
-    raise InputError(f"{missing}; dvc repro makes it, dvc pull brings what another run has made")
+        missing = f"{file_of(params, row, run)}, the leader's model, is missing"
+    raise InputError(f"{missing}; run dvc repro to make it, or dvc pull to get it from the remote")
 
 
 def opponent(params: Params, study: Mapping[str, Model], views: Views) -> tuple[Model | None, str]:
-    """The champion that a candidate has to hold against, and what the ledger says where there is none."""
+    """The champion that a candidate has to match, or None and the reason that the ledger will state."""
     try:
         champion = promotion.complete(PLACES, lambda: study, views)
     except Absent as error:
         return None, f"without an opponent: {error}"
     if champion and not comparable(params, champion):
-        return None, f"without an opponent: the champion before is of the data set {champion.card.get('dataset')}"
+        return None, f"without an opponent: the previous champion is of the data set {champion.card.get('dataset')}"
     return champion, ""
 
 
 def comparable(params: Params, model: Model) -> bool:
-    """Whether a model is of the same data set."""
+    """Whether a model was trained on the same data set."""
     return (model.card.get("dataset", params.dataset), model.card["classes"]) == (params.dataset, params.classes)
 
 
 def rolled_back(entry: ledger.Entry) -> str:
-    """Why a model is not promoted again."""
-    again = f"digitline promote {str(entry['from'])[:16]} promotes it again"
+    """Says why a model is not promoted again."""
+    again = f"run digitline promote {str(entry['from'])[:16]} to promote it again"
     return f"it was rolled back on {entry['when'][:10]}, {entry['reason']}; {again}"
 
 
 def of_study(params: Params) -> dict[str, Model]:
-    """Every run of the leaderboard by its model's SHA-256, the best of each row first; none where nothing was run."""
+    """Every run of the leaderboard by its model's SHA-256, the best of each row first; empty without a leaderboard."""
     if not paths.LEADERBOARD.exists() or not paths.VALIDATION.exists():
         return {}
     board: list[Row] = files.read_json(paths.LEADERBOARD)
@@ -146,20 +146,20 @@ def of_study(params: Params) -> dict[str, Model]:
 
 
 def file_of(params: Params, row: Row, run: Run) -> Path:
-    """Where a run's model is kept."""
+    """The path of a run's model."""
     return paths.model_paths(params, row["variant"]).get(run["seed"], paths.model_path(row["variant"], run["seed"]))
 
 
 def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
-    """What there is to know of a model, and of the data set by its validation."""
+    """The model's card: its measures, its data set and the result of the validation."""
     of: dict[str, Any] = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
     of |= {"dataset": data["dataset"], "dataset_sha256": data["sha256"]}
     return cast("Card", {"variant": row["variant"], **run, **of})
 
 
 def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verdict:
-    """The gate's verdict; a champion is tried anew, on the same validation images."""
-    from digitline.model import checkpoint  # PyTorch takes a second, of which no other command has need
+    """The gate's verdict; the champion is evaluated again, on the same validation images."""
+    from digitline.model import checkpoint  # PyTorch takes a second to import; only this command needs it
     from digitline.model.evaluation import latency, predict
 
     if digest(candidate.file) != candidate.sha256:
@@ -175,14 +175,14 @@ def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verd
 
 
 def write(params: Params, verdict: gate.Verdict, candidate: Model, champion: Model | None) -> None:
-    """Writes the verdict, for git and dvc exp show, and as a page."""
+    """Writes the verdict as JSON, for git and dvc exp show, and as Markdown."""
     report = gate.report(verdict, candidate.card, champion.card if champion else None)
     files.write_json(paths.VERDICT, report)
     files.write(paths.VERDICT.with_suffix(".md"), gate.page(report, params.gate).encode())
 
 
 def entry(action: str, model: Model, entries: list[ledger.Entry], verdict: gate.Verdict, reason: str) -> ledger.Entry:
-    """The ledger's entry for a model that becomes champion now."""
+    """The ledger entry for a model that becomes champion now."""
     before = ledger.latest(entries)
     return {
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -198,13 +198,13 @@ def entry(action: str, model: Model, entries: list[ledger.Entry], verdict: gate.
 
 
 def who() -> str:
-    """Whom git names as author here, or else the account."""
-    told = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
-    return told.stdout.strip() or getpass.getuser()
+    """The author's name in git, or else the name of the account."""
+    configured = subprocess.run(["git", "config", "user.name"], capture_output=True, text=True, check=False)
+    return configured.stdout.strip() or getpass.getuser()
 
 
 def chosen(model: str, study: Mapping[str, Model], entries: list[ledger.Entry]) -> str:
-    """The SHA-256 of the model that a variant's name, a file or the first digits of its hash name."""
+    """The SHA-256 of the model given by a variant, a file or the first digits of its hash."""
     best = next((sha256 for sha256, one in study.items() if one.card["variant"] == model), None)
     if best:
         return best
@@ -214,7 +214,7 @@ def chosen(model: str, study: Mapping[str, Model], entries: list[ledger.Entry]) 
 
 
 def views_of(params: Params) -> Views:
-    """What MLflow and BentoML are told with a champion."""
+    """What MLflow and BentoML store with a champion."""
     store = runs.store(params)
 
     @cache

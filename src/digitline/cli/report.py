@@ -1,4 +1,4 @@
-"""digitline report: reports/site, the study as pages."""
+"""digitline report: writes the study as web pages to reports/site."""
 
 from digitline.base import files
 from digitline.compute import machine
@@ -30,4 +30,4 @@ def report(params: Params) -> None:
         robust_images=params.robustness["images"],
     )
     pages.write(study, SITE)
-    print(f"{SITE}/index.html shows the study")
+    print(f"wrote the study to {SITE}/index.html; open it in a browser")

@@ -1,4 +1,4 @@
-"""digitline results: what git keeps of this machine's run besides the stages' files: its times, itself, the tables."""
+"""digitline results: writes what git tracks besides the stages' files: times, machine, README's tables."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def results(params: Params) -> None:
 
 
 def marked(text: str, name: str) -> list[str]:
-    """The text before, between and after the marks of a table."""
+    """The text before, between and after the markers of a table."""
     before, start, rest = text.partition(f"<!-- {name} -->\n")
     within, end, after = rest.partition(f"<!-- /{name} -->")
     return [before + start, within, end + after]

@@ -1,4 +1,4 @@
-"""digitline runs: MLflow filled from the files with what it does not know, as the stages do when they run."""
+"""digitline runs: logs to MLflow, from the files, what it lacks, as the stages do when they run."""
 
 from __future__ import annotations
 
@@ -17,36 +17,36 @@ from digitline.tracking import runs as tracking
 from digitline.tracking import store as mlflow
 from digitline.tracking.store import Store
 
-if TYPE_CHECKING:  # PyTorch and SciPy take two seconds, of which most commands have no need
+if TYPE_CHECKING:  # PyTorch and SciPy take two seconds to import; most commands do not need them
     from digitline.model.training import Epoch
 
-CODE = ["params.yaml", "dvc.yaml", "pipeline", "src"]  # whose changes since the commit MLflow is told
+CODE = ["params.yaml", "dvc.yaml", "pipeline", "src"]  # MLflow records whether these differ from the commit
 
 
 def runs(params: Params) -> None:
-    """Logs each row's runs and figures unless MLflow knows them; the champion's alias follows the ledger."""
+    """Logs each row's runs and figures unless MLflow has them; sets the champion's alias from the ledger."""
     to = store(params)
     for name in params.rows:
         missing = absent(params, name)
         if missing:
-            print(f"{name}: {missing} is not there, or not as it was evaluated; dvc pull or dvc repro brings it")
+            print(f"{name}: {missing} is missing, or not the model that was evaluated; run dvc pull or dvc repro")
         elif not tracking.knows(to, map(digest, paths.model_paths(params, name).values())):
             log(params, to, name)
             draw(params, to, name)
             print(f"{name}: logged from the files")
 
-    from digitline.cli import promote  # which imports this module
+    from digitline.cli import promote  # imported here, because it imports this module
 
     promote.follow(params)
 
 
 def store(params: Params) -> Store:
-    """The MLflow store of the checkout, or the one that MLFLOW_TRACKING_URI names."""
+    """The MLflow store at MLFLOW_TRACKING_URI, or else the checkout's own."""
     return mlflow.connect(Path(), dataset=params.dataset, code=CODE)
 
 
 def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.Variant:
-    """What MLflow is told of a variant, or of the vote of its members, before its results."""
+    """What MLflow records of a variant, or of the vote of its members, before its results."""
     from digitline.model import arithmetic, networks
 
     data, variant = dataset.load(paths.DATASET), params.variants[params.votes.get(name, name)]
@@ -62,7 +62,7 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 
 
 def absent(params: Params, name: str) -> Path | None:
-    """The row, or the first of its models, that is not here or not the one that was evaluated."""
+    """The row or the first of its models that is missing or is not the one that was evaluated."""
     row, models = paths.row_path(name), paths.model_paths(params, name)
     if not row.exists():
         return row
@@ -71,7 +71,7 @@ def absent(params: Params, name: str) -> Path | None:
 
 
 def log(params: Params, to: Store, name: str) -> None:
-    """Logs a row: its models, their measures, and the training where MLflow has not seen it."""
+    """Logs a row: its models, their measures, and the training if MLflow does not have it."""
     from digitline.measure import leaderboard
 
     row: Row = files.read_json(paths.row_path(name))
@@ -88,7 +88,7 @@ def log(params: Params, to: Store, name: str) -> None:
 
 
 def draw(params: Params, to: Store, name: str) -> None:
-    """Logs a row's figures, and gives its runs their colour."""
+    """Logs a row's figures and sets the colour of its runs."""
     models = list(paths.model_paths(params, name).values())
     figures = [path for kind in paths.FIGURES if (path := paths.figure_path(kind, name)).exists()]
     tracking.draw(to, models, figures, palette.styles(params.variants, params.votes)[name].colour)

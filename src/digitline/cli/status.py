@@ -1,4 +1,4 @@
-"""digitline status: which model is champion, and whether its bytes, MLflow, BentoML and a running service follow."""
+"""digitline status: shows the champion, and whether its bytes, MLflow, BentoML and a running service agree."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,8 +15,8 @@ from digitline.registry import bento, ledger, promotion
 from digitline.registry.promotion import Model
 from digitline.tracking import models
 
-SECONDS = 2  # for a server to answer
-MENDS = {  # what brings a place into line
+SECONDS = 2  # to wait for the server
+MENDS = {  # the command that updates a place
     "mlflow": "digitline status --mend",
     "bentoml": "digitline status --mend",
     "serves": "serve anew",
@@ -24,7 +24,7 @@ MENDS = {  # what brings a place into line
 
 
 class Place(NamedTuple):
-    """Where a champion is named."""
+    """A place that names a champion."""
 
     name: str
     sha256: str | None
@@ -32,9 +32,9 @@ class Place(NamedTuple):
 
 
 def status(params: Params, *, url: str, mend: bool) -> None:
-    """Prints who is champion and who leads; with `mend` MLflow and BentoML are brought in line first.
+    """Prints the champion and the leader; with `mend`, updates MLflow and BentoML first.
 
-    InputError where a place names another model.
+    InputError if a place names another model.
     """
     views = views_of(params)
     with promotion.alone(PLACES):
@@ -44,7 +44,7 @@ def status(params: Params, *, url: str, mend: bool) -> None:
     entries = ledger.read(PLACES.ledger)
     last = ledger.latest(entries)
     since = f"  since {last['when']}, {last['action']} by {last['who']}: {last['reason']}" if last else ""
-    print(f"champion    {champion.title if champion else 'none; make promotes one'}{since}")
+    print(f"champion    {champion.title if champion else 'none; run make to promote one'}{since}")
     print(f"challenger  {challenger(params, champion, entries)}")
     sha256 = champion.sha256 if champion else None
     places = [asked("mlflow", lambda: models.champion(store(params))), in_bentoml(sha256), *serving(url)]
@@ -53,28 +53,28 @@ def status(params: Params, *, url: str, mend: bool) -> None:
         print(f"{place.name:12}{(place.sha256 or 'none')[:16]}{place.words}{differs}")
     apart = [f"{place.name} ({MENDS[place.name]})" for place in places if place.sha256 != sha256]
     if apart:
-        raise InputError(f"another model than the champion of {PLACES.ledger} is in {', '.join(apart)}")
+        raise InputError(f"the champion of {PLACES.ledger} is not the model in {', '.join(apart)}")
 
 
 def challenger(params: Params, champion: Model | None, entries: list[ledger.Entry]) -> str:
-    """The leaderboard's first, and what became or may become of it."""
+    """The leader, and whether it was or can be promoted."""
     leader = next(iter(of_study(params).values()), None)
     if not leader:
-        return "none: no model of a leaderboard is here; make trains them"
+        return "none: there are no models; run make to train them"
     if champion and leader.sha256 == champion.sha256:
-        return "none: the champion leads"
+        return "none: the leader is already champion"
     if undone := ledger.withdrawn(entries).get(leader.sha256):
         return f"{leader.title}, {rolled_back(undone)}"
     report = verdict()
     judged = report.get("challenger_sha256"), report.get("champion_sha256")
     if judged != (leader.sha256, champion.sha256 if champion else None):
-        return f"{leader.title}, not judged yet: digitline promote does"
-    words = "; ".join(report["reasons"]) or "passes the gate and is not promoted: digitline promote makes it champion"
+        return f"{leader.title}, not judged yet: run digitline promote"
+    words = "; ".join(report["reasons"]) or "passes the gate: run digitline promote to make it champion"
     return f"{leader.title}, {words}"
 
 
 def verdict() -> dict[str, Any]:
-    """The last one; none where the file is not there or damaged, as by a merge: it can be made again."""
+    """The last verdict; empty if the file is missing or damaged, for example by a merge: it can be made again."""
     try:
         found: dict[str, Any] = files.read_json(paths.VERDICT)
     except (InputError, OSError):
@@ -83,12 +83,12 @@ def verdict() -> dict[str, Any]:
 
 
 def in_bentoml(sha256: str | None) -> Place:
-    """Whether BentoML's store has the champion, as it was promoted."""
+    """The champion that BentoML's store has, if it is unchanged since its promotion."""
     return Place("bentoml", sha256 if sha256 and bento.kept(sha256) else None, "")
 
 
 def serving(url: str) -> list[Place]:
-    """The model that a server answers with, if one answers."""
+    """The model that a running server uses, if one answers."""
 
     def model() -> str:
         return str(requests.get(f"{url.rstrip('/')}/lineage", timeout=SECONDS).json()["model"])
@@ -96,14 +96,14 @@ def serving(url: str) -> list[Place]:
     try:
         return [Place("serves", model(), f"  at {url}")]
     except requests.JSONDecodeError:
-        raise InputError(f"{url}/lineage is not answered by digitline") from None
+        raise InputError(f"{url} is not a digitline server; give the server's address with --url") from None
     except (requests.RequestException, KeyError, TypeError):
         print(f"serves      no answer from {url}")
         return []
 
 
 def asked(name: str, ask: Callable[[], str | None]) -> Place:
-    """What a place says, or why it does not."""
+    """The model that a place names, or the error."""
     try:
         return Place(name, ask(), "")
     except InputError as error:

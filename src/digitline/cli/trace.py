@@ -1,4 +1,4 @@
-"""digitline trace: from a model, an answer or an image back to the data, and from the data on to the models."""
+"""digitline trace: from a model, an answer or an image back to its data, and from data to the models."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ from digitline.tracking import models as mlflow
 
 
 def trace(params: Params, *, subject: str) -> None:
-    """Prints where a model comes from, or where a data set went."""
+    """Prints where a model comes from, or which models used a data set."""
     digest, labels = lineage.named(subject)
     records = lineage.history(Path(), str(paths.LEADERBOARD), str(paths.VALIDATION))
     entries = ledger.read(paths.LEDGER)
@@ -32,7 +32,7 @@ def trace(params: Params, *, subject: str) -> None:
 
 
 def back(params: Params, sha256: str, origin: lineage.Origin | None, entries: list[ledger.Entry]) -> None:
-    """From a model to the data that it was trained on."""
+    """Traces a model to the data that it was trained on."""
     run = origin.run if origin else {}
     keys = ("seed", "members", "val_accuracy", "test_accuracy")
     show("model", {"sha256": sha256, **{key: run[key] for key in keys if key in run}})
@@ -40,7 +40,7 @@ def back(params: Params, sha256: str, origin: lineage.Origin | None, entries: li
     show("bentoml", {"bentos": bento.bentos(sha256), **bento.labels(sha256)})
     show("mlflow", mlflow.trace(store(params), sha256))
     if not origin:
-        show("commit", {"": "no leaderboard of this repository's history has the model"})
+        show("commit", {"": "no leaderboard in this repository's history has the model"})
         return
     record, variant = origin.record, origin.row["variant"]
     show("commit", {"": record.commit or "not committed yet"})
@@ -60,7 +60,7 @@ def parameters(commit: str, variant: str) -> dict[str, Any]:
 
 
 def moved(entry: ledger.Entry, sha256: str) -> str:
-    """What an entry of the ledger says of a model."""
+    """What a ledger entry says about a model."""
     way = "became champion by" if entry["to"] == sha256 else "was replaced by"
     return f"{way} {entry['action']}, {entry['who']}: {entry['reason']}"
 
@@ -68,24 +68,24 @@ def moved(entry: ledger.Entry, sha256: str) -> str:
 def onward(
     sha256: str, records: list[lineage.Record], models: dict[str, lineage.Origin], entries: list[ledger.Entry]
 ) -> None:
-    """From a data set to the models that were trained on it."""
+    """Traces a data set to the models that were trained on it."""
     validation = next(record.validation for record in records if record.validation["sha256"] == sha256)
     show("data", {"dataset": validation["dataset"], "sha256": sha256, "passed": validation["success"]})
     of = {digest: one for digest, one in models.items() if one.record.validation["sha256"] == sha256}
-    show("models", {digest: told(one) for digest, one in of.items()})
+    show("models", {digest: described(one) for digest, one in of.items()})
     moves = [entry for entry in entries if entry["dataset_sha256"] == sha256]
     show("champions", {entry["when"]: f"{entry['to']} {entry['variant']}, by {entry['action']}" for entry in moves})
 
 
-def told(origin: lineage.Origin) -> str:
-    """A model in a few words."""
+def described(origin: lineage.Origin) -> str:
+    """A model in one line."""
     commit = origin.record.commit[:12] or "not committed yet"
     return f"{origin.row['variant']}, seed {origin.run['seed']}, {origin.run['val_accuracy']:.2%}, {commit}"
 
 
 def show(title: str, fields: dict[str, Any]) -> None:
-    """Prints what is known under a title."""
+    """Prints a title and the known fields below it."""
     print(title)
-    told = {key: value for key, value in fields.items() if value not in ("", [], None)} or {"": "nothing known"}
-    for key, value in told.items():
+    known = {key: value for key, value in fields.items() if value not in ("", [], None)} or {"": "nothing known"}
+    for key, value in known.items():
         print(f"    {key}{' ' if key else ''}{value}")

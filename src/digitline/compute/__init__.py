@@ -1,1 +1,1 @@
-"""The same jobs on however many cores."""
+"""Runs the same jobs on any number of cores."""

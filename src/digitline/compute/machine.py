@@ -1,4 +1,4 @@
-"""Which machine computed something: machines of one kind come to the same bits."""
+"""Describes the machine that computed something: machines of one kind compute the same bits."""
 
 import os
 import platform
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.linalg  # noqa: F401  # brings its own BLAS, which would not be seen before
+import scipy.linalg  # noqa: F401  # loads SciPy's own BLAS, so that it is listed
 import torch
 from threadpoolctl import threadpool_info
 
-NATIVE = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # what multiplies bfloat16, the fastest first
+NATIVE = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # capabilities that multiply bfloat16, the fastest first
 
 
 def describe() -> dict[str, Any]:
@@ -28,20 +28,20 @@ def describe() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, where Linux tells it."""
+    """The processor's name: from /proc/cpuinfo on Linux, else from Python."""
     lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.processor())
 
 
 def instructions() -> str:
-    """The highest instruction set that PyTorch uses: in bfloat16 where the processor multiplies it, else in float32."""
+    """The highest instruction set that PyTorch uses: for bfloat16 if the processor supports it, else for float32."""
     able = torch.cpu.get_capabilities()
     native = (name for capability, name in NATIVE.items() if able.get(capability, False))
     return next(native, torch.backends.cpu.get_cpu_capability())
 
 
 def kernels() -> list[str]:
-    """The BLAS libraries that are loaded, each with the kernel that it chose for this processor."""
+    """The loaded BLAS libraries, each with the kernel that it chose for this processor."""
     loaded = (library for library in threadpool_info() if library["user_api"] == "blas")
     return sorted({f"{library['internal_api']} {library.get('architecture', '')}".strip() for library in loaded})
 

@@ -1,4 +1,4 @@
-"""No process outlives the one that it works for."""
+"""Ends a process when the one that it works for has ended."""
 
 import os
 import threading
@@ -10,7 +10,7 @@ import psutil
 
 
 def end_with(wait: Callable[[], object]) -> None:
-    """Ends this process when the wait for another one is over: no orphan goes on writing."""
+    """Ends this process when the wait for another one is over, so that no orphan keeps writing."""
 
     def end() -> None:
         wait()
@@ -20,8 +20,8 @@ def end_with(wait: Callable[[], object]) -> None:
 
 
 def end_with_dvc() -> None:
-    """Ends this process when the dvc that started it is gone, however that ended; by hand, there is none."""
-    with suppress(psutil.Error):  # another user's process, above any dvc of ours, may keep its command to itself
+    """Ends this process when the dvc that started it has ended, for whatever reason; does nothing if none did."""
+    with suppress(psutil.Error):  # the command of another user's process may be unreadable
         for ancestor in psutil.Process().parents():
             if any(Path(word).name == "dvc" for word in ancestor.cmdline()[:3]):
                 end_with(ancestor.wait)

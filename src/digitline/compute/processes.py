@@ -1,4 +1,4 @@
-"""Jobs side by side, each in a process of its own on one thread: the number of cores changes no result."""
+"""Runs jobs in parallel, each in its own process on one thread: results do not depend on the number of cores."""
 
 import math
 import os
@@ -25,7 +25,7 @@ def cores() -> int:
 
 
 def at_once(jobs: int) -> int:
-    """How many of the jobs to run together: up to two a core, in rounds of equal size, so that no core idles."""
+    """How many jobs to run at once: up to two per core, in rounds of equal size, so that no core idles."""
     rounds = math.ceil(jobs / (2 * cores()))
     return math.ceil(jobs / rounds)
 
@@ -33,9 +33,9 @@ def at_once(jobs: int) -> int:
 def side_by_side(
     work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, imports: Sequence[str] = ("torch",)
 ) -> Iterator[tuple[Job, Record]]:
-    """Starts at once, and yields each record of each job's work as it comes; what ends this ends the processes too.
+    """Starts the jobs at once and yields each record when it arrives; closing the iterator kills the processes.
 
-    What `imports` names is imported once, not in every process.
+    The modules in `imports` are imported once, not in every process.
     """
     waiting, processes = deque(jobs), at_once(len(jobs))
     running: dict[Connection, tuple[Job, BaseProcess]] = {}
@@ -67,7 +67,7 @@ def side_by_side(
 
 
 def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str]) -> tuple[Connection, BaseProcess]:
-    """Starts a job's process; returns where its records arrive."""
+    """Starts a job's process; returns the connection on which its records arrive."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(imports))
     here, there = context.Pipe(duplex=False)
@@ -78,13 +78,13 @@ def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[s
 
 
 def receive(here: Connection, process: BaseProcess) -> list[Any]:
-    """The next record, or none at the end of the work; raises what the work raised."""
+    """The next record in a list, empty at the end of the work; raises what the work raised."""
     try:
         record = here.recv()
     except EOFError:
         process.join()
         if process.exitcode:
-            raise InputError(f"a process ended with status {process.exitcode}: out of memory?") from None
+            raise InputError(f"a process ended with status {process.exitcode}; is there enough memory?") from None
         return []
     if isinstance(record, Exception):
         raise record
@@ -92,7 +92,7 @@ def receive(here: Connection, process: BaseProcess) -> list[Any]:
 
 
 def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -> None:
-    """Does one job in its process, on one thread, sending each record and what a user can mend."""
+    """Does one job in its process, on one thread; sends each record, and an InputError or OSError."""
     if parent := parent_process():
         end_with(parent.join)
     torch.set_num_threads(1)

@@ -1,1 +1,1 @@
-"""params.yaml held against the keys that the wings state, and where things are."""
+"""Checks params.yaml against the keys that the wings declare; defines the paths."""

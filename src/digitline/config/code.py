@@ -1,4 +1,4 @@
-"""Which code a stage runs, as dvc.yaml lists it; a test holds the lists against what the scripts import."""
+"""The code that a stage runs, as dvc.yaml lists it; a test compares the lists with the scripts' imports."""
 
 import hashlib
 from pathlib import Path
@@ -17,12 +17,12 @@ def listed(stage: str, file: Path = FILE) -> list[Path]:
 
 
 def stages(file: Path = FILE) -> list[str]:
-    """The names of the stages, a matrix of them as one."""
+    """The names of the stages; a matrix counts as one."""
     return list(YAML(typ="safe").load(file)["stages"])
 
 
 def identity(stage: str) -> str:
-    """The SHA-256 of all that code: where it changed, a training that was cut short begins anew."""
+    """The SHA-256 of that code: if it changes, an interrupted training starts over."""
     found: list[Path] = []
     for path in listed(stage):
         found += sorted(path.rglob("*.py")) if path.is_dir() else [path]

@@ -1,4 +1,4 @@
-"""A section of params.yaml held against a record of its keys."""
+"""Checks a section of params.yaml against a record of its keys."""
 
 import difflib
 import inspect
@@ -13,7 +13,7 @@ STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 
 
 def check(where: str, record: type, section: Any) -> dict[str, Any]:
-    """Returns the section, whose keys are the record's fields; InputError names the key that does not fit."""
+    """Returns the section if its keys fit the record's fields; InputError names a key that does not."""
     if not isinstance(section, Mapping):
         raise InputError(f"{where} is {section!r}, expected keys and values")
     wanted = inspect.signature(record, eval_str=True).parameters
@@ -31,20 +31,20 @@ def check(where: str, record: type, section: Any) -> dict[str, Any]:
 
 
 def choose(where: str, name: Any, options: Mapping[str, Any]) -> Any:
-    """Returns the option of that name; InputError lists those there are."""
+    """Returns the option of that name; InputError lists the valid ones."""
     if name not in options:
         raise InputError(f"{where} is {name!r}{suggestion(str(name), options)}")
     return options[name]
 
 
 def suggestion(name: str, options: Mapping[str, Any]) -> str:
-    """The end of a sentence that refuses a name."""
+    """The end of a sentence about an unknown name: a similar one, or all."""
     close = difflib.get_close_matches(name, list(options), n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(options)}"
 
 
 def sentence(where: str, error: ValidationError) -> str:
-    """What was wrong and what was expected, of the first error."""
+    """What is wrong and what was expected, for the first error."""
     first = error.errors()[0]
     key = ".".join([where, *map(str, first["loc"])])
     if first["type"] == "missing":

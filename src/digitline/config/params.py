@@ -1,4 +1,4 @@
-"""params.yaml, whole: read and held against the keys that the wings state, before the first stage works."""
+"""Reads params.yaml and checks all of it against the keys that the wings declare."""
 
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -20,8 +20,8 @@ VOTE = "_vote"  # after a variant's name
 
 
 class Variant(NamedTuple):
-    model: dict[str, Any]  # keyword arguments of networks.build, less classes
-    recipe: dict[str, Any]  # keyword arguments of training.fit, less seed
+    model: dict[str, Any]  # keyword arguments of networks.build, without classes
+    recipe: dict[str, Any]  # keyword arguments of training.fit, without seed
     parent: str | None = None  # the variant that it is compared with
 
 
@@ -33,9 +33,9 @@ class Params(NamedTuple):
     feedback: str | None  # the SHA-256 of corrections to train with
     split: dict[str, Any]  # keyword arguments of dataset.split
     seeds: list[int]
-    recipe: dict[str, Any]  # what every variant starts from
+    recipe: dict[str, Any]  # the defaults of every variant
     variants: dict[str, Variant]
-    votes: dict[str, str]  # names of rows, each with the variant whose seeds vote
+    votes: dict[str, str]  # the name of each row of votes, and the variant whose seeds vote
     robustness: dict[str, Any]  # keyword arguments of robustness.accuracies
     ideas: Lessons
     gate: dict[str, Any]  # keyword arguments of gate.judge
@@ -61,20 +61,20 @@ class Sections(NamedTuple):
 
 
 def read(path: Path = FILE) -> Params:
-    """Reads and checks all of params.yaml, so that a slip in any section ends the first stage, not the last."""
+    """Reads and checks all of params.yaml, so that a mistake in any section stops the first stage, not the last."""
     if not path.exists():
-        raise InputError(f"there is no {path} here; digitline and the stages work in the root of a checkout")
+        raise InputError(f"there is no {path} here; run digitline and the stages in the root of a checkout")
     try:
         tree = YAML(typ="safe").load(path)
     except YAMLError as error:
-        raise InputError(f"{path} is no YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     return checked(Sections(**check(str(path), Sections, tree)))
 
 
 def checked(tree: Sections) -> Params:
-    """Holds each section against its record."""
+    """Checks each section against its record."""
     if len(set(tree.seeds)) < len(tree.seeds):
-        raise InputError(f"seeds is {tree.seeds}, expected each one once")
+        raise InputError(f"seeds is {tree.seeds}, expected distinct numbers")
     where = f"datasets.{tree.dataset}"
     own = check(where, entry.Entry, choose("dataset", tree.dataset, tree.datasets))
     variants = {name: variant(name, tree.recipe, options) for name, options in tree.variants.items()}
@@ -99,7 +99,7 @@ def checked(tree: Sections) -> Params:
 
 
 def variant(name: str, shared: dict[str, Any], options: dict[str, Any]) -> Variant:
-    """One variant: its network, and the recipe with its own keys put in."""
+    """One variant: its network, and the recipe with the variant's own keys."""
     where = f"variants.{name}"
     own = {key: options[key] for key in recipe.Entry._fields if key in options}
     network = dict(check(where, recipe.Entry, own)["model"])
@@ -111,8 +111,8 @@ def variant(name: str, shared: dict[str, Any], options: dict[str, Any]) -> Varia
 
 
 def vote(place: int, name: str, variants: dict[str, Variant]) -> str:
-    """The name of the row in which a variant's seeds vote."""
+    """The name of the row for the vote of a variant's seeds."""
     choose(f"votes.{place}", name, variants)
     if name + VOTE in variants:
-        raise InputError(f"variants.{name}{VOTE} has the name of a row of votes, expected another")
+        raise InputError(f"variants.{name}{VOTE} has the name of a row of votes; rename the variant")
     return name + VOTE

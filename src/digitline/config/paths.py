@@ -1,4 +1,4 @@
-"""Where things are in a checkout; the stages, the command and the service pass them on to the library."""
+"""The paths in a checkout; the stages, the command and the service pass them to the library."""
 
 import shutil
 import sys
@@ -7,10 +7,10 @@ from pathlib import Path
 from digitline.config.params import Params
 
 DATASET = Path("data/dataset.safetensors")
-FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, as make feedback leaves them
+FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, written by make feedback
 MODELS = Path("models/variants")
-UNFINISHED = Path("models/unfinished")  # where trainings stand; DVC leaves it alone when it clears outputs
-REMOVED = Path("models/removed")  # what variants that params.yaml no longer lists have left
+UNFINISHED = Path("models/unfinished")  # snapshots of trainings; not an output, so DVC keeps it
+REMOVED = Path("models/removed")  # files of variants that params.yaml no longer lists
 STUDY = Path("models/study")  # each variant's best run, for the service
 LISTED = STUDY / "study.json"
 CHAMPION = Path("models/champion")
@@ -25,9 +25,9 @@ PLOTS = REPORTS / "plots"
 INSIGHT = REPORTS / "insight"
 IDEAS = REPORTS / "ideas"
 VERDICT = REPORTS / "promotion.json"
-MACHINE = REPORTS / "machine.json"  # which one made what is committed
-MADE_ON = Path("models/machine.json")  # which one made what is here
-REPORTED = REPORTS / "timings.json"  # of the run that is committed
+MACHINE = REPORTS / "machine.json"  # the machine that made the committed results
+MADE_ON = Path("models/machine.json")  # the machine that made the present results
+REPORTED = REPORTS / "timings.json"  # of the committed run
 ROWS, CURVES, ROBUSTNESS = REPORTS / "variants", REPORTS / "curves", REPORTS / "robustness"
 TIMINGS = Path("models/timings.json")  # of this machine
 LEDGER = Path("promotions.jsonl")
@@ -35,44 +35,44 @@ FIGURES = ["misclassified", "confusion", "calibration"]
 
 
 def model_path(variant: str, seed: int) -> Path:
-    """Where the model of one run is kept."""
+    """The path of a run's model."""
     return MODELS / variant / f"seed-{seed}.safetensors"
 
 
 def model_paths(params: Params, name: str) -> dict[int, Path]:
-    """Where the models of a row are kept, by seed; the one that votes counts as of a seed 0."""
+    """The paths of a row's models by seed; a vote has the seed 0."""
     if name in params.votes:
         return {0: MODELS / name / "vote.safetensors"}
     return {seed: model_path(name, seed) for seed in params.seeds}
 
 
 def predictions_path(name: str) -> Path:
-    """Where the logits of a row's runs are kept."""
+    """The path of the logits of a row's runs."""
     return PREDICTIONS / f"{name}.safetensors"
 
 
 def row_path(name: str) -> Path:
-    """Where a row of the leaderboard is kept."""
+    """The path of a row of the leaderboard."""
     return ROWS / f"{name}.json"
 
 
 def curves_path(variant: str) -> Path:
-    """Where the epochs of a variant's runs are kept."""
+    """The path of the epochs of a variant's runs."""
     return CURVES / f"{variant}.csv"
 
 
 def robustness_path(name: str) -> Path:
-    """Where a row's accuracies on changed images are kept."""
+    """The path of a row's accuracies on changed images."""
     return ROBUSTNESS / f"{name}.csv"
 
 
 def figure_path(kind: str, name: str) -> Path:
-    """Where a row's figure is kept."""
+    """The path of a row's figure."""
     return REPORTS / kind / f"{name}.png"
 
 
 def set_aside(params: Params) -> None:
-    """Moves what variants that params.yaml no longer lists have left, which DVC would hash with their folders."""
+    """Moves files of variants that params.yaml no longer lists; DVC would hash them with their folders."""
     listed = {*params.rows}
     for folder in (MODELS, PREDICTIONS, ROWS, CURVES, ROBUSTNESS):
         for path in sorted(folder.glob("*")):
@@ -81,4 +81,4 @@ def set_aside(params: Params) -> None:
                 shutil.rmtree(place) if place.is_dir() else place.unlink(missing_ok=True)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(place)
-                print(f"{path} is of no variant in params.yaml: moved to {place}", file=sys.stderr)
+                print(f"moved {path} to {place}: params.yaml does not list its variant", file=sys.stderr)

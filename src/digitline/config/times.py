@@ -1,4 +1,4 @@
-"""What took how long on this machine: kept apart from what DVC hashes and git keeps, for no two runs take the same."""
+"""How long each step took on this machine; kept apart from what DVC hashes, because no two runs take the same."""
 
 from pathlib import Path
 from typing import Any
@@ -9,18 +9,18 @@ from digitline.config import paths
 
 
 def note(name: str, **figures: Any) -> None:
-    """Keeps times of a row."""
+    """Saves times of a row."""
     found = read(paths.TIMINGS)
     files.write_json(paths.TIMINGS, found | {name: found.get(name, {}) | figures})
 
 
 def known() -> dict[str, Any]:
-    """The times of each row: this machine's, or else those that are committed."""
+    """The times of each row: this machine's, or else the committed ones."""
     return read(paths.REPORTED) | read(paths.TIMINGS)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The times in a file; none where it is not there or damaged: they are no reason to fail."""
+    """The times in a file; empty if it is missing or damaged: times are no reason to fail."""
     try:
         found: dict[str, Any] = files.read_json(path) if path.exists() else {}
     except InputError:

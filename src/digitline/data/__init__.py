@@ -1,1 +1,1 @@
-"""Images and labels: their sources, their preparation, the expectations that they must meet, corrections."""
+"""Images and labels: sources, preparation, expectations, corrections."""

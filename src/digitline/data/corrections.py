@@ -1,4 +1,4 @@
-"""Corrections: images of which a person said what they show. Plain files."""
+"""Corrections: images with the class that a person says they show. Plain files."""
 
 import csv
 import hashlib
@@ -19,13 +19,13 @@ TABLE = "corrections.csv"  # beside the images, each a PNG named by the SHA-256 
 
 class Correction(NamedTuple):
     image: Bytes  # [28, 28], as the model got it
-    label: str  # the class that it shows; empty where it shows none
+    label: str  # the class that it shows; empty if it shows none
     answer: str  # the model's
     doubtful: bool
     model: str  # its SHA-256
 
 
-HEAD = list(Correction._fields)  # of the table; the image stands there as its hash
+HEAD = list(Correction._fields)  # of the table, which has the image's hash in place of the image
 
 
 def identity(image: Bytes) -> str:
@@ -34,19 +34,19 @@ def identity(image: Bytes) -> str:
 
 
 def lines(folder: Path) -> list[list[str]]:
-    """The table below its head, oldest first; none where nothing was kept."""
+    """The table without its header, oldest first; empty if nothing was kept."""
     path = folder / TABLE
     if not path.exists():
         return []
     with path.open(newline="") as file:
         head, *found = list(csv.reader(file)) or [[]]
     if head != HEAD or any(len(line) != len(head) for line in found):
-        raise InputError(f"{path} is no table of corrections, expected lines of {','.join(HEAD)}")
+        raise InputError(f"{path} is not a table of corrections, expected lines of {','.join(HEAD)}")
     return found
 
 
 def keep(folder: Path, correction: Correction, *, most: int) -> int:
-    """Adds a correction unless it is there already; returns how many lines there are, InputError beyond the most."""
+    """Adds a correction unless it is its image's last one; returns the number of lines; InputError above `most`."""
     line = [identity(correction.image), *map(str, correction[1:])]
     picture, text = io.BytesIO(), io.StringIO()
     Image.fromarray(correction.image).save(picture, "PNG")
@@ -56,7 +56,7 @@ def keep(folder: Path, correction: Correction, *, most: int) -> int:
         if {old[0]: old for old in kept}.get(line[0]) == line:
             return len(kept)
         if len(kept) >= most:
-            raise InputError(f"{most} corrections are kept, expected no more")
+            raise InputError(f"there are already {most} corrections, expected no more")
         files.write(folder / f"{line[0]}.png", picture.getvalue())
         csv.writer(text, lineterminator="\n").writerows([HEAD, *kept, line])
         files.write(folder / TABLE, text.getvalue().encode())
@@ -64,18 +64,18 @@ def keep(folder: Path, correction: Correction, *, most: int) -> int:
 
 
 def read(folder: Path, classes: list[str]) -> list[Correction]:
-    """The last correction of each image, in the order of their hashes; InputError names what is not as keep left it."""
+    """The last correction of each image, in the order of their hashes; InputError names what has been changed."""
     last = {line[0]: line for line in lines(folder)}
     found = []
     for name, (_, label, answer, doubtful, model) in sorted(last.items()):
         if label and label not in classes:
-            raise InputError(f"{folder / TABLE} calls {name} {label!r}, expected {', '.join(classes)} or nothing")
+            raise InputError(f"{folder / TABLE} labels {name} {label!r}, expected {', '.join(classes)} or nothing")
         found.append(Correction(pixels(folder / f"{name}.png"), label, answer, doubtful == "True", model))
     return found
 
 
 def pixels(path: Path) -> Bytes:
-    """The image [28, 28] of a file that is named by them."""
+    """The image [28, 28] in a file that is named after the SHA-256 of its pixels."""
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             fits = picture.size == (SIDE, SIDE) and picture.mode == "L"
@@ -83,5 +83,5 @@ def pixels(path: Path) -> Bytes:
     except (OSError, SyntaxError, ValueError):
         image = None
     if image is None or identity(image) != path.stem:
-        raise InputError(f"{path} is not the image of its name, expected {SIDE}x{SIDE} grey pixels as they were kept")
+        raise InputError(f"{path} is not the image of its name, expected {SIDE}x{SIDE} grey pixels with that SHA-256")
     return image

@@ -1,4 +1,4 @@
-"""The Data Docs of Great Expectations as one page that reads well without a network, the same at every run."""
+"""The Data Docs of Great Expectations as one page that needs no network and is the same in every run."""
 
 import base64
 import io
@@ -17,14 +17,14 @@ ACROSS = 20  # images in a row of a picture
 
 
 def page(name: str, sha256: str, dataset: Dataset, table: pd.DataFrame, outcome: Outcome) -> str:
-    """Returns the page: what was expected and found, the distributions, samples, and the library's own account."""
+    """Returns the page: expectations and findings, distributions, samples, and the library's own report."""
     from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
     from great_expectations.render.view.view import DefaultJinjaPageView
 
     document = ValidationResultsPageRenderer().render(outcome.result).to_json_dict()
     images = np.concatenate([dataset.train.images, dataset.test.images])
     failed = [finding for finding in outcome.findings if not finding.success]
-    # The library's own frame loads styles from elsewhere and writes the time: this one takes its sections alone.
+    # The library's own page loads styles from a CDN and prints the time, so this template takes only its sections.
     template = DefaultJinjaPageView().env.from_string(PAGE)
     return template.render(
         name=name,
@@ -44,7 +44,7 @@ def page(name: str, sha256: str, dataset: Dataset, table: pd.DataFrame, outcome:
 
 
 def samples(dataset: Dataset) -> Bytes:
-    """The first training images of each class, a row a class."""
+    """The first training images of each class, one row per class."""
     images, labels = dataset.train
     rows = [images[labels == label][:ACROSS] for label in np.unique(labels)]
     return np.concatenate(
@@ -53,7 +53,7 @@ def samples(dataset: Dataset) -> Bytes:
 
 
 def picture(images: Bytes) -> str:
-    """A PNG of images [N, H, W] side by side, as the URL of its own data."""
+    """A PNG of images [N, H, W] side by side, as a data URL."""
     count, height, width = images.shape
     across = min(count, ACROSS)
     padded = np.zeros((-count % across + count, height, width), np.uint8)
@@ -158,7 +158,7 @@ SHA-256 <code>{{ sha256 }}</code></p>
 <p class="soft">The first training images of each class.</p>
 <img src="{{ samples }}" alt="Training images, a row for each class" width="1120">
 
-<h2>As Great Expectations tells it</h2>
+<h2>Great Expectations' own report</h2>
 <details><summary>Column by column</summary>
 {% for section in sections %}{% set section_loop = loop %}{% include "section.j2" %}{% endfor %}
 </details>

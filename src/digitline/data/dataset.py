@@ -29,7 +29,7 @@ class Dataset(NamedTuple):
 
 
 def save(dataset: Dataset, path: Path, *, corrections: Part | None = None) -> None:
-    """Writes the four arrays, and those of corrections where there are any, as one safetensors file."""
+    """Writes the four arrays, and those of corrections if there are any, as one safetensors file."""
     parts: dict[str, Part] = dataset._asdict() | ({"corrections": corrections} if corrections else {})
     arrays = {
         f"{part}_{field}": np.ascontiguousarray(array)
@@ -40,36 +40,36 @@ def save(dataset: Dataset, path: Path, *, corrections: Part | None = None) -> No
 
 
 def load(path: Path) -> Dataset:
-    """Reads what save wrote; InputError where the file is none of that."""
+    """Reads a file of save; InputError if it is missing or damaged."""
     if not path.exists():
-        raise InputError(f"there is no data set {path}; dvc repro fetch makes it, dvc pull brings it")
+        raise InputError(f"there is no data set {path}; run dvc repro fetch or dvc pull")
     try:
         arrays = load_file(path)
         return Dataset(*(Part(arrays[f"{part}_images"], arrays[f"{part}_labels"]) for part in Dataset._fields))
     except (SafetensorError, KeyError) as error:
-        raise InputError(f"{path} is no data set that fetch wrote ({error}); dvc checkout brings it back") from None
+        raise InputError(f"{path} is not a data set of fetch ({error}); run dvc checkout to restore it") from None
 
 
 def corrections(path: Path) -> Part:
-    """The corrections in such a file, to be trained with and never to be measured on; as a rule there are none."""
+    """The corrections in such a file, used for training and never for evaluation; usually there are none."""
     arrays = load_file(path)
     none = {"corrections_images": np.zeros((0, SIDE, SIDE), np.uint8), "corrections_labels": np.zeros(0, np.uint8)}
     return Part(*(arrays.get(name, empty) for name, empty in none.items()))
 
 
 def joined(*parts: Part) -> Part:
-    """Several parts as one."""
+    """Concatenates parts."""
     return Part(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def split(part: Part, *, validation: PositiveInt, seed: NonNegativeInt) -> tuple[Part, Part]:
-    """Sets `validation` images aside, each class in its proportion; returns (training, validation)."""
+    """Holds out `validation` images, stratified by class; returns (training, validation)."""
     total = len(part.labels)
     if validation >= total:
         raise InputError(f"split.validation is {validation}, expected less than the {total} training images")
     order = np.random.default_rng(seed).permutation(total)
     labels = part.labels[order]
-    # The i-th of the n images of a class stands at (i + ½)/n: taking the smallest of these keeps the proportions.
+    # The i-th of the n images of a class gets the position (i + ½)/n; taking the smallest keeps the proportions.
     rank = np.empty(total)
     for label in np.unique(labels):
         (where,) = np.nonzero(labels == label)

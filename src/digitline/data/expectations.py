@@ -1,4 +1,4 @@
-"""What a data set must hold to be trained on: a table of per-image features, held against expectations."""
+"""Checks a data set before training: a table of per-image features against expectations."""
 
 import hashlib
 import os
@@ -12,16 +12,16 @@ from digitline.base.errors import InputError
 from digitline.data.dataset import SIDE, Dataset, Part
 from digitline.data.entry import Fraction, Range
 
-if TYPE_CHECKING:  # half a second each: not for the stages that only read the bounds
+if TYPE_CHECKING:  # half a second each to import, which stages that only read the bounds should not pay
     import pandas as pd
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
 
 Severity = Literal["critical", "warning"]
 
-# The fraction of images that must lie within a declared bound: many outside stop the line, a few are a warning.
+# The fraction of images that must lie within a declared bound: many outside stop the pipeline, few are a warning.
 SHARES: dict[Severity, float] = {"critical": 0.99, "warning": 1.0}
 
-NAMES = {  # of the features that rules are about
+NAMES = {  # of the features in the rules
     "label": "label",
     "class_share": "share of the image's class in its split",
     "height": "height in pixels",
@@ -46,7 +46,7 @@ class Rule(NamedTuple):
     expected: str
     kind: str  # the class in great_expectations.expectations
     options: dict[str, Any]  # its arguments
-    split: str | None = None  # the one it is about, or both
+    split: str | None = None  # None for both
 
 
 class Finding(NamedTuple):
@@ -55,16 +55,16 @@ class Finding(NamedTuple):
     success: bool
     observed: str
     expected: str
-    rows: list[int]  # of the table: the first images that are not as expected
+    rows: list[int]  # of the table: the first images that break the rule
 
 
 class Outcome(NamedTuple):
     findings: list[Finding]  # in the rules' order
-    result: "ExpectationSuiteValidationResult"  # the same, as Great Expectations tells it
+    result: "ExpectationSuiteValidationResult"  # the same, in Great Expectations' own form
 
 
 def features(dataset: Dataset) -> "pd.DataFrame":
-    """The table: a row an image, training images first; lengths in pixels, brightness from 0 to 255."""
+    """The table: one row per image, training images first; lengths in pixels, brightness from 0 to 255."""
     import pandas as pd
 
     table = pd.concat([measured(part).assign(split=split) for split, part in dataset._asdict().items()])
@@ -74,7 +74,7 @@ def features(dataset: Dataset) -> "pd.DataFrame":
 
 
 def measured(part: Part) -> "pd.DataFrame":
-    """The features of each image. A blank one has a box of no size and no centre of mass."""
+    """The features of each image. A blank image has a box of size 0 and no centre of mass."""
     import pandas as pd
 
     images = part.images
@@ -106,7 +106,7 @@ def measured(part: Part) -> "pd.DataFrame":
 
 
 def extent(marks: NDArray[np.bool_]) -> NDArray[np.integer]:
-    """From the first to the last mark of each row [N, L], both counted; 0 where there is none."""
+    """The length from the first to the last True in each row [N, L], inclusive; 0 if there is none."""
     length = marks.shape[1]
     return np.where(marks.any(1), length - marks[:, ::-1].argmax(1) - marks.argmax(1), 0)
 
@@ -128,10 +128,10 @@ def rules(
     duplicates: Fraction = 0.0,
     leakage: Fraction = 0.0,
 ) -> list[Rule]:
-    """The rules for a data set: those that hold for any, and the bounds that it declares for features of its images.
+    """The rules for a data set: those for every data set, and the bounds that it declares for its features.
 
-    `images` is the number in each split, `duplicates` the fraction of images that may be repeated within their split,
-    `leakage` the fraction of test images that may be training images too.
+    `images` is the number in each split, `duplicates` the fraction of images that may repeat within their split,
+    `leakage` the fraction of test images that may also be training images.
     """
     even = 1 / len(classes)
     bounds = {
@@ -168,7 +168,7 @@ def rules(
 def within(
     column: str, bounds: list[float], severity: Severity = "critical", *, most: float = 1.0, split: str | None = None
 ) -> Rule:
-    """A feature lies within bounds in at least that fraction of the images."""
+    """The rule that a feature lies within bounds in at least that fraction of the images."""
     low, high = bounds
     if low > high:
         raise InputError(f"the bounds of {column} are {low:g} and {high:g}, expected the lower one first")
@@ -179,19 +179,19 @@ def within(
 
 
 def counted(split: str, number: int) -> Rule:
-    """A split has that many images."""
+    """The rule that a split has that many images."""
     return Rule("images", "critical", f"{number}", "ExpectTableRowCountToEqual", {"value": number}, split)
 
 
 def known(kind: str, classes: int, split: str | None = None) -> Rule:
-    """The labels are the classes' numbers: nothing else, or each of them, as kind says."""
+    """The rule that the labels are class numbers, or that every class number occurs, depending on kind."""
     options = {"column": "label", "value_set": list(range(classes))}
     expected = f"{'each of ' if split else ''}0 to {classes - 1}"
     return Rule(NAMES["label"], "critical", expected, kind, options, split)
 
 
 def unrepeated(split: str, duplicates: float) -> Rule:
-    """The images of a split differ from each other, but for a fraction of them."""
+    """The rule that the images of a split are unique, except for a fraction of them."""
     options = {"column": "sha256", "mostly": 1 - duplicates}
     return Rule(
         "pixels", "warning", f"unique in {share(1 - duplicates)}", "ExpectColumnValuesToBeUnique", options, split
@@ -209,8 +209,8 @@ def share(fraction: float) -> str:
 
 
 def validate(table: "pd.DataFrame", held: list[Rule], *, rows: int = 20) -> Outcome:
-    """Holds the table against rules with Great Expectations; names up to that many rows that break one."""
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # read when it is imported: no telemetry
+    """Checks the table with Great Expectations; each finding names up to `rows` images that break its rule."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"  # disables telemetry; read at import
     import great_expectations as gx
     from great_expectations import expectations as gxe
     from great_expectations.data_context.types.base import (
@@ -247,12 +247,12 @@ def sentence(rule: Rule) -> str:
 
 
 def title(rule: Rule) -> str:
-    """The name of a rule, after that of its split where it is about one."""
+    """The name of a rule, preceded by its split if it has one."""
     return f"{rule.split}: {rule.name}" if rule.split else rule.name
 
 
 def finding(rule: Rule, one: "ExpectationValidationResult", table: "pd.DataFrame") -> Finding:
-    """What came of one rule."""
+    """The finding for one rule."""
     if one.exception_info["raised_exception"]:
         raise RuntimeError(f"{title(rule)}: {one.exception_info['exception_message']}")
     result: Any = one.to_json_dict()["result"]
@@ -269,7 +269,7 @@ def finding(rule: Rule, one: "ExpectationValidationResult", table: "pd.DataFrame
 
 
 def values(column: "pd.Series[Any]", result: dict[str, Any]) -> str:
-    """What a column holds, in words: its range, and in how many images it is not as expected."""
+    """A column in words: its range, and how many images are not as expected."""
     wrong, total = result["unexpected_count"], result["element_count"]
     where = f"{wrong} of {total} images not as expected" if wrong else f"all {total} images as expected"
     if column.dtype.kind not in "biuf":

@@ -1,4 +1,4 @@
-"""From a picture of a digit to the 28x28 image that the models know: the one preparation, for API, page and tests."""
+"""Turns a picture of a digit into the models' 28x28 image; API, page and tests share this preparation."""
 
 import io
 import struct
@@ -12,17 +12,17 @@ from digitline.base.errors import InputError
 from digitline.data.dataset import SIDE, Bytes
 
 BOX = 20  # pixels of the digit's longer side, as in MNIST
-CENTRE = 14  # the pixel that holds the centre of mass of each of MNIST's images, give or take half of one
+CENTRE = 14  # the pixel of the centre of mass in MNIST's images, to within half a pixel
 
 MAX_BYTES = 32 * 2**20  # of a PNG or JPEG
-MAX_PIXELS = 64 * 2**20  # what a camera of 64 megapixels makes; more is refused before it is decoded
+MAX_PIXELS = 64 * 2**20  # a camera of 64 megapixels; a larger picture is refused before it is decoded
 
 WORKING = 512  # pixels; a larger picture is reduced to less than twice this
-MIN_CONTRAST = 24  # of 255; less is a blank sheet
-FLOOR = 0.1  # of the strongest ink; less is paper, its grain and JPEG's ringing
-EDGE = 0.3  # of the strongest ink; where the digit's box ends
-THIN, THICK = 1.7, 3.6  # pixels of 28; 5% of MNIST's pens are thinner, 5% thicker
-FINE = 8  # pixels for one of 28, where strokes are made thicker or thinner
+MIN_CONTRAST = 24  # of 255; with less, the sheet is blank
+FLOOR = 0.1  # of the strongest ink; less is paper: grain and JPEG artefacts
+EDGE = 0.3  # of the strongest ink; the digit's box ends there
+THIN, THICK = 1.7, 3.6  # pixels of 28; 5% of MNIST's strokes are thinner, 5% thicker
+FINE = 8  # pixels per pixel of the 28, while strokes are made thicker or thinner
 
 TURNS = {  # by EXIF's orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -38,31 +38,31 @@ Floats = NDArray[np.float32]
 
 
 def open_picture(data: bytes) -> Image.Image:
-    """Decodes a PNG or JPEG from anywhere; InputError where it is none, damaged or larger than the limits."""
+    """Decodes an untrusted PNG or JPEG; InputError if it is another format, damaged or larger than the limits."""
     if len(data) > MAX_BYTES:
         raise InputError(f"the picture has {len(data)} bytes, expected at most {MAX_BYTES}")
     try:
         picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
         if picture.width * picture.height > MAX_PIXELS:
             raise InputError(f"the picture is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels")
-        picture.draft(None, (WORKING, WORKING))  # lets a JPEG decode at a half, quarter or eighth
+        picture.draft(None, (WORKING, WORKING))  # decodes a JPEG at a half, quarter or eighth of its size
         picture.load()
-        picture.getexif()  # here, where damage is told
+        picture.getexif()  # within this try, because damaged EXIF raises here
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"the picture is too large, expected at most {MAX_PIXELS} pixels") from None
     except UnidentifiedImageError:
-        raise InputError("the file is no picture, expected a PNG or JPEG") from None
+        raise InputError("the file is not a picture, expected a PNG or JPEG") from None
     except (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise InputError(f"the picture is damaged: {error}") from None
     return picture
 
 
 def prepare(picture: Image.Image) -> Bytes:
-    """Brings a picture to the form of MNIST's (LeCun et al., 1998): [28, 28], light on dark; a blank one to zeros.
+    """Prepares a picture like MNIST's (LeCun et al., 1998): [28, 28], light on dark; a blank one gives zeros.
 
-    The digit's box goes to 20x20 pixels in its proportions, its centre of mass to the middle.
+    Scales the digit to fit 20x20 pixels, keeping its proportions, and puts its centre of mass in the middle.
     """
     strength = ink(flatten(picture))
     if not strength.any():
@@ -71,7 +71,7 @@ def prepare(picture: Image.Image) -> Bytes:
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Reduces a large picture, turns it upright and lays it on white paper; RGB."""
+    """Reduces a large picture, turns it upright and puts it on a white background; RGB."""
     orientation = picture.getexif().get(ExifTags.Base.Orientation)
     if picture.mode.startswith(("I", "F")):  # 16 bits of grey, which PIL would clip to 8
         picture = Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8))
@@ -88,7 +88,7 @@ def flatten(picture: Image.Image) -> Image.Image:
 
 
 def ink(picture: Image.Image) -> Floats:
-    """How far each pixel is from the paper's colour towards the pen's: [H, W], 0-1."""
+    """How far each pixel's colour is from the paper's towards the pen's: [H, W], 0-1."""
     bands = [np.asarray(band) for band in picture.split()]
     grey = all(np.array_equal(bands[0], band) for band in bands[1:])
     planes = np.stack(bands[:1] if grey else bands).astype(np.float32)  # [1 or 3, H, W]
@@ -106,7 +106,7 @@ def ink(picture: Image.Image) -> Floats:
 
 
 def paper(planes: Floats) -> Floats:
-    """The paper's colour, evenly or unevenly lit: a plane through the border's pixels, less those the digit touches."""
+    """The paper's colour under even or uneven light: a plane fitted to the border pixels without ink."""
     height, width = planes.shape[1:]
     down, right = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
     frame = np.ones((height, width), bool)
@@ -131,7 +131,7 @@ def crop(strength: Floats) -> Image.Image:
 
 
 def pen(digit: Image.Image) -> Image.Image:
-    """Makes strokes that are thinner or thicker than MNIST's as wide as its thinnest or thickest."""
+    """Limits the stroke width to MNIST's range: widens thinner strokes, narrows thicker ones."""
     fine = scale(digit, BOX * FINE)
     width = stroke(fine) / FINE
     change = round((np.clip(width, THIN, THICK) - width) * FINE / 2)
@@ -143,21 +143,21 @@ def pen(digit: Image.Image) -> Image.Image:
 
 
 def scale(image: Image.Image, longest: int) -> Image.Image:
-    """Resizes to that many pixels on the longer side, at least one on the other."""
+    """Resizes the longer side to that many pixels, the other to at least one."""
     factor = longest / max(image.size)
     size = [max(1, round(side * factor)) for side in image.size]
     return image.resize((size[0], size[1]), Image.Resampling.BICUBIC)
 
 
 def stroke(digit: Image.Image) -> float:
-    """The mean width of its strokes, in pixels: a stroke's area over half of its outline's length."""
+    """The mean stroke width in pixels: a stroke's area over half of its outline's length."""
     padded = np.pad(np.asarray(digit, np.float32), 1)
     down, right = np.diff(padded, axis=0)[:, :-1], np.diff(padded, axis=1)[:-1]
     return float(2 * padded.sum() / np.hypot(down, right).sum())
 
 
 def centre(digit: Image.Image) -> Bytes:
-    """Places it in the middle of 28x28 by its centre of mass, its strongest pixel at 255."""
+    """Centres it in 28x28 by its centre of mass and scales its strongest pixel to 255."""
     pixels = np.asarray(digit, np.float32)
     placed = np.zeros((SIDE, SIDE), np.uint8)
     start = []

@@ -1,4 +1,4 @@
-"""Corrections as training data: those that show a class and hold the data's expectations."""
+"""Corrections as training data: those that show a class and meet the data's expectations."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 def part(corrections: list[Correction], classes: list[str]) -> Part:
-    """Images and labels of those that show a class."""
+    """Images and labels of the corrections that show a class."""
     shown = [one for one in corrections if one.label]
     images = np.array([one.image for one in shown], np.uint8).reshape(-1, SIDE, SIDE)
     return Part(images, np.array([classes.index(one.label) for one in shown], np.uint8))
 
 
 def features(part: Part, dataset: Dataset) -> "pd.DataFrame":
-    """A row an image, as the data set's; and how many of its images are the same, pixel by pixel."""
+    """The data set's features, one row per image, and the number of identical images in the data set."""
     known = {identity(image) for images, _ in dataset for image in images}
     table = expectations.measured(part)
     return table.assign(training_copies=table["sha256"].isin(known).astype(int))
 
 
 def rules(*, classes: list[str], **bounds: Any) -> list[expectations.Rule]:
-    """The data set's expectations of each single image, and that it is not one of them already."""
+    """The data set's expectations of a single image, and that the data set does not already contain it."""
     ours = [rule for rule in expectations.rules(classes=classes, **bounds) if not rule.split]
     single = [rule for rule in ours if rule.options["column"] != "class_share" and rule.options.get("mostly", 1) == 1]
     new = expectations.within("training_copies", [0, 0])._replace(name="copies among the data set's images")
@@ -41,25 +41,25 @@ def rules(*, classes: list[str], **bounds: Any) -> list[expectations.Rule]:
 
 
 def reasons(part: Part, dataset: Dataset, *, classes: list[str], **bounds: Any) -> list[list[str]]:
-    """Why each image may not be trained with: what Great Expectations found; nothing where all holds."""
-    told: list[list[str]] = [[] for _ in part.labels]
-    if told:
+    """Why each image cannot be used for training, as Great Expectations found; empty if it can."""
+    found: list[list[str]] = [[] for _ in part.labels]
+    if found:
         table, held = features(part, dataset), rules(classes=classes, **bounds)
-        for rule, finding in zip(held, expectations.validate(table, held, rows=len(told)).findings, strict=True):
+        for rule, finding in zip(held, expectations.validate(table, held, rows=len(found)).findings, strict=True):
             for row in finding.rows:
                 value, expected = table[rule.options["column"]][row], rule.expected.removesuffix(" in all images")
-                told[row].append(f"{rule.name} {value:.4g}, expected {expected}")
-    return told
+                found[row].append(f"{rule.name} {value:.4g}, expected {expected}")
+    return found
 
 
 def save(part: Part, path: Path) -> None:
-    """Writes what is to be trained with, as one safetensors file: its bytes follow from the images and labels alone."""
+    """Writes the part as one safetensors file, whose bytes depend only on the images and labels."""
     files.write(path, serialise({name: np.ascontiguousarray(array) for name, array in part._asdict().items()}))
 
 
 def load(path: Path, sha256: str) -> Part:
-    """Reads what save wrote; InputError where it is not the file of that SHA-256."""
-    found = digest(path) if path.exists() else "none, it is not there"
+    """Reads a file of save; InputError if it does not have that SHA-256."""
+    found = digest(path) if path.exists() else "none: the file is missing"
     if found != sha256:
-        raise InputError(f"{path} has SHA-256 {found}, expected {sha256} as feedback in params.yaml; see make feedback")
+        raise InputError(f"{path} has SHA-256 {found}, expected {sha256}, feedback in params.yaml; run make feedback")
     return Part(**load_file(path))

@@ -1,4 +1,4 @@
-"""Where a data set comes from: folders, then mirrors. Whichever answers, the SHA-256 of the content decides."""
+"""Gets a data set from folders, then from mirrors, and checks the SHA-256 of its content."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ from digitline.base.errors import InputError
 from digitline.data.dataset import SIDE, Bytes, Dataset, Part
 from digitline.data.entry import Sha256, Url
 
-ROLES = ["train-images", "train-labels", "t10k-images", "t10k-labels"]  # each in the name of one file
+ROLES = ["train-images", "train-labels", "t10k-images", "t10k-labels"]  # each is part of one file's name
 LIMIT = 2**29  # bytes of one file, downloaded or inflated
 TIMEOUT = 20.0  # seconds without a byte
 ATTEMPTS = 3  # at one mirror
@@ -27,11 +27,11 @@ PAUSE = 1.0  # seconds before the second attempt, doubled before each further on
 
 
 class Unusable(Exception):
-    """Why a source does not serve: the words that follow its name."""
+    """The reason why a source cannot be used, to follow its name."""
 
 
 class Passing(Unusable):
-    """A failure that another attempt may mend."""
+    """A failure that may not happen again in another attempt."""
 
 
 class File(NamedTuple):
@@ -42,7 +42,7 @@ class File(NamedTuple):
 def fetch(
     folders: Sequence[Path],
     classes: int,
-    tell: Callable[[str], None] = print,
+    report: Callable[[str], None] = print,
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
     *,
@@ -50,22 +50,22 @@ def fetch(
     files: dict[str, Sha256],
     mirrors: list[Url],
 ) -> Dataset:
-    """Gets the four IDX files, plain or gzipped, each from the nearest source that has the right content.
+    """Gets the four IDX files, plain or gzipped, each from the first source that has the right content.
 
-    `files` maps names to the SHA-256 of the uncompressed content; a mirror has a file at URL/name.gz. `tell` hears, a
-    line each, where a file came from and why a nearer source did not serve. InputError where none does, or where the
-    right content is not what the file's role demands.
+    `files` maps names to the SHA-256 of the uncompressed content; a mirror has a file at URL/name.gz. `report` gets one
+    message for each file's source and for each source that failed. InputError if all sources fail, or if the
+    content does not fit the file's role.
     """
 
     train_images, train_labels, test_images, test_labels = [
-        File(file, nearest(file, files[file], ways(file, folders, mirrors, timeout, pause), tell))
+        File(file, nearest(file, files[file], ways(file, folders, mirrors, timeout, pause), report))
         for file in by_role(name, list(files))
     ]
     return Dataset(part(train_images, train_labels, classes), part(test_images, test_labels, classes))
 
 
 def by_role(name: str, files: list[str]) -> list[str]:
-    """The four files in the order of ROLES."""
+    """The names of the four files in the order of ROLES."""
     for role in ROLES:
         if sum(role in file for file in files) != 1:
             raise InputError(f"datasets.{name}.files has {', '.join(files)}, expected one with {role} in its name")
@@ -75,7 +75,7 @@ def by_role(name: str, files: list[str]) -> list[str]:
 def ways(
     file: str, folders: Sequence[Path], mirrors: Sequence[str], timeout: float, pause: float
 ) -> dict[str, Callable[[], bytes]]:
-    """The places of a file, nearest first, each with what reads it there."""
+    """The sources of a file, folders first, each with the function that reads it."""
     paths = [path for folder in folders for path in (folder / file, folder / f"{file}.gz")]
     urls = [f"{mirror.rstrip('/')}/{file}.gz" for mirror in mirrors]
     return {
@@ -84,8 +84,8 @@ def ways(
     }
 
 
-def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], tell: Callable[[str], None]) -> bytes:
-    """The content from the first source that has it; InputError says what each of them answered."""
+def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], report: Callable[[str], None]) -> bytes:
+    """The content from the first source that has it; InputError says why each source failed."""
     answers = []
     for place, read in sources.items():
         try:
@@ -95,15 +95,15 @@ def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], tel
                 raise Unusable(f"its content has SHA-256 {found}, expected {sha256}")
         except Unusable as error:
             answers.append(f"{place}: {error}")
-            tell(answers[-1])
+            report(answers[-1])
         else:
-            tell(f"{file} from {place}")
+            report(f"{file} from {place}")
             return content
     raise InputError(f"no source has {file}: {'; '.join(answers) or 'there are none'}")
 
 
 def read(path: Path) -> bytes:
-    """Reads a file of a folder."""
+    """Reads a file in a folder."""
     try:
         if path.stat().st_size > LIMIT:
             raise Unusable(f"larger than {LIMIT} bytes")
@@ -115,7 +115,7 @@ def read(path: Path) -> bytes:
 
 
 def inflate(content: bytes) -> bytes:
-    """Uncompresses what is gzipped, up to LIMIT bytes; other content is returned as it is."""
+    """Decompresses gzipped content, up to LIMIT bytes; returns other content unchanged."""
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
@@ -124,12 +124,12 @@ def inflate(content: bytes) -> bytes:
     except (EOFError, OSError, zlib.error) as error:
         raise Unusable(f"broken gzip ({error})") from None
     if len(inflated) > LIMIT:
-        raise Unusable(f"larger than {LIMIT} bytes once inflated")
+        raise Unusable(f"larger than {LIMIT} bytes after decompression")
     return inflated
 
 
 def download(url: str, timeout: float, pause: float) -> bytes:
-    """Downloads a file; what another attempt may mend is attempted again from the start, after a growing pause."""
+    """Downloads a file; after a passing failure tries again from the start, after a growing pause."""
     for attempt in range(1, ATTEMPTS):
         try:
             return once(url, timeout)
@@ -139,11 +139,11 @@ def download(url: str, timeout: float, pause: float) -> bytes:
 
 
 def once(url: str, timeout: float) -> bytes:
-    """One attempt, into memory: what is made of the files goes to DVC's cache, so they need no place of their own."""
+    """Downloads a file once, into memory: the stage's output is cached by DVC, so the files need not be saved."""
     content = bytearray()
     trouble = "no connection"
     try:
-        # Not to be inflated on the way: the file's own gzip is bounded in inflate.
+        # No decompression by the HTTP client: inflate decompresses the file, with a limit.
         with requests.get(url, stream=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as answer:
             if answer.status_code != requests.codes.ok:
                 passing = answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500
@@ -167,7 +167,7 @@ def once(url: str, timeout: float) -> bytes:
 
 
 def part(images: File, labels: File, classes: int) -> Part:
-    """Images and their labels from the content of two IDX files."""
+    """The images and labels in two IDX files."""
     pixels, numbers = idx(images, 3), idx(labels, 1)
     if pixels.shape[1:] != (SIDE, SIDE):
         height, width = pixels.shape[1:]
@@ -182,7 +182,7 @@ def part(images: File, labels: File, classes: int) -> Part:
 
 
 def idx(file: File, dimensions: int) -> Bytes:
-    """The array in IDX content: 0, 0, 8 for bytes, the number of dimensions, each of them in 4 bytes, the values."""
+    """The array of an IDX file: 0, 0, 8 for bytes, the number of dimensions, each dimension in 4 bytes, the values."""
     kinds = {1: "labels", 3: "images"}
     content, expected = file.content, f"expected the IDX magic 0000080{dimensions} of {kinds[dimensions]}"
     if content[:3] != b"\0\0\x08" or len(content) < 4:

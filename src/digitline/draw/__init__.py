@@ -1,1 +1,1 @@
-"""Numbers in, pictures out: the palette, charts, mosaics, results."""
+"""Draws numbers as pictures: palette, charts, mosaics, results."""

@@ -1,4 +1,4 @@
-"""What all charts share: their style, their frame, and their bytes, the same for the same numbers."""
+"""What all charts share: style, frame, and output that is identical for identical numbers."""
 
 import functools
 import io
@@ -15,7 +15,7 @@ from digitline.draw.palette import CLASSES, INK, LINE, PAPER, SOFT, Style
 
 Arguments = ParamSpec("Arguments")
 
-WIDTH = 4.4  # inches: a phone's width, so that words stay legible there
+WIDTH = 4.4  # inches: as wide as a phone, so that text stays legible there
 STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
     "axes.edgecolor": LINE,
@@ -63,9 +63,9 @@ def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
 
 
 def svg(figure: Figure) -> str:
-    """The figure as SVG that follows the colours of the page it stands in, or keeps its own where there is none.
+    """The figure as SVG that takes the colours of the page around it, or uses its own without a page.
 
-    What is drawn with the gid `of-NAME` is of the class NAME.
+    An artist with the gid `of-NAME` gets the CSS class NAME.
     """
     page = io.StringIO()
     with mpl.rc_context(STYLE):
@@ -77,12 +77,12 @@ def svg(figure: Figure) -> str:
     text = re.sub(r'font: ([\d.]+)px [^;"]*', r"font: \1px system-ui, sans-serif", text)
     text = re.sub("#[0-9a-f]{6}", lambda found: themed(found[0]), text)
     text = re.sub(r'id="of-([^"]+?)(?:\.\d+)?"', r'class="of \1"', text)
-    referred = set(re.findall(r'(?:url\(|href=")#([^")]+)', text))  # any other id would meet its like on the page
+    referred = set(re.findall(r'(?:url\(|href=")#([^")]+)', text))  # other ids could clash on the page
     return re.sub(r' id="([^"]+)"', lambda found: found[0] if found[1] in referred else "", text)
 
 
 def themed(colour: str) -> str:
-    """A colour as the page's variable of it, or as it is."""
+    """A colour as the page's variable for it, if it has one."""
     return f"var(--{THEMED[colour]}, {colour})" if colour in THEMED else colour
 
 
@@ -90,25 +90,25 @@ def png(figure: Figure) -> bytes:
     """The figure's bytes."""
     page = io.BytesIO()
     with mpl.rc_context(STYLE):
-        # Without the library's version among them, the bytes change only when the picture does.
+        # Without the library's version in the metadata, the bytes change only when the picture does.
         figure.savefig(page, metadata={"Software": None})
     return page.getvalue()
 
 
 def panel(height: float, **options: Any) -> tuple[Figure, Axes]:
-    """An empty chart, so many inches high."""
+    """An empty chart of that height in inches."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     return figure, figure.subplots(**options)
 
 
 def line(axes: Axes, name: str, points: Iterable[Sequence[float]], styles: Mapping[str, Style]) -> None:
-    """A line of a row of the leaderboard, which the page finds by its name."""
+    """The line of a row of the leaderboard, with a gid by which the page finds it."""
     style = styles[name]
     axes.plot(*zip(*points, strict=True), "--" if style.dashed else "-", color=style.colour, gid=f"of-{name}")
 
 
 def few_ticks(axes: Axes) -> None:
-    """Ticks at 1, 2, 5, 10, … of a logarithmic axis upwards."""
+    """Ticks at 1, 2, 5, 10, … on a logarithmic axis."""
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter("{x:g}")

@@ -1,4 +1,4 @@
-"""Charts of explanations: what networks have learned, and the ideas behind them measured."""
+"""Charts of what networks have learned and of the measured ideas behind them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,7 +15,7 @@ from digitline.draw.palette import BLUE, CLASSES, COLOURS, INK, PAPER, SOFT, Sty
 def embedding(
     points: NDArray[np.floating], actual: NDArray[np.integer], predicted: NDArray[np.integer], classes: Sequence[str]
 ) -> Figure:
-    """Images as points [N, 2], a colour a class, which is named at its middle; the misclassified ringed."""
+    """Images as points [N, 2], one colour per class, labelled at its median; misclassified images are circled."""
     figure, axes = panel(4.0)
     wrong = actual != predicted
     colours = np.array(CLASSES)[actual % len(CLASSES)]
@@ -32,7 +32,7 @@ def embedding(
 
 @styled
 def sharing(counts: Mapping[str, Sequence[int]], styles: Mapping[str, Style]) -> Figure:
-    """Parameters of each variant, as it is and had it no shared weights."""
+    """Parameters of each variant, with and without shared weights."""
     figure, axes = panel(0.8 + 0.36 * len(counts))
     for place, (name, (shared, unshared)) in enumerate(counts.items()):
         axes.plot([shared, unshared], [place, place], color=styles[name].colour, linewidth=2, alpha=0.45)
@@ -50,7 +50,7 @@ def sharing(counts: Mapping[str, Sequence[int]], styles: Mapping[str, Style]) ->
 
 @styled
 def lines(curves: Mapping[str, NDArray[np.floating]], x_label: str, y_label: str) -> Figure:
-    """A few named lines of (x, lowest, mean, highest), with their range."""
+    """Named lines of (x, lowest, mean, highest), with their range as a band."""
     figure, axes = panel(3.0)
     for (name, points), colour in zip(curves.items(), COLOURS, strict=False):
         x, low, mean, high = points.T
@@ -63,7 +63,7 @@ def lines(curves: Mapping[str, NDArray[np.floating]], x_label: str, y_label: str
 
 @styled
 def gradients(norms: Mapping[str, NDArray[np.floating]]) -> Figure:
-    """Gradient by layer over training, [points in time, layers] of each activation, the first layer darkest."""
+    """Gradients by layer over training, [points in time, layers] per activation, the first layer darkest."""
     figure = Figure(figsize=(WIDTH, 3.2), layout="constrained")
     panels = figure.subplots(1, len(norms), sharey=True, squeeze=False)[0]
     for axes, (name, values) in zip(panels, norms.items(), strict=True):
@@ -81,7 +81,7 @@ def gradients(norms: Mapping[str, NDArray[np.floating]]) -> Figure:
 def temperatures(
     curves: Mapping[str, Sequence[tuple[float, float]]], best: Mapping[str, float], styles: Mapping[str, Style]
 ) -> Figure:
-    """Loss on validation by what the logits are divided by; a dot where it is least."""
+    """Validation loss by temperature, with a dot at the minimum."""
     figure, axes = panel(3.0)
     for name, points in curves.items():
         line(axes, name, points, styles)
@@ -97,17 +97,21 @@ def temperatures(
 
 
 @styled
-def answers(image: NDArray[np.uint8], by_heat: Mapping[float, NDArray[np.floating]], classes: Sequence[str]) -> Figure:
-    """An image, and the probabilities of its answer at several temperatures."""
+def answers(
+    image: NDArray[np.uint8], by_temperature: Mapping[float, NDArray[np.floating]], classes: Sequence[str]
+) -> Figure:
+    """An image and the class probabilities at several temperatures."""
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
-    panels = list(figure.subplots(2, -(-(len(by_heat) + 1) // 2), sharey=False).flat)
+    panels = list(figure.subplots(2, -(-(len(by_temperature) + 1) // 2), sharey=False).flat)
     panels[0].imshow(mosaics.ink(image), interpolation="none")
     panels[0].set_axis_off()
-    for axes in panels[len(by_heat) + 1 :]:
+    for axes in panels[len(by_temperature) + 1 :]:
         axes.set_axis_off()
-    for axes, (heat, shares) in zip(panels[1:], by_heat.items(), strict=False):
+    for axes, (temperature, shares) in zip(panels[1:], by_temperature.items(), strict=False):
         axes.bar(range(len(classes)), shares, color=BLUE, width=0.75)
-        axes.set(ylim=(0, 1), yticks=[0, 1], title=f"at {heat:g}", xticks=range(len(classes)), xticklabels=classes)
+        axes.set(
+            ylim=(0, 1), yticks=[0, 1], title=f"at {temperature:g}", xticks=range(len(classes)), xticklabels=classes
+        )
         axes.tick_params(labelsize=7, length=0)
         axes.grid(visible=False, axis="x")
     return figure

@@ -1,4 +1,4 @@
-"""Small images side by side as SVG: each pixel a sharp square at any size, the words in the colours of the page."""
+"""Small images side by side as SVG: pixels stay sharp at any size, text takes the colours of the page."""
 
 import base64
 import io
@@ -17,9 +17,9 @@ from digitline.measure.rounding import decimals
 Floats = NDArray[np.floating]
 Colours = NDArray[np.uint8]  # [rows, columns, height, width, 4]
 
-CELL, GAP = 28, 2  # of an image and between two, in units of the SVG
+CELL, GAP = 28, 2  # the side of an image and the gap between two, in units of the SVG
 PAPER = LinearSegmentedColormap.from_list("paper", ["#ffffff", "#111418"])
-HEAT = LinearSegmentedColormap.from_list("heat", ["#0b1b33", BLUE, "#7fc4e8", "#fff3d6"])
+HEATMAP = LinearSegmentedColormap.from_list("heatmap", ["#0b1b33", BLUE, "#7fc4e8", "#fff3d6"])
 SIGNED = LinearSegmentedColormap.from_list("signed", [BLUE, "#8ec3e6", "#ffffff", "#f2b48a", ORANGE])
 
 
@@ -29,25 +29,25 @@ def ink(images: NDArray[np.uint8]) -> Colours:
 
 
 def signed(values: Floats, axes: Sequence[int]) -> Colours:
-    """Values [..., height, width] from blue over white, which is 0, to orange; their largest size over the axes."""
+    """Values [..., height, width] as colours from blue (below 0) over white (0) to orange, scaled over the axes."""
     most = np.abs(values).max(tuple(axes), keepdims=True)
     return coloured(0.5 + 0.5 * values / np.maximum(most, 1e-12), SIGNED)
 
 
-def heat(values: Floats, axes: Sequence[int]) -> Colours:
-    """Values [..., height, width] from dark to bright, from the least to the most over the axes."""
+def heatmap(values: Floats, axes: Sequence[int]) -> Colours:
+    """Values [..., height, width] as colours from dark (the minimum over the axes) to bright (the maximum)."""
     low, high = values.min(tuple(axes), keepdims=True), values.max(tuple(axes), keepdims=True)
-    return coloured((values - low) / np.maximum(high - low, 1e-12), HEAT)
+    return coloured((values - low) / np.maximum(high - low, 1e-12), HEATMAP)
 
 
 def coloured(shares: Floats, colours: Colormap) -> Colours:
-    """Shares of 0-1 as colours. Rounded first: white is 0.5, which lies between two colours."""
+    """Shares of 0-1 as colours. Rounded first, because white, 0.5, lies between two colours."""
     found: Colours = colours(decimals(shares), bytes=True)
     return found
 
 
 def wrapped(tiles: Colours, across: int) -> Colours:
-    """Tiles [N, height, width, 4] in rows of so many, the last one filled up with see-through ones."""
+    """Tiles [N, height, width, 4] in rows of that many; transparent tiles fill up the last row."""
     filled = np.pad(tiles, ((0, -len(tiles) % across), (0, 0), (0, 0), (0, 0)))
     return filled.reshape(-1, across, *tiles.shape[1:])
 
@@ -62,9 +62,9 @@ def svg(
     cell: int = CELL,
     alt: str,
 ) -> str:
-    """Lays tiles [rows, columns, height, width, 4] out, with words above the columns and before the rows.
+    """Arranges tiles [rows, columns, height, width, 4], with labels above the columns and left of the rows.
 
-    A wider gap comes before the columns `breaks`; of `halves`, the second stands beside the first.
+    A wider gap precedes the columns in `breaks`; with `halves`, the second half of the rows is beside the first.
     """
     middle = -(-len(tiles) // 2) if halves else len(tiles)
     blocks, x, bottom = [], 0.0, 0.0
@@ -79,7 +79,7 @@ def svg(
 def block(
     tiles: Colours, start: float, columns: Sequence[str], rows: Sequence[str], *, breaks: Sequence[int], cell: int
 ) -> tuple[str, float, float]:
-    """One block of tiles with its words; where it ends on the right and below."""
+    """One block of tiles with its labels; returns its right and bottom edges."""
     left, top = start + (8 + 6 * max(map(len, rows)) if rows else 0), (16 if any(columns) else 0)
     x = [left + place * (cell + GAP) + sum(3 * GAP for at in breaks if at <= place) for place in range(tiles.shape[1])]
     y = [top + place * (cell + GAP) for place in range(len(tiles))]
@@ -94,7 +94,7 @@ def block(
 
 
 def pairs(tiles: Colours, heads: Sequence[str], *, alt: str) -> str:
-    """Pairs of tiles [N, 2, height, width, 4] in rows of four, each under its words."""
+    """Pairs of tiles [N, 2, height, width, 4] in rows of four, each below its label."""
     across, parts, step = 4, [], 2 * CELL + 7 * GAP
     for place, (pair, head) in enumerate(zip(tiles, heads, strict=True)):
         x, y = place % across * step, place // across * (CELL + 24)
@@ -104,7 +104,7 @@ def pairs(tiles: Colours, heads: Sequence[str], *, alt: str) -> str:
 
 
 def word(x: float, y: float, anchor: str, text: str) -> str:
-    """A word at its place."""
+    """A label at a position."""
     return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>' if text else ""
 
 
@@ -118,9 +118,9 @@ def framed(content: str, width: float, height: float, alt: str) -> str:
 
 
 def png(tiles: Colours, cell: int = CELL) -> str:
-    """One PNG of tiles [rows, columns, height, width, 4], with see-through gaps, as the URL of its own data.
+    """One PNG of tiles [rows, columns, height, width, 4], with transparent gaps, as a data URL.
 
-    A tile is enlarged to whole multiples of its pixels, or else the gaps would be as wide as its own pixels.
+    Tiles are enlarged by a whole factor; otherwise the gaps would be as wide as the pixels.
     """
     rows, columns, height, width, _ = tiles.shape
     times = max(1, round(cell / width))

@@ -1,4 +1,4 @@
-"""Charts of results: what was measured of the rows, a style a row."""
+"""Charts of the rows' results, each row in its own style."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from digitline.measure.calibration import Bin
 from digitline.measure.rows import Row
 
 CLEAR = LinearSegmentedColormap.from_list("clear", [to_rgba(ORANGE, 0), to_rgba(ORANGE, 1)])
-COLUMNS, ROWS = 10, 6  # of a sheet of images
+COLUMNS, ROWS = 10, 6  # in a sheet of images
 ACROSS = 5  # panels of robustness
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]  # of each row: level, accuracy in percent
@@ -28,7 +28,7 @@ Curves = Mapping[str, Sequence[tuple[float, float]]]  # of each row: level, accu
 
 @styled
 def intervals(rows: Sequence[Row], styles: Mapping[str, Style]) -> Figure:
-    """Error on test of a leaderboard's rows; thick what the images leave open, thin what the seeds do."""
+    """Test error of a leaderboard's rows; a thick bar for the interval over images, a thin one over seeds."""
     figure, axes = panel(0.6 + 0.3 * len(rows))
     for place, row in enumerate(rows):
         test, colour = row["test_accuracy"], styles[row["variant"]].colour
@@ -47,7 +47,7 @@ def intervals(rows: Sequence[Row], styles: Mapping[str, Style]) -> Figure:
 
 @styled
 def front(rows: Sequence[Row], styles: Mapping[str, Style]) -> Figure:
-    """Validation error by multiply-adds, both logarithmic, of a leaderboard's rows; a line joins the Pareto front."""
+    """Validation error by multiply-adds of a leaderboard's rows, both logarithmic; a line joins the Pareto front."""
     figure, axes = panel(3.4)
     points = {row["variant"]: (row["macs"], max(100 - 100 * row["val_accuracy"]["mean"], 0.001)) for row in rows}
     best = sorted(points[row["variant"]] for row in rows if row["front"])
@@ -67,7 +67,7 @@ def front(rows: Sequence[Row], styles: Mapping[str, Style]) -> Figure:
 def label(
     figure: Figure, axes: Axes, points: Mapping[str, tuple[float, float]], steps: Sequence[tuple[float, float]]
 ) -> None:
-    """Names the points, each on the side where its name covers least of other points and names and of the steps."""
+    """Labels the points, each on the side where the label overlaps other points, labels and the front the least."""
     figure.draw_without_rendering()
     reach = 5 * figure.dpi / 72
     places = [axes.transData.transform(point) for point in points.values()]
@@ -90,21 +90,21 @@ def label(
             box = trial.get_window_extent()
             trial.remove()
             outside = box.width * box.height - overlap(box, axes.bbox)
-            # Rounded: several sides may cover nothing but for noise, and then the first of them is the one.
+            # Rounded, so that noise does not decide between sides that overlap nothing: the first one wins.
             return round(outside + math.fsum(overlap(box, other) for other in taken), 3)
 
         taken.append(named(min(sides, key=covered)).get_window_extent())
 
 
 def overlap(one: Bbox, other: Bbox) -> float:
-    """The area that two boxes share."""
+    """The area in which two boxes overlap."""
     shared = Bbox.intersection(one, other)
     return float(shared.width * shared.height) if shared else 0.0
 
 
 @styled
 def learning(curves: Mapping[str, Mapping[int, Sequence[float]]], styles: Mapping[str, Style], title: str) -> Figure:
-    """A measure by epoch, logarithmic: the values of each variant's seeds; mean and range."""
+    """A measure by epoch on a logarithmic axis: mean and range over each variant's seeds."""
     figure, axes = panel(3.0)
     for name, epochs in curves.items():
         numbers, values = list(epochs), [np.asarray(runs) for runs in epochs.values()]
@@ -119,7 +119,7 @@ def learning(curves: Mapping[str, Mapping[int, Sequence[float]]], styles: Mappin
 
 @styled
 def robustness(curves: Curves, styles: Mapping[str, Style], unit: str) -> Figure:
-    """Accuracy in percent by level of one family of changes, small."""
+    """Accuracy in percent by level of one family of changes, as a small chart."""
     figure = Figure(figsize=(WIDTH / 2, 1.7), layout="constrained")
     axes = figure.subplots()
     for name, points in curves.items():
@@ -132,7 +132,7 @@ def robustness(curves: Curves, styles: Mapping[str, Style], unit: str) -> Figure
 
 @styled
 def calibration(bins: Sequence[Bin], colour: str) -> Figure:
-    """Accuracy by confidence; a calibrated model stands on the diagonal. A point's area follows its images."""
+    """Accuracy by confidence; a calibrated model is on the diagonal. A point's area shows its number of images."""
     figure, axes = panel(3.4)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1)
     total = sum(each.images for each in bins)
@@ -144,7 +144,7 @@ def calibration(bins: Sequence[Bin], colour: str) -> Figure:
 
 @styled
 def confusion(counts: NDArray[np.floating], classes: Sequence[str]) -> Figure:
-    """Mean counts [actual, predicted] of a run, the mistakes coloured: beside them the right answers are many."""
+    """Mean counts [actual, predicted] per run; only mistakes are coloured, because right answers outnumber them."""
     figure, axes = panel(4.0)
     mistakes = np.where(np.eye(len(classes), dtype=bool), 0, counts)
     axes.imshow(mistakes, cmap=CLEAR, vmin=0, vmax=max(mistakes.max(), 1e-9), interpolation="none", aspect="auto")
@@ -161,7 +161,7 @@ def confusion(counts: NDArray[np.floating], classes: Sequence[str]) -> Figure:
 
 @styled
 def families(found: Mapping[str, Curves], styles: Mapping[str, Style], units: Mapping[str, str]) -> Figure:
-    """Accuracy by level, a panel a family of changes."""
+    """Accuracy by level, one panel per family of changes."""
     rows = -(-len(found) // ACROSS)
     figure = Figure(figsize=(15, 2.3 * rows + 0.8), dpi=110, layout="constrained")
     panels = list(figure.subplots(rows, ACROSS, sharey=True, squeeze=False).flat)

@@ -1,1 +1,1 @@
-"""What a network has learned: activations, filters, embedding, mistakes, and the ideas behind it measured."""
+"""What a network has learned: activations, filters, embedding, mistakes, and probes of the ideas behind it."""

@@ -1,4 +1,4 @@
-"""What a network of convolutions sees in one image: the maps of its layers, and where the evidence lies."""
+"""What a convolutional network sees in one image: the feature maps of its layers, and where the evidence lies."""
 
 from typing import Any, NamedTuple
 
@@ -19,15 +19,15 @@ NAMES = {
     "AdaptiveMaxPool2d": "maximum",
     "Linear": "neurons",
 }
-COVER, STRIDE = 6, 2  # pixels: of the square that covers a part of the image, and between two of its places
+COVER, STRIDE = 6, 2  # pixels: the side of the square that covers part of the image, and its step
 
 
 class Field(NamedTuple):
-    """The square of the image that a unit of a map sees; unit (r, c) sees it from (start + r * step, ...) on."""
+    """A unit's receptive field, a square; that of unit (r, c) begins at pixel (start + r * step, ...)."""
 
     size: int = 1  # pixels
-    step: int = 1  # pixels; 0 where there is one unit a map, which sees everything
-    start: int = 0  # pixels; below zero where the convolution pads
+    step: int = 1  # pixels; 0 if each map has one unit, which sees everything
+    start: int = 0  # pixels; negative if the convolution pads
 
 
 class Layer(NamedTuple):
@@ -35,15 +35,15 @@ class Layer(NamedTuple):
 
     name: str
     field: Field
-    window: int  # a side of what a unit takes from each map of the layer before
+    window: int  # the side of a unit's window in each map of the layer before
     maps: Floats  # [channels, height, width]
-    filters: Floats | None = None  # [channels, inputs, window, window], what a unit weighs that with
+    filters: Floats | None = None  # [channels, inputs, window, window], the unit's weights
     bias: Floats | None = None  # [channels], added to it
-    scale: Floats | None = None  # [channels] of a normalisation, which multiplies
+    scale: Floats | None = None  # [channels], the factor of a normalisation
 
 
 def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
-    """The layers from image [28, 28] to logits, each on that image; of a vote, its first member's."""
+    """The layers from image [28, 28] to logits, with their outputs on that image; for a vote, its first member's."""
     member = sequence(model.get_submodule("members.0") if isinstance(model, Vote) else model)
     field, number = Field(), 0
     with torch.inference_mode():
@@ -52,7 +52,7 @@ def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
         for layer in member:
             features = layer(features)
             if isinstance(layer, Flatten | nn.Dropout):
-                continue  # the same numbers
+                continue  # its output has the same numbers
             number += isinstance(layer, nn.Conv2d | nn.Linear)
             field, before = seen(field, layer), found[-1].maps
             name = "output" if layer is member[-1] else f"{title(layer)} {number}"
@@ -61,18 +61,18 @@ def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
 
 
 def output(features: Tensor) -> Floats:
-    """The maps [channels, height, width] of one image, a neuron as a map of one unit; a copy that no layer changes."""
+    """A copy of one image's maps [channels, height, width]; a neuron is a map of one unit."""
     maps: Floats = features[0].float().cpu().numpy().copy()
     return maps if maps.ndim == 3 else maps[:, None, None]
 
 
 def numbers(layer: nn.Module, before: Floats) -> dict[str, Floats]:
-    """What a layer has learned: filters, bias and scale. A neuron's weights are a filter as large as the maps."""
+    """A layer's filters, bias and scale. A neuron's weights are a filter as large as the maps."""
     channels, height, width = before.shape
     match layer:
         case nn.Conv2d():
             found = {"filters": layer.weight}
-        case nn.Linear():  # Flatten leaves the channels last
+        case nn.Linear():  # Flatten orders the channels last
             found = {"filters": layer.weight.reshape(-1, height, width, channels).permute(0, 3, 1, 2)}
         case nn.BatchNorm2d():
             scale = layer.weight / (layer.get_buffer("running_var") + layer.eps).sqrt()
@@ -87,7 +87,7 @@ def arrays(**tensors: Tensor) -> dict[str, Floats]:
 
 
 def window(layer: nn.Module, before: Floats) -> int:
-    """A side of what a unit takes from each map of the layer before."""
+    """The side of a unit's window in each map of the layer before."""
     match layer:
         case nn.Conv2d():
             return int(layer.kernel_size[0])
@@ -100,7 +100,7 @@ def window(layer: nn.Module, before: Floats) -> int:
 
 
 def seen(field: Field, layer: nn.Module) -> Field:
-    """The receptive field after one layer more (Araujo et al., 2019)."""
+    """The receptive field after one more layer (Araujo et al., 2019)."""
     match layer:
         case nn.Conv2d():
             reach, padding = layer.kernel_size[0] - 1, int(layer.padding[0])
@@ -114,18 +114,18 @@ def seen(field: Field, layer: nn.Module) -> Field:
 
 
 def title(layer: nn.Module) -> str:
-    """A layer's kind, for people."""
+    """A readable name of a layer's kind."""
     return NAMES.get(type(layer).__name__, type(layer).__name__)
 
 
 def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
-    """How much of the answer's log-odds each part of an image [28, 28] carries: [14, 14].
+    """How much each part of an image [28, 28] contributes to the answer's log-odds: [14, 14].
 
-    It is what covering that part takes away (Zeiler & Fergus, 2014); below zero, the part speaks against the answer.
+    It is the loss from covering that part (Zeiler & Fergus, 2014); a negative value is evidence against the answer.
     """
     pixels = torch.from_numpy(image).float().to(next(model.parameters()).device)
     places = [(row, column) for row in range(0, SIDE, STRIDE) for column in range(0, SIDE, STRIDE)]
-    covered = pixels.repeat(len(places) + 1, 1, 1)  # the last one stays whole
+    covered = pixels.repeat(len(places) + 1, 1, 1)  # the last one stays uncovered
     margin = (COVER - STRIDE) // 2
     for each, (row, column) in zip(covered[:-1], places, strict=True):
         each[max(row - margin, 0) : row - margin + COVER, max(column - margin, 0) : column - margin + COVER] = 0

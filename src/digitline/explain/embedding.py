@@ -1,4 +1,4 @@
-"""The images of a set as points of a plane, by what the last layer of a network is given."""
+"""The images of a set as points in a plane, by the inputs of a network's last layer."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,20 +9,20 @@ from digitline.measure.rounding import decimals, together
 Floats = NDArray[np.floating]
 
 PERPLEXITY = 30.0
-SOLVER = "full"  # a decomposition of all of the matrix, without chance
+SOLVER = "full"  # decomposes the whole matrix, without randomness
 
 
 def linear(features: Floats) -> tuple[Floats, Floats]:
-    """The first two principal components [N, 2] of features [N, D], and the shares of the variance that they hold."""
+    """The first two principal components [N, 2] of features [N, D], and their shares of the variance."""
     return components(features, 2)
 
 
 def neighbourly(features: Floats) -> Floats:
-    """Places [N, 2] that keep neighbours together (t-SNE: van der Maaten & Hinton, 2008), of 50 components or less."""
-    from sklearn.manifold import TSNE  # takes a second
+    """Positions [N, 2] by t-SNE (van der Maaten & Hinton, 2008) from up to 50 principal components."""
+    from sklearn.manifold import TSNE  # takes a second to import
 
-    # Its descent makes noise large, so it starts from rounded numbers. What is left are the distances, which go through
-    # BLAS but are then held in single precision, and the exp of the machine's C library.
+    # Its gradient descent amplifies noise, so it starts from rounded numbers. What remains are the distances, which use
+    # BLAS but are then kept in single precision, and the exp of the machine's C library.
     few, _ = components(features, 50)
     start = few[:, :2] / few[:, 0].std() * 1e-4
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
@@ -32,9 +32,9 @@ def neighbourly(features: Floats) -> Floats:
 
 
 def components(features: Floats, count: int) -> tuple[Floats, Floats]:
-    """The first principal components [N, count] of features [N, D], or all there are, and their shares of the variance.
+    """The first principal components [N, count] of features [N, D], at most all, and their shares of the variance.
 
-    To four digits of the largest place: those are the same whichever kernel multiplied the matrices.
+    Rounded to four digits of the largest value, which are the same for every BLAS kernel.
     """
     from sklearn.decomposition import PCA
 
@@ -45,9 +45,9 @@ def components(features: Floats, count: int) -> tuple[Floats, Floats]:
 
 
 def signs(directions: Floats) -> Floats:
-    """What turns each direction [count, D] so that its largest part is positive, the first one of equals.
+    """The sign that makes the largest part of each direction [count, D] positive, the first one among equals.
 
-    Rounded first: a direction may have two parts of the same size and of opposite signs.
+    Rounded first, because a direction may have two parts of the same size and opposite signs.
     """
     largest = np.abs(decimals(directions)).argmax(1)
     return np.where(directions[np.arange(len(directions)), largest] < 0, -1.0, 1.0)

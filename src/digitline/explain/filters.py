@@ -1,6 +1,6 @@
-"""What each filter of a network looks for: its weights, the image that excites it most, and the test patches that do.
+"""What each filter of a network looks for: its weights, and the image and the test patches that excite it most.
 
-A filter is a channel of a convolution; of a network without any, a unit of its first layer, which sees all pixels.
+A filter is a channel of a convolution; in a network without convolutions, a unit of its first layer.
 """
 
 from typing import Any, NamedTuple
@@ -17,30 +17,30 @@ from digitline.model.networks import ACTIVATIONS, sequence, standardise
 
 Floats = NDArray[np.float32]
 
-STEPS, RATE = 40, 0.3  # of the ascent to what excites a filter, in logits of a pixel
+STEPS, RATE = 40, 0.3  # of the gradient ascent, over the logits of the pixels
 
 
 class Stage(NamedTuple):
-    """The layers up to the activation that follows a convolution: what it is given is how much a filter is excited."""
+    """The layers before the activation after a convolution; the activation's input is the filter's excitation."""
 
     number: int  # of the convolution, from 1
-    depth: int  # how many layers of the network
-    field: Field  # of a unit
+    depth: int  # number of the network's layers
+    field: Field  # of one unit
     weights: Floats  # [filters, inputs, kernel, kernel]
 
 
 class Responses(NamedTuple):
-    """Of each image: for each stage how much a filter is excited at most and where, and what the last layer gets."""
+    """For each image: each filter's strongest excitation and its place, the last layer's inputs, and the logits."""
 
-    peaks: list[Floats]  # a stage: [N, filters]
-    places: list[NDArray[np.int64]]  # a stage: [N, filters], row * width + column
+    peaks: list[Floats]  # per stage: [N, filters]
+    places: list[NDArray[np.int64]]  # per stage: [N, filters], row * width + column
     widths: list[int]  # of each stage's maps, in units
     features: Floats  # [N, units]
     logits: Floats  # [N, classes]
 
 
 def stages(model: nn.Module) -> list[Stage]:
-    """The convolutions of a network; of one without any, its first layer."""
+    """The convolutions of a network, or its first layer if it has none."""
     found, field, number = [], Field(), 0
     weights: Tensor | None = None
     for depth, layer in enumerate(sequence(model)):
@@ -57,7 +57,7 @@ def stages(model: nn.Module) -> list[Stage]:
 
 
 def respond(model: nn.Module, images: Bytes) -> Responses:
-    """Passes the images [N, 28, 28] through the network once, and keeps the most of every filter."""
+    """Passes the images [N, 28, 28] through the network once; keeps each filter's strongest excitation."""
     found = zip(*(passed(model, chunk) for chunk in torch.split(torch.from_numpy(images), CHUNK)), strict=True)
     peaks, places, widths, features, logits = found
     return Responses(
@@ -85,9 +85,9 @@ def passed(model: nn.Module, images: Tensor) -> tuple[Any, ...]:
 
 
 def exciting(model: nn.Module, stage: Stage, shown: int) -> Bytes:
-    """For each of the first filters the image that excites its middle unit most: the field [shown, size, size] alone.
+    """For each of the first filters, the image that excites its middle unit most, cut to its field [shown, size, size].
 
-    By gradient ascent over pixels 0-255 from a faint noise, smoothed to leave out what no pen draws
+    Gradient ascent over pixels 0-255 from faint noise, smoothed to exclude patterns that no pen draws
     (Erhan et al., 2009; Yosinski et al., 2015).
     """
     count = min(shown, len(stage.weights))
@@ -107,13 +107,13 @@ def exciting(model: nn.Module, stage: Stage, shown: int) -> Bytes:
 
 
 def centre(features: Tensor) -> int:
-    """The place of the middle unit of maps [N, C, H, W], as row * W + column."""
+    """The index of the middle unit of maps [N, C, H, W]: row * W + column."""
     height, width = features.shape[-2:]
     return height // 2 * width + width // 2
 
 
 def patch(image: Bytes, field: Field, row: int, column: int) -> Bytes:
-    """What the unit (row, column) sees of an image [28, 28], black beyond the edge; no larger than the image."""
+    """The receptive field of unit (row, column) in an image [28, 28], black beyond the edge; at most as large."""
     size = min(field.size, SIDE)
     top, left = (field.start + at * field.step + (field.size - size) // 2 for at in (row, column))
     if field.size > SIDE:
@@ -124,7 +124,7 @@ def patch(image: Bytes, field: Field, row: int, column: int) -> Bytes:
 
 
 def saliency(model: nn.Module, image: Bytes, answer: int) -> Floats:
-    """How steeply the answer's log-odds follow each pixel of an image [28, 28] (Simonyan et al., 2014)."""
+    """The absolute gradient of the answer's log-odds by each pixel of an image [28, 28] (Simonyan et al., 2014)."""
     pixels = torch.from_numpy(image).float()[None].requires_grad_()
     logits = model(pixels).float()[0]
     others = torch.cat([logits[:answer], logits[answer + 1 :]])

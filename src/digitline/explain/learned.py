@@ -1,4 +1,4 @@
-"""What a network has learned, as figures with their numbers: filters, what excites them, maps, test in a plane."""
+"""Figures of what a network has learned, with their numbers: filters, what excites them, maps, embedding."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -13,25 +13,25 @@ from digitline.explain.filters import Responses
 from digitline.measure.rounding import each
 
 SHOWN = 20  # filters of a layer
-PATCHES = 6  # test images for each
-NEIGHBOURS = 800  # test images in the projection that keeps neighbours
+PATCHES = 6  # test images per filter
+NEIGHBOURS = 800  # test images in the t-SNE projection
 
 Table = Sequence[Sequence[Any]]
 
 
 class Look(NamedTuple):
-    """One network and what it makes of test."""
+    """One network and its responses to the test set."""
 
     model: nn.Module
     test: Part
     classes: list[str]
     responses: Responses
-    keep: Callable[[str, str, Sequence[str], Table], None]  # takes a figure: name, SVG, and its numbers
+    keep: Callable[[str, str, Sequence[str], Table], None]  # saves a figure: name, SVG, header and numbers
 
 
 def excited(look: Look) -> list[dict[str, Any]]:
-    """Draws each layer's weights, the image that excites each filter most and the test patches that do."""
-    told = []
+    """Draws each layer's weights, the image that excites each filter most, and the most exciting test patches."""
+    numbers = []
     for place, layer in enumerate(filters.stages(look.model)):
         made = filters.exciting(look.model, layer, SHOWN)
         found = strongest(look, place, layer, len(made))
@@ -47,12 +47,14 @@ def excited(look: Look) -> list[dict[str, Any]]:
         )
         draw_weights(look, layer)
         count, inputs, side, _ = layer.weights.shape
-        told.append({"filters": count, "inputs": inputs, "side": side, "shown": len(made), "field": layer.field.size})
-    return told
+        numbers.append(
+            {"filters": count, "inputs": inputs, "side": side, "shown": len(made), "field": layer.field.size}
+        )
+    return numbers
 
 
 def strongest(look: Look, place: int, layer: filters.Stage, shown: int) -> list[tuple[list[Bytes], Table]]:
-    """For each filter the patches of the test images that excite it most, and where they are."""
+    """For each filter, the patches of the test images that excite it most, and their places."""
     peaks, places = look.responses.peaks[place], look.responses.places[place]
     order = np.argsort(-each(peaks[:, :shown]), 0, kind="stable")[:PATCHES]  # [patches, filters]
     found: list[tuple[list[Bytes], Table]] = []
@@ -65,12 +67,12 @@ def strongest(look: Look, place: int, layer: filters.Stage, shown: int) -> list[
 
 
 def draw_weights(look: Look, layer: filters.Stage) -> None:
-    """Draws all weights of a layer: of the first, a picture a filter; of those behind it, a column a filter."""
+    """Draws all weights of a layer: one picture per filter in the first layer, one column per filter in later ones."""
     count, inputs, side, _ = layer.weights.shape
     if inputs == 1:
         tiles, cell = mosaics.wrapped(mosaics.signed(layer.weights[:, 0], (1, 2)), 10), mosaics.CELL
     else:
-        tiles = mosaics.signed(layer.weights, (1, 2, 3)).swapaxes(0, 1)  # a column a filter
+        tiles = mosaics.signed(layer.weights, (1, 2, 3)).swapaxes(0, 1)  # one column per filter
         cell = max(2 * side, 300 // count)
     kernels = layer.weights.reshape(count * inputs, -1)
     lines = [[*divmod(place, inputs), *(f"{w:.3g}" for w in kernel)] for place, kernel in enumerate(kernels)]
@@ -79,14 +81,14 @@ def draw_weights(look: Look, layer: filters.Stage) -> None:
 
 
 def mapped(look: Look) -> list[dict[str, Any]]:
-    """Draws the maps that the layers make of a digit of each class."""
+    """Draws the layers' feature maps for one digit of each class."""
     chosen = [int(np.argmax(look.test.labels == label)) for label in range(len(look.classes))]
     passed = [activations.layers(look.model, look.test.images[index]) for index in chosen]
-    told = []
+    numbers = []
     for number, place in enumerate(ends(passed[0]), 1):
         maps = np.stack([layers[place].maps[:SHOWN] for layers in passed], 1)  # [channels, classes, height, width]
         picture = mosaics.svg(
-            mosaics.heat(maps, (1, 2, 3)),
+            mosaics.heatmap(maps, (1, 2, 3)),
             columns=look.classes,
             rows=[str(channel) for channel in range(len(maps))],
             alt=f"maps of {passed[0][place].name}",
@@ -97,19 +99,19 @@ def mapped(look: Look) -> list[dict[str, Any]]:
         ]
         header = ["channel", "class", "test_image", *(f"v{at}" for at in range(maps[0, 0].size))]
         look.keep(f"maps-{number}", picture, header, lines)
-        told.append({"layer": passed[0][place].name, "channels": len(passed[0][place].maps), "shown": len(maps)})
-    return told
+        numbers.append({"layer": passed[0][place].name, "channels": len(passed[0][place].maps), "shown": len(maps)})
+    return numbers
 
 
 def ends(layers: Sequence[activations.Layer]) -> list[int]:
-    """The places of the last layer before each next convolution, and of the last with maps of more than one unit."""
-    maps = [place for place, layer in enumerate(layers) if layer.maps.shape[1] > 1][1:]  # less the image itself
+    """The indices of the last layer before each further convolution, and of the last with maps of several units."""
+    maps = [place for place, layer in enumerate(layers) if layer.maps.shape[1] > 1][1:]  # without the image itself
     found = [place - 1 for place in maps[1:] if layers[place].filters is not None]
     return found + maps[-1:]
 
 
 def embedded(look: Look) -> dict[str, Any]:
-    """Draws test as points of a plane: all of it by two components, part of it by neighbourhood."""
+    """Draws the test set as points: all of it by two principal components, part of it by t-SNE."""
     predicted, actual = look.responses.logits.argmax(1), look.test.labels
     wrong = predicted != actual
     every = max(1, len(actual) // NEIGHBOURS)

@@ -6,7 +6,7 @@ from pydantic import PositiveInt
 
 
 class Lessons(NamedTuple):
-    """The short trainings by which the ideas are measured."""
+    """The short trainings that measure the ideas."""
 
-    images: PositiveInt  # of training, for each
+    images: PositiveInt  # training images for each
     epochs: PositiveInt

@@ -1,4 +1,4 @@
-"""A network's answers looked into, as figures with their numbers: evidence, confusions, how torn it is."""
+"""Figures of a network's answers, with their numbers: evidence, confusions, uncertainty."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ from digitline.measure.rounding import DIGITS, decimals, each
 from digitline.measure.uncertainty import entropy
 from digitline.model.scores import exact, nll
 
-EACH = 5  # right and wrong answers
-PAIRS = 12  # of a mistake and what it was taken for
-HEATS = [round(float(heat), 3) for heat in np.geomspace(0.2, 5, 41)]
-COOLED = [0.5, 1.0, 2.0, 4.0]  # temperatures
+EACH = 5  # of the right and of the wrong answers
+PAIRS = 12  # of a mistake and a digit of the predicted class
+TEMPERATURES = [round(float(t), 3) for t in np.geomspace(0.2, 5, 41)]
+SHOWN_AT = [0.5, 1.0, 2.0, 4.0]  # temperatures
 
 
 def explained(look: Look) -> list[dict[str, Any]]:
-    """Draws where the evidence lies in answers that are right and in the surest that are wrong."""
+    """Draws where the evidence lies, for right answers and for the most confident wrong ones."""
     shares = softmax(exact(look.responses.logits), 1)
-    predicted, sure = look.responses.logits.argmax(1), decimals(shares.max(1), DIGITS)  # equals stay in their order
+    predicted, sure = look.responses.logits.argmax(1), decimals(shares.max(1), DIGITS)  # ties keep their order
     (wrong,) = np.nonzero(predicted != look.test.labels)
     wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:EACH]
     right: list[int] = []
-    for label in look.test.labels[wrong]:  # beside each mistake another right answer of its class
+    for label in look.test.labels[wrong]:  # for each mistake, a right answer of its class
         alike = np.setdiff1d(np.flatnonzero((look.test.labels == label) & (predicted == label)), right)
         right += alike[:1].tolist()
     chosen = [*right, *map(int, wrong)]
@@ -37,12 +37,12 @@ def explained(look: Look) -> list[dict[str, Any]]:
     images = look.test.images[chosen]
     steep = [filters.saliency(look.model, image, answer) for image, answer in zip(images, answers, strict=True)]
     carried = [
-        decimals(activations.evidence(look.model, image, answer))  # what changes nothing is 0, not a rounding error
+        decimals(activations.evidence(look.model, image, answer))  # no effect is 0, not a rounding error
         for image, answer in zip(images, answers, strict=True)
     ]
     large = np.stack(carried).repeat(2, 1).repeat(2, 2)
-    tiles = np.stack([mosaics.ink(images), mosaics.heat(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
-    heads = [told_apart(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]
+    tiles = np.stack([mosaics.ink(images), mosaics.heatmap(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
+    heads = [caption(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]
     rows = ["image", "slope", "cover"]
     picture = mosaics.svg(tiles, columns=heads, rows=rows, breaks=[len(right)], alt="where the evidence lies")
     lines = [
@@ -55,14 +55,14 @@ def explained(look: Look) -> list[dict[str, Any]]:
     return [{"test_image": index, "head": head} for index, head in zip(chosen, heads, strict=True)]
 
 
-def told_apart(look: Look, index: int, answer: int) -> str:
-    """What an image is, and what it was taken for if for something else."""
+def caption(look: Look, index: int, answer: int) -> str:
+    """The true class, and the predicted one if it differs."""
     actual = int(look.test.labels[index])
     return look.classes[actual] + (f"→{look.classes[answer]}" if answer != actual else "")
 
 
 def confused(look: Look) -> list[dict[str, Any]]:
-    """Draws a mistake of each common confusion beside the digit, most like it, of the class that it was taken for."""
+    """Draws one mistake of each common confusion beside the most similar digit of the predicted class."""
     predicted, actual, features = look.responses.logits.argmax(1), look.test.labels, exact(look.responses.features)
     (wrong,) = np.nonzero(predicted != actual)
     counts = np.zeros((len(look.classes),) * 2, int)
@@ -70,7 +70,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
     often = sorted(
         ((int(n), a, p) for (a, p), n in np.ndenumerate(counts) if n), key=lambda each: (-each[0], *each[1:])
     )
-    told, tiles = [], []
+    records, tiles = [], []
     for number, is_class, taken in often[:PAIRS]:
         [index, *_] = wrong[(actual[wrong] == is_class) & (predicted[wrong] == taken)]
         (alike,) = np.nonzero((actual == taken) & (predicted == taken))
@@ -78,30 +78,30 @@ def confused(look: Look) -> list[dict[str, Any]]:
             continue
         nearest = int(alike[each(np.square(features[alike] - features[index]).sum(1)).argmin()])
         tiles.append(np.stack([look.test.images[index], look.test.images[nearest]]))
-        told.append(
+        records.append(
             {"actual": look.classes[is_class], "predicted": look.classes[taken], "count": number}
             | {"test_image": int(index), "like": nearest}
         )
-    if told:
-        heads = [f"{each['actual']}→{each['predicted']} x{each['count']}" for each in told]
+    if records:
+        heads = [f"{each['actual']}→{each['predicted']} x{each['count']}" for each in records]
         picture = mosaics.pairs(mosaics.ink(np.stack(tiles)), heads, alt="mistakes beside what they were taken for")
-        look.keep("confusions", picture, list(told[0]), [list(each.values()) for each in told])
-    return told
+        look.keep("confusions", picture, list(records[0]), [list(each.values()) for each in records])
+    return records
 
 
-def cooled(look: Look) -> dict[str, Any]:
-    """Draws the most torn answer at several temperatures."""
+def uncertain(look: Look) -> dict[str, Any]:
+    """Draws the most uncertain answer at several temperatures."""
     logits = exact(look.responses.logits)
-    torn = int(decimals(entropy(softmax(logits, 1)), DIGITS).argmax())
-    answers = {heat: decimals(softmax(logits[torn] / heat)) for heat in COOLED}
-    lines = [[heat, *(f"{share:.4f}" for share in shares)] for heat, shares in answers.items()]
-    figure = explanations.answers(look.test.images[torn], answers, look.classes)
+    most = int(decimals(entropy(softmax(logits, 1)), DIGITS).argmax())
+    answers = {t: decimals(softmax(logits[most] / t)) for t in SHOWN_AT}
+    lines = [[t, *(f"{share:.4f}" for share in shares)] for t, shares in answers.items()]
+    figure = explanations.answers(look.test.images[most], answers, look.classes)
     look.keep("answers", charts.svg(figure), ["temperature", *look.classes], lines)
-    surest = {f"{heat:g}": round(100 * float(shares.max()), 1) for heat, shares in answers.items()}
-    return {"test_image": torn, "actual": look.classes[look.test.labels[torn]], "surest": surest}
+    surest = {f"{t:g}": round(100 * float(shares.max()), 1) for t, shares in answers.items()}
+    return {"test_image": most, "actual": look.classes[look.test.labels[most]], "surest": surest}
 
 
-def heated(logits: np.ndarray, validation: Part) -> dict[str, Any]:
-    """The loss on validation of logits [N, classes] by temperature, and the temperature where it is least."""
-    losses = {f"{heat:g}": round(nll(exact(logits) / heat, validation.labels), 5) for heat in HEATS}
-    return {"best": round(temperature(logits, validation.labels), 3), "losses": losses}
+def losses(logits: np.ndarray, validation: Part) -> dict[str, Any]:
+    """The validation loss of logits [N, classes] by temperature, and the temperature of the minimum."""
+    found = {f"{t:g}": round(nll(exact(logits) / t, validation.labels), 5) for t in TEMPERATURES}
+    return {"best": round(temperature(logits, validation.labels), 3), "losses": found}

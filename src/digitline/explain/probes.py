@@ -1,4 +1,4 @@
-"""The ideas behind the variants as measurements of a network: gradients by depth, silent units, shifted images."""
+"""Measurements of the ideas behind the variants: gradients by depth, silent units, shifted images."""
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # right, left, down, up
 
 
 def gradients(model: nn.Module, part: Part) -> list[float]:
-    """The root mean square of the loss's gradient over the weights of each layer, the first layer's first."""
+    """The root mean square of the loss's gradient over each layer's weights, first layer first."""
     weights = [layer.weight for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     logits = model(torch.from_numpy(part.images))
     loss = functional.cross_entropy(logits, torch.from_numpy(part.labels).long())
@@ -23,14 +23,14 @@ def gradients(model: nn.Module, part: Part) -> list[float]:
 
 
 def hidden(model: nn.Module, images: Bytes) -> Tensor:
-    """What the last layer is given [N, units]."""
+    """The inputs of the last layer [N, units]."""
     with torch.inference_mode():
         features: Tensor = sequence(model)[:-1](standardise(torch.from_numpy(images)))
     return features
 
 
 def silenced(model: nn.Module, part: Part, share: float, *, draws: int) -> float:
-    """The accuracy when that share of the hidden units is silent, the others louder by as much; a mean over draws."""
+    """The accuracy with that share of the hidden units set to 0 and the others scaled up; a mean over draws."""
     units, generator = hidden(model, part.images), torch.Generator().manual_seed(0)
     count = units.shape[1]
     found = []
@@ -43,7 +43,7 @@ def silenced(model: nn.Module, part: Part, share: float, *, draws: int) -> float
 
 
 def shifted(model: nn.Module, part: Part, distance: int) -> float:
-    """The accuracy on images moved by so many pixels: the mean of right, left, down and up."""
+    """The accuracy on images shifted by that many pixels: the mean of right, left, down and up."""
     pixels = torch.from_numpy(part.images).unsqueeze(1)
     moved = [affine(pixels, right=x * distance, down=y * distance).squeeze(1).numpy() for x, y in DIRECTIONS]
     return float(np.mean([accuracy(predict(model, images), part.labels) for images in moved]))

@@ -1,1 +1,1 @@
-"""Statistics, calibration, robustness, uncertainty, the leaderboard, trials on other images."""
+"""Measurements: statistics, calibration, robustness, uncertainty, the leaderboard, trials on other images."""

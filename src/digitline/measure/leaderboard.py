@@ -1,4 +1,4 @@
-"""The table of the study: a row a variant, best first by validation."""
+"""The table of the study: one row per variant, ranked by validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -42,22 +42,22 @@ def row(variant: str, runs: Sequence[Run], *, images: int, **cost: int) -> Row:
 
 
 def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integers) -> dict[str, float]:
-    """Every measure of one run's logits [N, classes]; `scaled` is after the temperature that fits validation best."""
+    """Every measure of one run's logits [N, classes]; `scaled` uses the temperature that fits validation best."""
     sets = {"val": (val, val_labels), "test": (test, test_labels)}
     found = {f"{split}_{name}": f(*of) for split, of in sets.items() for name, f in MEASURES.items()}
-    heat = temperature(val, val_labels)
-    scaled = {f"test_{name}_scaled": MEASURES[name](exact(test) / heat, test_labels) for name in ("nll", "ece")}
-    found |= {"temperature": heat, **scaled}
+    best = temperature(val, val_labels)
+    scaled = {f"test_{name}_scaled": MEASURES[name](exact(test) / best, test_labels) for name in ("nll", "ece")}
+    found |= {"temperature": best, **scaled}
     return {name: value if name.endswith("accuracy") else significant(value) for name, value in found.items()}
 
 
 def measured(run: Run) -> dict[str, float]:
-    """The measures of a run alone."""
+    """The measures of a single run."""
     return {key: cast("Mapping[str, Any]", run)[key] for key in MEASURED}
 
 
 def front(rows: Sequence[Row]) -> set[str]:
-    """The variants that no other beats on validation with as few multiply-adds."""
+    """The variants that no other beats on validation with at most as many multiply-adds."""
 
     def beaten(row: Row) -> bool:
         return any(
@@ -71,17 +71,17 @@ def front(rows: Sequence[Row]) -> set[str]:
 
 
 def best_first(rows: Sequence[Row]) -> list[Row]:
-    """Orders the rows by mean accuracy on validation; of equals, the one with the lower loss there stands first."""
+    """Ranks the rows by mean validation accuracy, ties by validation loss."""
     return sorted(rows, key=lambda row: (-row["val_accuracy"]["mean"], row["val_nll"], row["variant"]))
 
 
 def best_run(row: Row) -> Run:
-    """The run to serve of a row, by the same rule."""
+    """The run of a row to serve, chosen by the same rule."""
     return min(row["runs"], key=lambda run: (-run["val_accuracy"], run["val_nll"], run["seed"]))
 
 
 def metrics(row: Row) -> dict[str, Any]:
-    """A row as a few plain numbers, a column each of `dvc metrics show`."""
+    """A row as a few plain numbers, each a column of `dvc metrics show`."""
     plain = cast("Mapping[str, Any]", row)
     means = {name: plain[name]["mean"] for name in ("val_accuracy", "test_accuracy")}
     return means | {name: plain[name] for name in ("val_nll", "test_nll", "test_ece", "parameters", "macs")}
@@ -105,7 +105,7 @@ def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
 
 
 def ablation(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> str:
-    """Each row, and below it those whose parent it is, against it on the same test images, as a Markdown table."""
+    """Each row, followed by its children, compared with it on the same test images, as a Markdown table."""
     names = [row["variant"] for row in rows]
     whole = {row["variant"]: row["parent"] for row in rows}
     lines = [["variant", "test %", "difference", "95% interval", "p", "corrupted %"]]
@@ -118,7 +118,7 @@ def ablation(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> str:
 
 
 def against(name: str, other: str | None, pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The difference of accuracy between two variants in points, its interval, and the corrected p."""
+    """The difference in accuracy between two variants in points, its interval, and the corrected p."""
     for pair in pairs:
         if {pair["first"], pair["second"]} == {name, other}:
             sign = 100 if pair["first"] == name else -100
@@ -133,7 +133,7 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
 
 
 def percent(accuracy: Summary) -> str:
-    """A mean with half its interval, in percent."""
+    """A mean ± half of its interval, in percent."""
     interval = accuracy["ci95"]
     half = f" ± {50 * (interval[1] - interval[0]):.2f}" if interval else ""
     return f"{accuracy['mean']:.2%}".removesuffix("%") + half

@@ -1,4 +1,4 @@
-"""Test images changed in ways and by degrees: how far a model's accuracy carries."""
+"""Robustness: accuracy on test images changed in several ways and degrees."""
 
 from collections.abc import Callable, Sequence
 from statistics import fmean
@@ -18,18 +18,18 @@ Change = Callable[[Tensor, float], Tensor]
 
 
 class Family(NamedTuple):
-    unit: str  # of the level
+    unit: str  # the unit of the level
     plain: float  # the level that changes nothing
     levels: tuple[float, ...]
     change: Change  # of images [N, 1, 28, 28], 0-255, by a level
-    corrupt: float | None = None  # the level that counts as a corruption
+    corrupt: float | None = None  # the level used as a corruption
 
 
 def affine(
     images: Tensor, *, degrees: float = 0, right: int = 0, down: int = 0, size: float = 1, slant: float = 0
 ) -> Tensor:
-    """Turns, moves, resizes or slants all images alike, bilinearly."""
-    from digitline.measure.vision import v2  # takes a second, which no other stage should pay
+    """Rotates, shifts, scales or shears all images alike, bilinearly."""
+    from digitline.measure.vision import v2  # takes a second to import, which other stages should not pay
 
     bilinear = v2.InterpolationMode.BILINEAR
     moved: Tensor = v2.functional.affine(images, degrees, [right, down], size, [slant, 0], interpolation=bilinear)
@@ -37,7 +37,7 @@ def affine(
 
 
 def noise(images: Tensor, deviation: float) -> Tensor:
-    """Adds normal noise, the same at every call."""
+    """Adds Gaussian noise, the same in every call."""
     drawn = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     return images + 255 * deviation * drawn
 
@@ -51,7 +51,7 @@ def occlude(images: Tensor, side: float) -> Tensor:
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
-    """Spreads each pixel over its neighbours, normally."""
+    """Blurs with a Gaussian."""
     from digitline.measure.vision import v2
 
     blurred: Tensor = v2.functional.gaussian_blur(images, 13, sigma)
@@ -59,19 +59,19 @@ def blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def thicken(images: Tensor, pixels: float) -> Tensor:
-    """Widens strokes by a maximum over neighbours, or thins them by a minimum."""
+    """Widens strokes by a maximum filter, or thins them by a minimum filter."""
     side, sign = 1 + 2 * int(abs(pixels)), 1 if pixels >= 0 else -1
     return sign * functional.max_pool2d(sign * images, side, 1, side // 2)
 
 
 def speckle(images: Tensor, share: float) -> Tensor:
-    """Turns that share of the pixels black or white."""
+    """Sets that share of the pixels to black or white."""
     drawn = uniform(images.shape)
     return torch.where(drawn < share / 2, 0.0, torch.where(drawn < share, 255.0, images))
 
 
 def glass(images: Tensor, reach: float) -> Tensor:
-    """Shows each pixel from up to `reach` pixels away, as through structured glass."""
+    """Replaces each pixel by one up to `reach` pixels away, as through frosted glass."""
     count, _, height, width = images.shape
     plain = torch.eye(2, 3).expand(count, 2, 3)
     grid = functional.affine_grid(plain, [count, 1, height, width], align_corners=False)
@@ -80,32 +80,32 @@ def glass(images: Tensor, reach: float) -> Tensor:
 
 
 def smear(images: Tensor, length: float) -> Tensor:
-    """Blurs along the diagonal, over so many pixels: a camera that moves."""
+    """Motion blur along the diagonal, over that many pixels."""
     kernel = torch.eye(int(length)).view(1, 1, int(length), int(length)) / length
     return functional.conv2d(images, kernel, padding=int(length) // 2)
 
 
 def fog(images: Tensor, density: float) -> Tensor:
-    """Lays bright, cloudy haze over an image: coarse and fine noise, each octave half as strong as the last."""
+    """Adds fog: coarse and fine noise, each octave half as strong as the one before."""
     haze = torch.stack([clouds(images, side) / side for side in (3, 6, 12)]).sum(0)
     return images * (1 - density / 2) + 255 * density * (haze - haze.amin()) / (haze.amax() - haze.amin())
 
 
 def clouds(images: Tensor, side: int) -> Tensor:
-    """Smooth noise of 0-1, a few bumps a side."""
+    """Smooth noise of 0-1 with a few bumps per side."""
     drawn = uniform((len(images), 1, side, side))
     return functional.interpolate(drawn, images.shape[-2:], mode="bicubic", align_corners=True).clamp(0, 1)
 
 
 def spatter(images: Tensor, share: float) -> Tensor:
-    """Covers that share of an image with white blots."""
+    """Covers that share of an image with white splashes."""
     blots = clouds(images, 10)
     edge = blots.flatten(1).quantile(1 - share, 1).view(-1, 1, 1, 1)
     return torch.where(blots > edge, 255.0, images)
 
 
 def stripe(images: Tensor, width: float) -> Tensor:
-    """Inverts a band of columns in the middle."""
+    """Inverts a vertical band in the middle."""
     start = (images.shape[-1] - int(width)) // 2
     changed = images.clone()
     changed[..., start : start + int(width)] = 255 - changed[..., start : start + int(width)]
@@ -113,7 +113,7 @@ def stripe(images: Tensor, width: float) -> Tensor:
 
 
 def strike(images: Tensor, lines: float) -> Tensor:
-    """Draws straight white lines across each image, at random."""
+    """Draws random straight white lines across each image."""
     side = images.shape[-1]
     places = torch.arange(side) - (side - 1) / 2
     for drawn in uniform((int(lines), len(images), 2, 1, 1, 1)):
@@ -124,12 +124,12 @@ def strike(images: Tensor, lines: float) -> Tensor:
 
 
 def outline(images: Tensor, share: float) -> Tensor:
-    """Fades from strokes to their edges: what a maximum over neighbours adds to a minimum over them."""
+    """Fades from strokes to their edges: the difference of a maximum and a minimum filter."""
     return (1 - share) * images + share * (thicken(images, 1) - thicken(images, -1))
 
 
 def uniform(shape: Sequence[int]) -> Tensor:
-    """Uniform noise of 0-1, the same at every call."""
+    """Uniform noise of 0-1, the same in every call."""
     return torch.rand(tuple(shape), generator=torch.Generator().manual_seed(0))
 
 
@@ -158,7 +158,7 @@ FAMILIES = {
 
 
 def accuracies(model: nn.Module, part: Part, *, images: PositiveInt) -> list[tuple[str, float, float]]:
-    """The accuracy at every level of every family, as (family, level, fraction), on so many images spread evenly."""
+    """The accuracy at every level of every family, as (family, level, fraction), on `images` evenly spread images."""
     places = np.linspace(0, len(part.labels) - 1, min(images, len(part.labels))).astype(int)
     pixels, labels = torch.from_numpy(part.images[places]).float().unsqueeze(1), part.labels[places]
     return [
@@ -169,18 +169,18 @@ def accuracies(model: nn.Module, part: Part, *, images: PositiveInt) -> list[tup
 
 
 def corrupted(lines: Sequence[tuple[str, float, float]]) -> float:
-    """The mean accuracy over the corruptions: each family with such a level, at that level."""
+    """The mean accuracy over the corruptions: each family that has one, at that level."""
     return fmean(accuracy for name, level, accuracy in lines if level == FAMILIES[name].corrupt)
 
 
 def changed(pixels: Tensor, family: Family, level: float) -> Bytes:
-    """The images [N, 1, 28, 28] at one level, as pixels [N, 28, 28] again."""
+    """The images [N, 1, 28, 28] changed to one level, as pixels [N, 28, 28]."""
     images = pixels if level == family.plain else family.change(pixels, level)
     return images.round().clamp(0, 255).byte().squeeze(1).numpy()
 
 
 def means(runs: Sequence[Sequence[tuple[str, float, float]]]) -> list[tuple[str, float, float]]:
-    """The mean over runs of the accuracy at each level, to six digits."""
+    """The mean accuracy over runs at each level, to six digits."""
     return [
         (*levels[0][:2], round(fmean(accuracy for *_, accuracy in levels), 6)) for levels in zip(*runs, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""What the leaderboard holds, as its file has it."""
+"""The types of the leaderboard's file."""
 
 from typing import Literal, NotRequired, TypedDict
 
@@ -18,7 +18,7 @@ class OnTest(Summary):
 
 
 class Run(TypedDict):
-    """What was measured of one model."""
+    """The measures of one model."""
 
     seed: int
     sha256: str
@@ -38,11 +38,11 @@ class Run(TypedDict):
 
 
 class Row(TypedDict):
-    """A variant, or the vote of its seeds; what is not required comes with the comparison of all rows."""
+    """A variant, or the vote of its seeds; the optional keys are added when all rows are compared."""
 
     variant: str
     kind: NotRequired[Kind]
-    parent: NotRequired[str | None]  # of a vote the variant whose seeds vote; of a variant the one it is compared with
+    parent: NotRequired[str | None]  # of a vote, the variant that votes; of a variant, the one it is compared with
     parameters: int
     macs: int
     bytes: int
@@ -57,5 +57,5 @@ class Row(TypedDict):
     test_ece_scaled: float
     test_corrupted: float
     runs: list[Run]
-    group: NotRequired[str]  # letters: rows that share one cannot be told apart
-    front: NotRequired[bool]  # whether none is better with as few multiply-adds
+    group: NotRequired[str]  # letters: rows that share one do not differ significantly
+    front: NotRequired[bool]  # whether it is on the Pareto front

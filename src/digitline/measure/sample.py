@@ -8,4 +8,4 @@ from pydantic import PositiveInt
 class Sample(NamedTuple):
     """What robustness.accuracies takes."""
 
-    images: PositiveInt  # of test, for each change and level
+    images: PositiveInt  # test images for each change and level

@@ -1,4 +1,4 @@
-"""How sure a figure is: over seeds, over images, and between two variants on the same images."""
+"""Intervals and tests: over seeds, over images, and between two variants on the same images."""
 
 import math
 from collections.abc import Hashable, Mapping, Sequence
@@ -14,27 +14,27 @@ from digitline.measure.rounding import significant
 
 Name = TypeVar("Name", bound=Hashable)
 
-LEVEL = 0.05  # of significance; intervals are of 95%
+LEVEL = 0.05  # of significance; intervals are 95%
 RESAMPLES = 4000
-PLACES = 8  # decimals of a difference and of an interval's ends, more than a table shows; accuracies are counts, exact
+PLACES = 8  # decimals of differences and intervals, more than tables show; accuracies are exact, from counts
 
 
 class Pair(NamedTuple):
-    """Two variants on the same images: positive differences are for the first."""
+    """Two variants on the same images; a positive difference means that the first is better."""
 
     first: str
     second: str
     difference: float  # of accuracy, fractions
     ci95: tuple[float, float]  # of the difference, by resampling images and runs
-    better: int  # images that more runs of the first got right
-    worse: int  # images that more runs of the second got right
+    better: int  # images that the first got right more often
+    worse: int  # images that the second got right more often
     p: float  # exact, two-sided, before correction
     p_holm: float  # corrected for the number of pairs
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
-    """The mean over seeds, the standard deviation between them and Student's 95% interval of the mean; None for one."""
-    mean, count = fmean(values), len(values)  # summed exactly: in any order, on any Python
+    """The mean over seeds, its standard deviation and Student's 95% interval, which are None for one seed."""
+    mean, count = fmean(values), len(values)  # fmean is exact, so order and Python version do not matter
     if count < 2:
         return {"mean": mean, "sd": None, "ci95": None}
     sd = stdev(values)
@@ -43,7 +43,7 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
 
 
 def wilson(accuracy: float, images: int) -> list[float]:
-    """The 95% interval of an accuracy over images, for one run or the mean of several (Wilson, 1927)."""
+    """The 95% interval over images of the accuracy of one run, or of the mean of several (Wilson, 1927)."""
     z = float(norm.ppf(1 - LEVEL / 2))
     middle = accuracy + z**2 / (2 * images)
     half = z * math.sqrt(accuracy * (1 - accuracy) / images + (z / (2 * images)) ** 2)
@@ -51,15 +51,15 @@ def wilson(accuracy: float, images: int) -> list[float]:
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """The two-sided exact p of two classifiers being equally often right, from the images that set them apart."""
+    """The exact two-sided p that two classifiers have equal accuracy, from the images on which they differ."""
     return significant(float(binomtest(better, better + worse).pvalue)) if better + worse else 1.0
 
 
 def inferiority(better: int, worse: int, images: int, margin: float) -> float:
-    """The exact p of one classifier's accuracy being `margin` or more below another's, on the same images.
+    """The exact p that one classifier's accuracy is `margin` or more below another's, on the same images.
 
-    From how many of them it alone, or the other alone, got right; the share that sets them apart is not known, so p is
-    the greatest over the shares within its interval of 99.9%, plus the tenth of a percent left out (Berger and Boos,
+    Computed from the images that only one of them got right. The share on which they differ is unknown, so p is
+    the maximum over the 99.9% interval of that share, plus the remaining 0.1% (Berger and Boos,
     1994).
     """
     left_out = 0.001
@@ -67,13 +67,13 @@ def inferiority(better: int, worse: int, images: int, margin: float) -> float:
     low = max(interval.low, margin, 1e-9)
     shares = np.linspace(low, max(interval.high, low), 50)[:, None]
     apart = np.arange(images + 1)
-    wins = np.ceil((apart + better - worse) / 2)  # the fewest that leave the difference no lower than was found
+    wins = np.ceil((apart + better - worse) / 2)  # the fewest wins with a difference as high as the observed one
     p = binom.pmf(apart, images, shares) * binom.sf(wins - 1, apart, (1 - margin / shares) / 2)
     return significant(min(1.0, float(p.sum(1).max()) + left_out))
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """The p-values corrected for their number, in their order (Holm, 1979)."""
+    """The p-values corrected for their number, in the given order (Holm, 1979)."""
     corrected, highest = [0.0] * len(values), 0.0
     for rank, place in enumerate(sorted(range(len(values)), key=values.__getitem__)):
         highest = max(highest, min(1.0, (len(values) - rank) * values[place]))
@@ -82,9 +82,9 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def resampled(right: Mapping[str, NDArray[np.bool_]], *, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-    """Each variant's accuracy in resamples of images and runs, from its right answers [runs, N].
+    """Each variant's accuracy in bootstrap resamples of images and runs, from its right answers [runs, N].
 
-    The images of a resample are the same for all variants: differences between them are paired.
+    A resample has the same images for all variants, so differences between them are paired.
     """
     generator = np.random.default_rng(seed)
     images = next(iter(right.values())).shape[1]
@@ -98,10 +98,10 @@ def resampled(right: Mapping[str, NDArray[np.bool_]], *, seed: int = 0) -> dict[
 
 
 def compare(right: Mapping[str, NDArray[np.bool_]]) -> list[Pair]:
-    """Every pair of variants, from their right answers [runs, N] to the same images, in the order given.
+    """Compares every pair of variants, from their right answers [runs, N] on the same images, in the given order.
 
-    The exact test is McNemar's (1947); where variants have several runs, an image speaks for the one of which more
-    runs, in proportion, got it right.
+    The exact test is McNemar's (1947); with several runs, an image counts for the variant with the larger share
+    of right runs.
     """
     samples, shares = resampled(right), {name: answers.mean(0) for name, answers in right.items()}
     pairs = []
@@ -117,7 +117,7 @@ def compare(right: Mapping[str, NDArray[np.bool_]]) -> list[Pair]:
 
 
 def groups(names: Sequence[Name], apart: set[frozenset[Name]]) -> dict[Name, str]:
-    """Letters by name: two names share one just where they cannot be told apart (Piepho, 2004)."""
+    """Letters by name: two names share a letter if they do not differ significantly (Piepho, 2004)."""
     columns: list[set[Name]] = [set(names)]
     for a, b in map(tuple, apart):
         split = [part for c in columns for part in ([c - {a}, c - {b}] if {a, b} <= c else [c])]

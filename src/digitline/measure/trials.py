@@ -1,4 +1,4 @@
-"""Pictures to try a model with as its users would: digits on sheets of paper, letters, scribbles."""
+"""Pictures like those of users, to test a model: digits on sheets of paper, letters, scribbles."""
 
 import io
 from collections.abc import Callable
@@ -22,18 +22,18 @@ from digitline.model.evaluation import predict
 from digitline.model.scores import accuracy
 
 SHEET = 400  # pixels
-LETTERS = "ACDEFGHJKLMNPRTUVWXYacdefhijkmnprtuvwxy"  # none that some hand writes as a digit, like O, Q, l, Z, S, b
+LETTERS = "ACDEFGHJKLMNPRTUVWXYacdefhijkmnprtuvwxy"  # without those that can look like a digit: O, Q, l, Z, S, b
 FONTS = [
     "DejaVuSans",
     "DejaVuSans-Bold",
     "DejaVuSans-Oblique",
     "DejaVuSerif",
     "DejaVuSansMono",
-]  # matplotlib brings them
+]  # shipped with matplotlib
 
 
 def sheet(digit: Bytes, random: np.random.Generator) -> bytes:
-    """A digit [H, W], light on dark, enlarged and set off-centre on a sheet: a PNG or JPEG, dark or light paper."""
+    """A digit [H, W], light on dark, enlarged and off-centre on a sheet: PNG or JPEG, dark or light paper."""
     height = int(random.integers(100, 260))
     width = max(1, round(height * digit.shape[1] / digit.shape[0]))
     large = Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC)
@@ -54,7 +54,7 @@ def letter(random: np.random.Generator) -> Image.Image:
 
 
 def scribble(random: np.random.Generator) -> Image.Image:
-    """One stroke that wanders at random: eight to thirty points with a smooth way through them."""
+    """One random stroke: a smooth curve through eight to thirty points."""
     corners = random.uniform(0.15, 0.85, (int(random.integers(8, 31)), 2)) * SHEET
     place, points = np.arange(len(corners)), np.linspace(0, len(corners) - 1, 12 * len(corners))
     rough = np.stack([np.interp(points, place, axis) for axis in corners.T], 1)
@@ -66,13 +66,13 @@ def scribble(random: np.random.Generator) -> Image.Image:
 
 
 def made(make: Callable[[np.random.Generator], Image.Image], number: int) -> Bytes:
-    """That many images [N, 28, 28], as the service would hand such pictures to a model."""
+    """That many pictures, prepared as the service does: [N, 28, 28]."""
     with ThreadPoolExecutor(cores()) as pool:
         return np.stack(list(pool.map(lambda seed: prepare(make(np.random.default_rng(seed))), range(number))))
 
 
 def from_sheets(images: Bytes) -> Bytes:
-    """Images [N, H, W], each set on a sheet, saved as a file and prepared again: [N, 28, 28]."""
+    """Images [N, H, W], each put on a sheet, encoded as a file and prepared: [N, 28, 28]."""
 
     def one(seed: int) -> Bytes:
         return prepare(open_picture(sheet(images[seed], np.random.default_rng(seed))))
@@ -82,32 +82,32 @@ def from_sheets(images: Bytes) -> Bytes:
 
 
 def parity(model: nn.Module, part: Part) -> tuple[float, float]:
-    """The accuracy on images [N, 28, 28] as they are, and on sheets."""
+    """The accuracy on images [N, 28, 28], unchanged and on sheets."""
     raw, sheets = (predict(model, images) for images in (part.images, from_sheets(part.images)))
     return accuracy(raw, part.labels), accuracy(sheets, part.labels)
 
 
 def corrupted(model: nn.Module, part: Part) -> dict[str, Any]:
-    """The accuracy on every image under each corruption; their mean, and its 95% interval over images."""
+    """The accuracy on all images under each corruption; the mean and its 95% interval over images."""
     pixels = torch.from_numpy(part.images).float().unsqueeze(1)
     right = {
         name: predict(model, changed(pixels, family, family.corrupt)).argmax(1) == part.labels
         for name, family in FAMILIES.items()
         if family.corrupt is not None
     }
-    each = np.mean(list(right.values()), 0)  # of an image, the share of its versions that are read right
+    each = np.mean(list(right.values()), 0)  # for each image, its accuracy over the corruptions
     middle, half = float(each.mean()), 1.96 * float(each.std(ddof=1)) / len(each) ** 0.5
     families = {name: float(found.mean()) for name, found in right.items()}
     return {"mean": middle, "interval": [middle - half, middle + half], "families": families}
 
 
 def doubted(model: nn.Module, images: Bytes, above: float) -> float:
-    """The share of images [N, 28, 28] over which the model's entropy is above that."""
+    """The share of images [N, 28, 28] on which the model's entropy exceeds the threshold."""
     return float((uncertainty.entropy(softmax(predict(model, images), 1)) > above).mean())
 
 
 def encoded(picture: Image.Image, form: str) -> bytes:
-    """A picture's file."""
+    """A picture as the bytes of a file."""
     file = io.BytesIO()
     picture.save(file, form, quality=85)
     return file.getvalue()

@@ -1,4 +1,4 @@
-"""torchvision, importable on any torch: `from digitline.measure.vision import datasets`."""
+"""Makes torchvision importable with any torch: `from digitline.measure.vision import datasets`."""
 
 import torch
 
@@ -6,8 +6,8 @@ try:
     from torchvision import datasets, transforms
     from torchvision.transforms import v2
 except RuntimeError:
-    # torchvision's import describes two operators that its compiled part declares; a wheel built for CUDA cannot load
-    # that part on a torch without CUDA. The declarations are all that the import needs.
+    # torchvision's import uses two operators that its compiled part declares; a wheel built for CUDA cannot load
+    # that part on a torch without CUDA. The declarations are enough for the import.
     for operator in ("nms", "qnms"):
         torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from torchvision import datasets, transforms

@@ -1,1 +1,1 @@
-"""Networks and their arithmetic, augmentation, training, checkpoints, evaluation."""
+"""Networks, arithmetic, augmentation, training, checkpoints, evaluation."""

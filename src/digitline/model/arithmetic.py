@@ -1,4 +1,4 @@
-"""The arithmetic of a network: what each layer makes of an image's sides, and what it costs, from the real layers."""
+"""The arithmetic of a network: each layer's output shape and cost, computed from the real layers."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from digitline.data.dataset import SIDE
 
-Shape = tuple[int, ...]  # of one image: [channels, height, width] or [units]
+Shape = tuple[int, ...]  # for one image: [channels, height, width] or [units]
 
 
 class Step(NamedTuple):
@@ -16,12 +16,12 @@ class Step(NamedTuple):
     inputs: Shape
     outputs: Shape
     parameters: int
-    unshared: int  # parameters, had each unit of a convolution weights and a bias of its own
-    macs: int  # multiply-adds of one image
+    unshared: int  # parameters if each unit of a convolution had its own weights and bias
+    macs: int  # multiply-adds per image
 
 
 def steps(model: nn.Module) -> list[Step]:
-    """The layers in the order in which one image passes them; what passes it on unchanged in eval mode left out."""
+    """The layers in the order of the forward pass, without those that do nothing in eval mode."""
     found: list[Step] = []
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -42,7 +42,7 @@ def steps(model: nn.Module) -> list[Step]:
 
 
 def counted(layer: nn.Conv2d | nn.Linear, output: Tensor) -> tuple[int, int, int]:
-    """Parameters, parameters without sharing and multiply-adds of a layer with weights."""
+    """Parameters, parameters without weight sharing, and multiply-adds of a layer with weights."""
     weights, biases = layer.weight.numel(), layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
     biases = biases if layer.bias is not None else 0
     each = layer.weight[0].numel()
@@ -50,17 +50,17 @@ def counted(layer: nn.Conv2d | nn.Linear, output: Tensor) -> tuple[int, int, int
 
 
 def parameters(model: nn.Module) -> int:
-    """Counts the trained numbers."""
+    """Counts the trained parameters."""
     return sum(p.numel() for p in model.parameters())
 
 
 def macs(model: nn.Module) -> int:
-    """Counts the multiply-adds of one image's forward pass, in convolutions and linear layers."""
+    """Counts the multiply-adds of one image's forward pass in convolutions and linear layers."""
     return sum(step.macs for step in steps(model))
 
 
 def text(name: str, model: nn.Module) -> str:
-    """The whole account for people: a line a layer, the sums, and how sides and units shrink."""
+    """The whole account as text: one line per layer, the sums, and how sides and units shrink."""
     passed = steps(model)
     lines = [["layer", "output", "each side", "parameters", "", "multiply-adds"]]
     lines += [["image", shape((1, SIDE, SIDE)), "", "", "", ""]]
@@ -71,14 +71,14 @@ def text(name: str, model: nn.Module) -> str:
 
 
 def row(step: Step) -> list[str]:
-    """One layer: its output, and how its side and its number of parameters come about."""
+    """One layer: its output shape, and how its side and its number of parameters are computed."""
     side, count = sums(step)
     numbers = [f"{n:,}" if n else "" for n in (step.parameters, step.macs)]
     return [title(step.layer), shape(step.outputs), side, count, *numbers]
 
 
 def sums(step: Step) -> tuple[str, str]:
-    """The sums behind a layer's side and its parameters."""
+    """The formulas of a layer's side and its parameters."""
     layer, before, after = step.layer, step.inputs, step.outputs
     if isinstance(layer, nn.Conv2d):
         kernel, padding, bias = layer.kernel_size[0], int(layer.padding[0]), " + 1" if layer.bias is not None else ""
@@ -96,7 +96,7 @@ def sums(step: Step) -> tuple[str, str]:
 
 
 def title(layer: nn.Module) -> str:
-    """A layer's kind and size, for people."""
+    """A layer's kind and size as text."""
     if isinstance(layer, nn.Conv2d):
         return "convolution {}x{}, {} filters".format(*layer.kernel_size, layer.out_channels)
     if isinstance(layer, nn.Linear):
@@ -107,12 +107,12 @@ def title(layer: nn.Module) -> str:
 
 
 def shape(sizes: Shape) -> str:
-    """A shape for people: 20 x 24 x 24."""
+    """A shape as text: 20 x 24 x 24."""
     return " x ".join(map(str, sizes))
 
 
 def columns(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Cells under one another: words to the left, the last two columns, of numbers, to the right."""
+    """Cells in columns: text left-aligned, the last two columns, of numbers, right-aligned."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
 
     def laid(place: int, cell: str) -> str:
@@ -122,7 +122,7 @@ def columns(lines: Sequence[Sequence[str]]) -> list[str]:
 
 
 def chains(passed: Sequence[Step]) -> list[str]:
-    """The sides of the maps and then the numbers of units, each where it changes."""
+    """The sides of the maps, then the numbers of units, listed where they change."""
     sides: list[Any] = [SIDE] + [step.outputs[1] for step in passed if len(step.outputs) == 3]
     units: list[Any] = [step.outputs[0] for step in passed if len(step.outputs) == 1]
     kept = [[size for size, before in zip(of, [None, *of], strict=False) if size != before] for of in (sides, units)]

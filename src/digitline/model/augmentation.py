@@ -1,4 +1,4 @@
-"""Random variations of training images, drawn anew for every image and epoch."""
+"""Random augmentation of training images, drawn anew for every image and epoch."""
 
 import math
 
@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from digitline.model.recipe import Fraction
 
-KNOTS = 6  # a side, of the displacement's grid: one every five pixels or so
+KNOTS = 6  # per side of the displacement's grid: about one every five pixels
 
 
 def warp(
@@ -23,10 +23,10 @@ def warp(
     elastic: NonNegativeFloat = 0.0,
     erase: Fraction = 0.0,
 ) -> Tensor:
-    """Turns images [N, H, W] by ±rotation degrees, resizes by ±scale, slants by ±shear, moves by ±shift pixels.
+    """Rotates images [N, H, W] by ±rotation degrees, scales by ±scale, shears by ±shear, shifts by ±shift pixels.
 
-    `elastic` bends them: the standard deviation, in pixels, of a smooth random displacement (Simard et al., 2003).
-    `erase` is the share of them of which a rectangle is covered with a grey (Zhong et al., 2020).
+    `elastic` is the standard deviation, in pixels, of a smooth random displacement (Simard et al., 2003).
+    `erase` is the share of images in which a grey rectangle covers a part (Zhong et al., 2020).
     """
     count, height, width = images.shape
 
@@ -47,7 +47,7 @@ def warp(
 
 
 def cover(images: Tensor, share: float, generator: Generator) -> Tensor:
-    """Covers a rectangle of up to half a side each way in that share of the images, at random, with a grey."""
+    """Covers a random rectangle, at most half of each side, with a random grey in that share of the images."""
     count, height, width = images.shape
 
     def draw(low: float, high: float) -> Tensor:

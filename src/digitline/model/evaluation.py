@@ -1,4 +1,4 @@
-"""What a model makes of images, and how soon."""
+"""A model's answers to images, and its latency."""
 
 import time
 from statistics import median
@@ -10,11 +10,11 @@ from torch import nn
 
 from digitline.data.dataset import SIDE
 
-CHUNK = 500  # images at once
+CHUNK = 500  # images per forward pass
 
 
 def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The logits [N, classes] of images [N, 28, 28], in float32; leaves the model in the mode that it was in."""
+    """The logits [N, classes] of images [N, 28, 28], in float32; keeps the model's mode."""
     training, place = model.training, next(model.parameters()).device
     model.eval()
     with torch.inference_mode():

@@ -15,21 +15,21 @@ ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": 
 
 
 def standardise(images: Tensor) -> Tensor:
-    """Brings each image [N, 28, 28] to mean 0 and standard deviation 1, as [N, 1, 28, 28]; a blank one to zeros."""
+    """Scales each image [N, 28, 28] to mean 0 and standard deviation 1, as [N, 1, 28, 28]; a blank one to zeros."""
     centred = images.float() - images.float().mean((1, 2), keepdim=True)
     standard = centred / centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-3)
-    # Convolutions over channels-last memory are the fast ones, on CPU in bfloat16 and on CUDA alike.
+    # Convolutions are fastest in channels-last memory, on CPUs in bfloat16 and on CUDA.
     return standard.unsqueeze(1).contiguous(memory_format=torch.channels_last)
 
 
 def sequence(model: Any) -> nn.Sequential:
-    """The layers that a network of the study is made of, one after another."""
+    """The layers of one of the study's networks, in order."""
     layers: nn.Sequential = model.layers
     return layers
 
 
 class Flatten(nn.Module):
-    """Features [N, C, H, W] as [N, H * W * C]: in channels-last memory they stand so, and nothing is copied."""
+    """Features [N, C, H, W] as [N, H * W * C], the order of channels-last memory, so nothing is copied."""
 
     def forward(self, features: Tensor) -> Tensor:
         return features.permute(0, 2, 3, 1).flatten(1)
@@ -53,13 +53,13 @@ class Plain(nn.Module):
         layers: list[nn.Module] = []
         channels, side = 1, SIDE
         for width in filters:
-            # Pooling first: the maximum passes through a monotonic activation, at a quarter of the cost.
+            # Pooling before the monotonic activation gives the same result at a quarter of the cost.
             pool = [nn.MaxPool2d(2)] if pooling else []
             layers += [nn.Conv2d(channels, width, kernel), *pool, ACTIVATIONS[activation]()]
             channels, side = width, (side - kernel + 1) // (2 if pooling else 1)
         if side < 1:
             raise InputError(
-                f"{len(filters)} layers of {kernel}x{kernel} filters leave nothing of {SIDE}x{SIDE} pixels"
+                f"model.filters has {len(filters)} layers of {kernel}x{kernel} filters, too many for {SIDE}x{SIDE}"
             )
         layers += [Flatten(), nn.Linear(channels * side**2, hidden), ACTIVATIONS[activation]()]
         layers += [nn.Dropout(dropout), nn.Linear(hidden, classes)]
@@ -97,7 +97,7 @@ class Modern(nn.Module):
 
 
 class Vote(nn.Module):
-    """Trained networks as one: the logarithm of their mean probabilities."""
+    """Several trained networks as one; its logits are the logarithm of their mean probabilities."""
 
     def __init__(self, *, members: list[dict[str, Any]]) -> None:
         super().__init__()
@@ -111,7 +111,7 @@ class Vote(nn.Module):
         return mean
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}  # that a variant may name
+NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}  # the values of model.network
 
 
 def build(network: str, **options: Any) -> nn.Module:
@@ -122,14 +122,14 @@ def build(network: str, **options: Any) -> nn.Module:
 
 
 def block(inputs: int, outputs: int, *, kernel: int = 3, padding: int = 0, pool: bool = False) -> list[nn.Module]:
-    """A convolution, pooling where asked, batch normalisation (which makes a bias redundant), ReLU."""
+    """A convolution, optional pooling, batch normalisation (which makes a bias redundant), ReLU."""
     convolution = nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False)
     pooling = [nn.MaxPool2d(2)] if pool else []
     return [convolution, *pooling, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 def initialise(network: nn.Module, activation: Activation) -> None:
-    """Draws weights after He et al. (2015) before rectifiers, Glorot & Bengio (2010) otherwise; biases are 0."""
+    """Draws the weights, for rectifiers by He et al. (2015), otherwise by Glorot & Bengio (2010); biases are 0."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.Linear):
             if activation in ("relu", "gelu"):

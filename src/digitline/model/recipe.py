@@ -12,10 +12,10 @@ Optimizer = Literal["SGD", "AdamW"]
 
 
 class Entry(NamedTuple):
-    """What a variant has besides the keys of its recipe."""
+    """A variant's keys besides those of its recipe."""
 
-    model: dict[str, Any]  # network, and the keys of that kind
-    parent: str | None = None  # the variant that it is compared with, which it differs from in one thing
+    model: dict[str, Any]  # network, and the keys of that network
+    parent: str | None = None  # the variant that it is compared with and differs from in one thing
 
 
 class Plain(NamedTuple):
@@ -33,7 +33,7 @@ class Modern(NamedTuple):
     dropout: Probability = 0.0
 
 
-NETWORKS: dict[str, type] = {"plain": Plain, "modern": Modern}  # that a variant may name
+NETWORKS: dict[str, type] = {"plain": Plain, "modern": Modern}  # the values of model.network
 
 
 class Recipe(NamedTuple):

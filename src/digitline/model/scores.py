@@ -1,4 +1,4 @@
-"""How right logits are."""
+"""Accuracy and NLL of logits."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ Integers = NDArray[np.integer]
 
 
 def accuracy(logits: Floats, labels: Integers) -> float:
-    """The fraction of images whose greatest logit is the label's."""
+    """The fraction of images whose largest logit is the label's."""
     return float((logits.argmax(1) == labels).mean())
 
 
@@ -19,5 +19,5 @@ def nll(logits: Floats, labels: Integers) -> float:
 
 
 def exact(logits: Floats) -> NDArray[np.float64]:
-    """The logits in double precision: in single, a measure shows which instruction set took its exp and log."""
+    """The logits in double precision; in single precision, results would depend on the instruction set."""
     return np.asarray(logits, np.float64)

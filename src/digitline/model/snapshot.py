@@ -1,4 +1,4 @@
-"""Where a training stands, as one safetensors file: taken up again, it ends in the same bits. No pickle."""
+"""The state of a training as one safetensors file; a resumed training ends in the same bits. No pickle."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from digitline.base import files
 
 
 class Training(NamedTuple):
-    """All that the next step depends on besides the data."""
+    """Everything that the next step depends on, apart from the data."""
 
     model: nn.Module
     optimizer: Optimizer
@@ -26,7 +26,7 @@ class Training(NamedTuple):
 
 
 def save(training: Training, path: Path, epochs: list[Any]) -> None:
-    """Writes the state after the epochs, of which it keeps the records."""
+    """Writes the state after these epochs, and their records."""
     state = training.optimizer.state_dict()
     tensors = {f"model/{name}": value for name, value in training.model.state_dict().items()}
     tensors |= {f"optimizer/{i}/{name}": value for i, own in state["state"].items() for name, value in own.items()}
@@ -37,7 +37,7 @@ def save(training: Training, path: Path, epochs: list[Any]) -> None:
 
 
 def load(training: Training, path: Path) -> list[Any]:
-    """Brings the training to where it stood; returns the records of its epochs, none where there is no such file."""
+    """Restores the training; returns the records of its epochs, empty if there is no valid file."""
     try:
         with safe_open(path, "pt") as file:
             rest = json.loads(file.metadata()["rest"])
@@ -60,7 +60,7 @@ def load(training: Training, path: Path) -> list[Any]:
 
 
 def random(training: Training) -> dict[str, Tensor]:
-    """The states of the random generators: of the order and the augmentation, and of dropout."""
+    """The states of the random generators: for order and augmentation, and for dropout."""
     states = {"generator": training.generator.get_state(), "torch": torch.get_rng_state()}
     if training.device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(training.device)
@@ -68,5 +68,5 @@ def random(training: Training) -> dict[str, Tensor]:
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin so, by the rest of their names."""
+    """The tensors whose names have that prefix, named without it."""
     return {name.removeprefix(f"{prefix}/"): value for name, value in tensors.items() if name.startswith(f"{prefix}/")}

@@ -1,4 +1,4 @@
-"""Training: one network, one seed, one device; the same bits whatever else the machine does."""
+"""Training: one network, one seed, one device; the same bits whatever else the machine runs."""
 
 import math
 import time
@@ -26,16 +26,16 @@ class Epoch(NamedTuple):
     train_loss: float  # mean over the epoch, label smoothing included
     val_loss: float  # mean negative log-likelihood
     val_accuracy: float  # fraction
-    seconds: float  # of training so far
+    seconds: float  # of training, since its beginning
 
 
 def device() -> torch.device:
-    """CUDA where there is a GPU, the processor otherwise."""
+    """CUDA if there is a GPU, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def has_bfloat16() -> bool:
-    """Whether the hardware multiplies bfloat16 natively; where it does not, float32 is faster."""
+    """Whether the hardware multiplies bfloat16 natively; if not, float32 is faster."""
     if torch.cuda.is_available():
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return any(torch.cpu.get_capabilities().get(name, False) for name in ("avx512_bf16", "amx_bf16"))
@@ -59,9 +59,9 @@ def fit(
     bfloat16: bool,
     keep: Path | None = None,
 ) -> Iterator[Epoch]:
-    """Trains the model in place, yielding after each epoch; one cycle of the learning rate (Smith, 2018).
+    """Trains the model in place and yields each epoch; one cycle of the learning rate (Smith, 2018).
 
-    What stands in the file `keep` after each epoch is taken up by the next call, which yields those epochs first.
+    The file `keep` gets a snapshot after each epoch; the next call resumes from it and yields its epochs first.
     """
     place = device()
     model.to(place)
@@ -82,7 +82,7 @@ def fit(
         logits = predict(model, validation.images)
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
         if not math.isfinite(measures[0]):
-            raise InputError(f"the loss of seed {seed} left the numbers in epoch {epoch}; try a lower learning_rate")
+            raise InputError(f"the loss of seed {seed} became NaN or infinite in epoch {epoch}; lower learning_rate")
         done.append(Epoch(epoch, loss, *measures, time.perf_counter() - began))
         if keep:
             snapshot.save(state, keep, done)
@@ -92,7 +92,7 @@ def fit(
 def batches(
     images: Tensor, labels: Tensor, size: int, generator: torch.Generator, **limits: Any
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The images, varied, and labels of an epoch in a random order; what does not fill a batch is left out."""
+    """Augmented images and labels of one epoch in random order; drops an incomplete last batch."""
     steps = len(labels) // size
     order = torch.randperm(len(labels), generator=generator)[: steps * size].to(images.device)
     for batch in order.view(steps, size):
@@ -102,7 +102,7 @@ def batches(
 def run_through(
     state: snapshot.Training, seen: Iterator[tuple[Tensor, Tensor]], *, label_smoothing: float, bfloat16: bool
 ) -> float:
-    """Takes a step a batch; returns the sum of their losses."""
+    """Takes one step per batch; returns the sum of the losses."""
     total = torch.zeros((), device=state.device)
     state.model.train()
     for images, labels in seen:
@@ -125,7 +125,7 @@ def tensors(part: Part, place: torch.device) -> tuple[Tensor, Tensor]:
 def descend(
     model: nn.Module, optimizer: Optimizer, learning_rate: float, momentum: float, weight_decay: float
 ) -> torch.optim.Optimizer:
-    """The optimiser over the model's parameters; biases and normalisation (one dimension) do not decay."""
+    """The optimiser of the model's parameters; biases and normalisation (one dimension) get no weight decay."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
@@ -136,5 +136,5 @@ def descend(
 
 
 def vary(images: Tensor, generator: torch.Generator, **limits: Any) -> Tensor:
-    """Augments the images where any limit is above zero."""
+    """Augments the images if any limit is above zero."""
     return warp(images, generator, **limits) if any(limits.values()) else images

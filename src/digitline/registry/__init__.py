@@ -1,1 +1,1 @@
-"""Who may be champion and who was: the gate, the ledger, promotion, lineage, BentoML's store."""
+"""The champion: gate, ledger, promotion, lineage, BentoML's store."""

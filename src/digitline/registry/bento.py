@@ -1,4 +1,4 @@
-"""The champion in BentoML's model store: the same two files, under the content's name."""
+"""The champion in BentoML's model store: the same two files, named by content."""
 
 import contextlib
 import json
@@ -13,11 +13,11 @@ from digitline.base.errors import InputError
 from digitline.measure.rows import Run
 
 MODEL, CARD = "model.safetensors", "model.json"
-STUDY = "study.json"  # which models there are besides, best first
+STUDY = "study.json"  # lists the other models, best first
 
 
 class Card(Run):
-    """What is known of a model besides its bytes: nothing of when or how fast."""
+    """What is known about a model besides its bytes, without times and timings."""
 
     variant: str
     classes: list[str]
@@ -28,14 +28,14 @@ class Card(Run):
 
 
 def store(champion: Path, **lineage: str) -> str:
-    """Stores the champion, labelled with where it came from, unless it is there already; returns its tag.
+    """Stores the champion with its origin as labels, unless it is already there; returns its tag.
 
-    That is digitline:<16 digits of its SHA-256>.
+    The tag is digitline:<16 digits of its SHA-256>.
     """
     card, name = verified(champion), tag(champion)
     if not holds(name, card):
         with contextlib.suppress(NotFound):
-            bentoml.models.delete(name)  # an older card, or what an interruption left
+            bentoml.models.delete(name)  # it has an older card or was interrupted
         labels = {"sha256": card["sha256"], "variant": str(card["variant"]), **lineage}
         with bentoml.models.create(name, labels=labels, metadata=dict(card)) as stored:
             for file in (MODEL, CARD):
@@ -44,17 +44,17 @@ def store(champion: Path, **lineage: str) -> str:
 
 
 def tag(champion: Path) -> str:
-    """The champion's name in the store."""
+    """The champion's tag in the store."""
     return named(read_card(champion)["sha256"])
 
 
 def named(sha256: str) -> str:
-    """The name in the store of the model of that content."""
+    """The tag in the store of the model with that SHA-256."""
     return f"digitline:{sha256[:16]}"
 
 
 def kept(sha256: str) -> Path | None:
-    """The folder in the store with that model and its card, if it is there and whole."""
+    """The folder in the store with that model and its card, if both are there and undamaged."""
     try:
         folder = Path(bentoml.models.get(named(sha256)).path)
         return folder if verified(folder)["sha256"] == sha256 else None
@@ -63,7 +63,7 @@ def kept(sha256: str) -> Path | None:
 
 
 def labels(sha256: str) -> dict[str, str]:
-    """Where the model in the store came from, as it was stored; none where it is not there."""
+    """The origin of the model, from its labels in the store; empty if the store does not have it."""
     try:
         return dict(bentoml.models.get(named(sha256)).info.labels)
     except (BentoMLException, OSError):
@@ -71,41 +71,41 @@ def labels(sha256: str) -> dict[str, str]:
 
 
 def bentos(sha256: str) -> list[str]:
-    """The Bentos in the store that carry the model."""
+    """The Bentos in the store that contain the model."""
     return [str(one.tag) for one in bentoml.list() if any(str(m.tag) == named(sha256) for m in one.info.all_models)]
 
 
 def card_text(card: Card) -> bytes:
-    """A card as the bytes of its file."""
+    """A card as the content of its file."""
     return f"{json.dumps(card, indent=2, ensure_ascii=False)}\n".encode()
 
 
 def verified(champion: Path) -> Card:
-    """The champion's card; InputError where its model is not the one that the card names."""
+    """The champion's card; InputError if the model is not the one that the card names."""
     card = read_card(champion)
     if digest(champion / MODEL) != card["sha256"]:
         raise InputError(
             f"{champion / MODEL} is not the model that its card names, expected SHA-256 {card['sha256']}; "
-            f"dvc checkout --force {champion}.dvc brings that back"
+            f"run dvc checkout --force {champion}.dvc to restore it"
         )
     return card
 
 
 def read_card(champion: Path) -> Card:
-    """What is known of the champion; InputError where there is none, or no whole card."""
+    """The champion's card; InputError if there is no champion or the card is damaged."""
     path = champion / CARD
     if not path.exists():
-        raise InputError(f"there is no champion in {champion}; dvc repro makes one")
+        raise InputError(f"there is no champion in {champion}; run make to train and promote one")
     try:
         card: Card = json.loads(path.read_text())
         card["sha256"][:16], card["classes"][0], card["variant"]
     except (ValueError, KeyError, IndexError, TypeError):
-        raise InputError(f"{path} is no champion's card, expected JSON with sha256, classes and variant") from None
+        raise InputError(f"{path} is not a model card, expected JSON with sha256, classes and variant") from None
     return card
 
 
 def holds(name: str, card: Card) -> bool:
-    """Whether the store has this very model with this very card."""
+    """Whether the store has exactly this model with exactly this card."""
     try:
         return verified(Path(bentoml.models.get(name).path)) == card
     except (BentoMLException, InputError, OSError):

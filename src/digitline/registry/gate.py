@@ -1,4 +1,4 @@
-"""Whether a model may be champion: validation and cost decide, test figures are never looked at."""
+"""Decides whether a model may be champion, by validation and cost; never uses test results."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,18 +10,18 @@ from pydantic import PositiveFloat
 from digitline.measure.statistics import LEVEL, inferiority, mcnemar
 from digitline.registry.limits import Fraction
 
-Right = NDArray[np.bool_]  # [N], whether each validation image was recognised
+Right = NDArray[np.bool_]  # [N], whether each validation image was classified correctly
 
 
 class Candidate(NamedTuple):
     right: Right
-    latency_ms: float  # one image, one thread, median
-    size_mb: float  # the weights' file, in 10^6 bytes
+    latency_ms: float  # median for one image on one thread
+    size_mb: float  # of the weights' file, 10^6 bytes
 
 
 class Verdict(NamedTuple):
     passed: bool
-    reasons: list[str]  # why not, one sentence each
+    reasons: list[str]  # why it does not pass, one sentence each
     figures: dict[str, Any]  # what was measured
 
 
@@ -34,9 +34,9 @@ def judge(
     latency_ms: PositiveFloat,
     size_mb: PositiveFloat,
 ) -> Verdict:
-    """Holds the challenger against the floor, the budgets and the champion on the same images, if there is one.
+    """Judges the challenger by the floor, the budgets and, if there is one, the champion on the same images.
 
-    An exact test has to rule out that its accuracy is `margin` or more below the champion's.
+    To pass, an exact test must rule out that its accuracy is `margin` or more below the champion's.
     """
     accuracy = float(challenger.right.mean())
     figures = {"images": len(challenger.right), "val_accuracy": accuracy}
@@ -61,19 +61,19 @@ def judge(
 
 
 def paired(challenger: Right, champion: Right, margin: float) -> dict[str, Any]:
-    """How the two differ on the same images."""
+    """How the two models differ on the same images."""
     better, worse = int((challenger & ~champion).sum()), int((champion & ~challenger).sum())
     return {
         "champion_val_accuracy": float(champion.mean()),
-        "better": better,  # images that the challenger alone got right
-        "worse": worse,  # images that the champion alone got right
+        "better": better,  # images that only the challenger got right
+        "worse": worse,  # images that only the champion got right
         "p_equal": float(f"{mcnemar(better, worse):.6g}"),
         "p_inferior": float(f"{inferiority(better, worse, len(champion), margin):.6g}"),
     }
 
 
 def report(verdict: Verdict, challenger: Mapping[str, Any], champion: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The verdict as its file has it, from the two cards: a few flat numbers and words, nothing that was timed."""
+    """The verdict as written to its file, from the two cards: flat numbers and words, without timings."""
     measured = {key: value for key, value in verdict.figures.items() if key != "latency_ms"}
     return {
         "passed": verdict.passed,

@@ -1,6 +1,6 @@
-"""Who is champion, and who was, since when and why: a line of JSON for each promotion and rollback.
+"""The ledger of champions: one line of JSON for each promotion and rollback, with time and reason.
 
-The entry with the latest `when` decides, wherever it stands: lines of two branches may be merged in any order.
+The entry with the latest `when` decides, in whatever line: a merge may put the lines of two branches in any order.
 """
 
 import json
@@ -18,32 +18,32 @@ Entry = TypedDict(
         "when": str,  # ISO 8601, UTC
         "who": str,
         "action": str,  # promotion or rollback
-        "from": str | None,  # the SHA-256 of the champion before
-        "to": str,  # of the champion
+        "from": str | None,  # the SHA-256 of the previous champion
+        "to": str,  # the SHA-256 of the new champion
         "variant": str,
         "dataset_sha256": str,
-        "gate": dict[str, Any],  # what was measured
+        "gate": dict[str, Any],  # the measurements of the gate
         "reason": str,
     },
 )
 PROMOTION, ROLLBACK = "promotion", "rollback"
 KEYS = list(Entry.__annotations__)
-MARKS = ("<<<<<<<", "=======", ">>>>>>>")  # of a merge that git left to its user
+MARKS = ("<<<<<<<", "=======", ">>>>>>>")  # of an unresolved merge
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries, oldest first; none where there is no file. InputError names a line that is no entry."""
+    """The entries, oldest first; empty without a file. InputError names a line that is not an entry."""
     lines = path.read_text().splitlines() if path.exists() else []
     found = [parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
-    once = {json.dumps(entry): entry for entry in found}  # a line that both branches of a merge have
+    once = {json.dumps(entry): entry for entry in found}  # both branches of a merge may have the same line
     return sorted(once.values(), key=lambda entry: datetime.fromisoformat(entry["when"]))
 
 
 def parse(line: str, where: str) -> Entry:
-    """One line as an entry."""
+    """Parses one line as an entry."""
     if line.startswith(MARKS):
         raise InputError(
-            f"{where} is a mark of a merge; delete the lines {', '.join(MARKS)}, the entries of both count"
+            f"{where} is a merge marker; delete the lines {', '.join(MARKS)} and keep the entries of both branches"
         )
     try:
         entry: Entry = json.loads(line)
@@ -53,7 +53,7 @@ def parse(line: str, where: str) -> Entry:
     except (ValueError, KeyError, TypeError):
         pass
     raise InputError(
-        f"{where} is no entry of a ledger, expected JSON with {', '.join(KEYS)}; git checkout HEAD -- FILE restores it"
+        f"{where} is not a ledger entry, expected JSON with {', '.join(KEYS)}; git checkout HEAD -- FILE restores it"
     )
 
 
@@ -64,19 +64,19 @@ def append(path: Path, entry: Entry) -> None:
 
 
 def line(entry: Entry) -> bytes:
-    """An entry as its line."""
+    """An entry as a line of JSON."""
     return f"{json.dumps(entry, ensure_ascii=False)}\n".encode()
 
 
 def latest(entries: Sequence[Entry]) -> Entry | None:
-    """The entry that says who is champion."""
+    """The entry that decides who is champion."""
     return entries[-1] if entries else None
 
 
 def before(entries: Sequence[Entry]) -> str:
-    """The champion before the present one, of the same data set, those rolled back left out.
+    """The previous champion of the same data set, without those that were rolled back.
 
-    InputError where there was none.
+    InputError if there was none.
     """
     reigns: list[str] = []
     for entry in entries:
@@ -87,12 +87,12 @@ def before(entries: Sequence[Entry]) -> str:
             reigns = [reign for reign in kept if reign != entry["from"]]
         reigns.append(entry["to"])
     if len(reigns) < 2:
-        raise InputError("the ledger knows of no champion before the present one; name the model to go back to")
+        raise InputError("the ledger has no previous champion; name the model to roll back to")
     return reigns[-2]
 
 
 def withdrawn(entries: Sequence[Entry]) -> dict[str, Entry]:
-    """The rollback of each model that was rolled back and has not been promoted since."""
+    """For each model that was rolled back and not promoted since, the entry of its rollback."""
     found: dict[str, Entry] = {}
     for entry in entries:
         found.pop(entry["to"], None)
@@ -102,5 +102,5 @@ def withdrawn(entries: Sequence[Entry]) -> dict[str, Entry]:
 
 
 def variants(entries: Sequence[Entry]) -> dict[str, str]:
-    """Every model that was champion, with its variant."""
+    """Every model that was ever champion, with its variant."""
     return {entry["to"]: entry["variant"] for entry in entries}

@@ -12,5 +12,5 @@ class Limits(NamedTuple):
 
     minimum_accuracy: Fraction  # on validation
     margin: Fraction  # below the champion, on validation
-    latency_ms: PositiveFloat  # one image, one thread, median
+    latency_ms: PositiveFloat  # median for one image on one thread
     size_mb: PositiveFloat  # of the weights' file, 10^6 bytes

@@ -1,4 +1,4 @@
-"""Where models come from and where data went, by what each commit recorded; which model an answer or image names."""
+"""Traces models and data through the repository's commits; reads the model that an answer or image names."""
 
 import json
 import shutil
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from digitline.base.errors import InputError
 
-DIGITS = 4  # of a hash, the fewest that name it
-ENGINES = {  # how each shows an image's labels
+DIGITS = 4  # of a hash, at least
+ENGINES = {  # the command of each that prints an image's labels
     "docker": ["image", "inspect", "--format", "{{json .Config.Labels}}"],
     "podman": ["image", "inspect", "--format", "{{json .Config.Labels}}"],
     "buildah": ["inspect", "--type", "image", "--format", "{{json .OCIv1.Config.Labels}}"],
@@ -18,15 +18,15 @@ ENGINES = {  # how each shows an image's labels
 
 
 class Record(NamedTuple):
-    """What a commit says of the runs, or the files as they are now."""
+    """The leaderboard and validation report of a commit, or of the present files."""
 
-    commit: str  # "" of the files
+    commit: str  # "" for the present files
     board: list[dict[str, Any]]
     validation: dict[str, Any]
 
 
 class Origin(NamedTuple):
-    """The first record of a model."""
+    """The first record of a model, with its row and run."""
 
     record: Record
     row: dict[str, Any]
@@ -34,7 +34,7 @@ class Origin(NamedTuple):
 
 
 def history(folder: Path, board: str, validation: str) -> list[Record]:
-    """What the repository's commits recorded in these two files, newest first; before them the files as they are."""
+    """These two files as they are, then in each of the repository's commits, newest first."""
     log = git(folder, "log", "--format=%H", "--", board, validation) or ""
     return [
         Record(commit, *map(json.loads, texts))
@@ -44,14 +44,14 @@ def history(folder: Path, board: str, validation: str) -> list[Record]:
 
 
 def text(folder: Path, commit: str, path: str) -> str:
-    """A file as of a commit, or as it is now; empty where it is not there."""
+    """A file in a commit, or as it is now; empty if it is missing."""
     if commit:
         return git(folder, "show", f"{commit}:{path}") or ""
     return (folder / path).read_text() if (folder / path).exists() else ""
 
 
 def git(folder: Path, *words: str) -> str | None:
-    """What git prints; None where it fails."""
+    """The output of git; None if it fails."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
     except OSError:
@@ -69,32 +69,32 @@ def models(records: Sequence[Record]) -> dict[str, Origin]:
 
 
 def whole(prefix: str, known: Mapping[str, str]) -> str:
-    """The hash that begins so, of those known with a name each; InputError where there is none, or more than one."""
+    """The hash with that prefix among the known ones, which have names; InputError if none or several match."""
     wanted = prefix.lower()
     found = [digest for digest in known if digest.startswith(wanted)] if len(wanted) >= DIGITS else []
     if len(found) == 1:
         return found[0]
     if found:
-        raise InputError(f"{prefix} may be {listed(found, known)}; give more digits")
-    raise InputError(f"{prefix} is not known here, expected {DIGITS} or more digits of {listed(known, known)}")
+        raise InputError(f"{prefix} is ambiguous: {listed(found, known)}; give more digits")
+    raise InputError(f"{prefix} is unknown, expected {DIGITS} or more digits of {listed(known, known)}")
 
 
 def listed(digests: Iterable[str], known: Mapping[str, str]) -> str:
-    """Some hashes in words."""
+    """Some hashes as text."""
     words = [f"{digest[:16]} ({known[digest]})" for digest in digests]
     more = [f"{len(words) - 8} more"] if len(words) > 8 else []
-    return ", ".join(words[:8] + more) or "a model, and there is none"
+    return ", ".join(words[:8] + more) or "a model, but there is none"
 
 
 def named(subject: str) -> tuple[str, dict[str, str]]:
-    """The hash that an answer's file, a container image or the word itself names; of an image its labels, too."""
+    """The hash given by an answer's file, a container image or the word itself; for an image also its labels."""
     path = Path(subject)
     if path.is_file():
         return in_answer(path), {}
     if not set(subject.lower()) <= set("0123456789abcdef"):
         labels = image_labels(subject)
         if "digitline.model.sha256" not in labels:
-            raise InputError(f"the image {subject} names no model, expected the label digitline.model.sha256")
+            raise InputError(f"the image {subject} does not name its model, expected the label digitline.model.sha256")
         return labels["digitline.model.sha256"], labels
     return subject, {}
 
@@ -104,7 +104,7 @@ def in_answer(path: Path) -> str:
     try:
         return str(json.loads(path.read_bytes())["model"])
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{path} is no answer of the service, expected JSON with the key model") from None
+        raise InputError(f"{path} is not an answer of the service, expected JSON with the key model") from None
 
 
 def image_labels(name: str) -> dict[str, str]:
@@ -114,5 +114,5 @@ def image_labels(name: str) -> dict[str, str]:
         done = subprocess.run([engine, *ENGINES[engine], name], capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return dict(json.loads(done.stdout) or {})
-    asked = f"no image that {' or '.join(engines)} has" if engines else "no image: there is no container engine"
-    raise InputError(f"{name} is no file, no hash and {asked}")
+    asked = f"an image in {' or '.join(engines)}" if engines else "an image (no container engine is installed)"
+    raise InputError(f"{name} is neither a file nor a hash nor {asked}")

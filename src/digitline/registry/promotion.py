@@ -1,8 +1,8 @@
-"""A champion's way: the ledger decides, the bytes follow by hash, then MLflow and BentoML, which are views.
+"""Promotion: the ledger decides, then the bytes follow by hash, then MLflow and BentoML, which are views.
 
-What takes time or space is laid out first, in `champion.new`. The ledger's line is the decision; what follows from it
-may be cut short anywhere, and the next call completes it. The draft is removed last: as long as it is there, something
-may be left to do.
+The draft `champion.new` is written first, because that takes time and space. Then a line in the ledger makes the
+decision. If the rest is interrupted, the next call completes it. The draft is removed last: while it exists, the
+promotion may be incomplete.
 """
 
 import shutil
@@ -26,7 +26,7 @@ from digitline.tracking.store import Store
 
 
 class Absent(InputError):
-    """The ledger names a champion whose bytes are not here."""
+    """The ledger names a champion whose bytes are nowhere."""
 
 
 class Places(NamedTuple):
@@ -35,17 +35,17 @@ class Places(NamedTuple):
 
     @property
     def draft(self) -> Path:
-        """Where a champion is laid out."""
+        """The folder in which a promotion is prepared."""
         return self.champion.with_suffix(".new")
 
     @property
     def pointer(self) -> Path:
-        """DVC's file of the champion, which git keeps."""
+        """DVC's pointer file to the champion, tracked by git."""
         return self.champion.with_suffix(".dvc")
 
 
 class Model(NamedTuple):
-    """A model that is champion, was, or may be."""
+    """A model that is, was or may become champion."""
 
     file: Path
     card: Card
@@ -56,14 +56,14 @@ class Model(NamedTuple):
 
     @property
     def title(self) -> str:
-        """One line for people."""
+        """The model in one line."""
         card, of = self.card, "seeds" if "members" in self.card else "seed"
         seeds = ", ".join(map(str, card.get("members", [card["seed"]])))
         return f"{card['variant']}, {of} {seeds}, {self.sha256[:16]}, {card['val_accuracy']:.2%} on validation"
 
 
 class Views(NamedTuple):
-    """What MLflow and BentoML are told with a champion."""
+    """What MLflow and BentoML store with a champion."""
 
     store: Store
     examples: Callable[[], Bytes]  # a few images [N, 28, 28] that show what a model takes
@@ -75,24 +75,24 @@ Study = Callable[[], Mapping[str, Model]]  # the models that were evaluated here
 
 @contextmanager
 def alone(places: Places) -> Iterator[None]:
-    """Keeps other promotions out; InputError where one takes a minute."""
+    """Locks out other promotions; InputError if another one holds the lock for a minute."""
     places.champion.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(places.champion.with_suffix(".lock"), timeout=60):
             yield
     except Timeout:
-        raise InputError(f"another promotion has {places.champion.parent} locked; wait for it or end it") from None
+        raise InputError(f"another promotion has locked {places.champion.parent}; wait for it or end it") from None
 
 
 def held(folder: Path) -> Model | None:
-    """The model and card in a folder, if both are there; InputError where they do not belong together."""
+    """The model and card in a folder, if both are there; InputError if they do not belong together."""
     return Model(folder / bento.MODEL, bento.verified(folder)) if (folder / bento.CARD).exists() else None
 
 
 def complete(places: Places, study: Study, views: Views) -> Model | None:
-    """Brings bytes and views to what the ledger says; returns the champion, None where there never was one.
+    """Updates bytes and views to the ledger; returns the champion, None if there never was one.
 
-    InputError where the champion's bytes are damaged; Absent where they are nowhere.
+    InputError if the champion's bytes are damaged; Absent if they are nowhere.
     """
     entry = ledger.latest(ledger.read(places.ledger))
     if not entry:
@@ -103,17 +103,17 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
     with tempfile.TemporaryDirectory() as folder:
         found = find(places, study, views.store, Path(folder), entry["to"])
         if not found:
-            held(places.champion)  # which is damaged, or another one
+            held(places.champion)  # raises if it is damaged
             raise Absent(
-                f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, and its bytes are not here; "
-                f"dvc pull {places.pointer} brings them"
+                f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, but its bytes are missing; "
+                f"run dvc pull {places.pointer}"
             )
         lay_out(found, places.draft)
     return take_place(places, views)
 
 
 def find(places: Places, study: Study, store: Store, scratch: Path, sha256: str) -> Model | None:
-    """The model of that content, from the nearest place that has it whole."""
+    """The model with that SHA-256, from the first place that has it undamaged."""
     places_of: list[Callable[[], Model | None]] = [
         lambda: whole(places.draft),
         lambda: whole(places.champion),
@@ -130,7 +130,7 @@ def find(places: Places, study: Study, store: Store, scratch: Path, sha256: str)
 
 
 def whole(folder: Path | None) -> Model | None:
-    """The model in a folder, if it is all there."""
+    """The model in a folder, or None if it is missing or damaged."""
     try:
         return held(folder) if folder else None
     except (InputError, OSError):
@@ -138,7 +138,7 @@ def whole(folder: Path | None) -> Model | None:
 
 
 def from_cache(places: Places) -> Model | None:
-    """The champion that DVC's cache has by what git says of it."""
+    """The champion in DVC's cache, by the pointer files in git's history."""
     if not places.pointer.exists():
         return None
     dvc("checkout", "--quiet", "--force", str(places.pointer))
@@ -146,7 +146,7 @@ def from_cache(places: Places) -> Model | None:
 
 
 def registered(store: Store, sha256: str, scratch: Path) -> Model | None:
-    """The model that MLflow's registry has, downloaded; none where MLflow does not answer."""
+    """The model downloaded from MLflow's registry; None if MLflow lacks it or does not answer."""
     try:
         return whole(models.download(store, sha256, scratch))
     except InputError:
@@ -154,15 +154,15 @@ def registered(store: Store, sha256: str, scratch: Path) -> Model | None:
 
 
 def former(places: Places, study: Study, store: Store, scratch: Path, sha256: str) -> Model:
-    """A model that was champion; InputError where no place has it."""
+    """A former champion; InputError if no place has it."""
     found = find(places, study, store, scratch, sha256)
     if not found:
-        raise InputError(f"the model {sha256[:16]} is neither in BentoML's store nor in MLflow's registry")
+        raise InputError(f"neither BentoML's store nor MLflow's registry has the model {sha256[:16]}")
     return found
 
 
 def promote(places: Places, model: Model, entry: ledger.Entry, views: Views) -> Model:
-    """Makes a model champion: laid out first, then decided by the ledger's line, then put in its place."""
+    """Makes a model champion: writes the draft, then the ledger's line, then moves the draft into place."""
     try:
         lay_out(model, places.draft)
         share(places.draft, views)
@@ -174,7 +174,7 @@ def promote(places: Places, model: Model, entry: ledger.Entry, views: Views) -> 
 
 
 def lay_out(model: Model, draft: Path) -> None:
-    """Copies model and card into the draft."""
+    """Copies a model and its card into the draft."""
     if model.file.parent != draft:
         shutil.rmtree(draft, ignore_errors=True)
         files.write(draft / bento.MODEL, model.file.read_bytes())
@@ -182,10 +182,10 @@ def lay_out(model: Model, draft: Path) -> None:
 
 
 def take_place(places: Places, views: Views) -> Model:
-    """Puts the draft in the champion's place, lets DVC and the views follow, and removes it; each may be done twice."""
+    """Moves the draft into place, updates DVC and the views, removes the draft; every step can be repeated."""
     laid_out = held(places.draft)
     if not laid_out:
-        raise InputError(f"{places.draft} has no champion")
+        raise InputError(f"{places.draft} has no champion; delete it and run digitline promote")
     present = whole(places.champion)
     if not present or present.card != laid_out.card:
         moving = places.champion.with_suffix(".moving")
@@ -199,25 +199,25 @@ def take_place(places: Places, views: Views) -> Model:
         print(f"champion: {champion.title}; {follow(champion, views)}")
     except InputError as error:
         print(f"champion: {champion.title}")
-        print(f"warning: {error}; digitline status --mend brings it in line", file=sys.stderr)
+        print(f"warning: {error}; run digitline status --mend to update it", file=sys.stderr)
     shutil.rmtree(places.draft)
     return champion
 
 
 def keep(places: Places) -> None:
-    """Lets DVC take the champion into its cache and its file of it; InputError where DVC will not."""
+    """Adds the champion to DVC, which updates its cache and pointer file; InputError if dvc add fails."""
     done = dvc("add", "--quiet", str(places.champion))
     if done.returncode:
         raise InputError(f"dvc add {places.champion} failed: {' '.join(done.stderr.split())[-300:]}")
 
 
 def dvc(*words: str) -> subprocess.CompletedProcess[str]:
-    """Runs DVC, which must be this Python's."""
+    """Runs the DVC of this Python."""
     return subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
 
 
 def share(folder: Path, views: Views) -> str:
-    """Gives MLflow's registry and BentoML's store a champion, which both keep; returns where, in words."""
+    """Stores a champion in MLflow's registry and BentoML's store; returns a description of both."""
     model, version = Model(folder / bento.MODEL, bento.verified(folder)), {}
     try:
         version = models.register(views.store, model.file, model.card, description=model.title, examples=views.examples)
@@ -228,7 +228,7 @@ def share(folder: Path, views: Views) -> str:
 
 
 def follow(champion: Model, views: Views) -> str:
-    """Brings BentoML's store and MLflow's alias in line with the champion; returns where they have it, in words."""
-    told = share(champion.file.parent, views)
+    """Updates BentoML's store and MLflow's alias to the champion; returns a description of both."""
+    where = share(champion.file.parent, views)
     models.promote(views.store, champion.sha256)
-    return told
+    return where

@@ -1,1 +1,1 @@
-"""The study as a site of static pages."""
+"""Writes the study as a static site."""

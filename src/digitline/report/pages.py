@@ -1,4 +1,4 @@
-"""The whole study as pages that open from disk and need nothing from elsewhere."""
+"""Writes the study as pages that open from disk and load nothing from the network."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ from digitline.measure.statistics import wilson
 from digitline.registry.bento import Card
 
 TEMPLATES = Path(__file__).parent / "templates"
-LEAST = 0.01  # percent of error, where the scale is logarithmic
+LEAST = 0.01  # percent of error, the least on a logarithmic scale
 IDEAS = ("pooling", "gradients", "dropout")
 PLOTTED = ("curves", "confusion", "calibration", "robustness")
 
@@ -32,7 +32,7 @@ Drawings = dict[str, str]  # SVG by name
 
 
 class Study(NamedTuple):
-    """What the pipeline found, and what it was asked to do."""
+    """The pipeline's results and parameters."""
 
     reports: Path  # the folder that the stages wrote
     board: list[Row]
@@ -46,17 +46,17 @@ class Study(NamedTuple):
     votes: list[str]
     seeds: list[int]
     split: dict[str, Any]
-    machine: str  # that made the results, in words
+    machine: str  # a description of the machine that made the results
     robust_images: int
 
     def table(self, name: str) -> list[dict[str, str]]:
-        """A table behind DVC's plots, its lines by the names of the columns."""
+        """A table behind DVC's plots; each line is a dict by column."""
         with (self.reports / f"plots/{name}.csv").open(newline="") as file:
             return list(csv.DictReader(file))
 
 
 def write(study: Study, site: Path) -> None:
-    """Draws the charts and writes the pages and the tables behind them, in place of those of the last time."""
+    """Draws the charts and writes pages and tables; replaces an earlier site."""
     new = site.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
     copy(study, new)
@@ -72,7 +72,7 @@ def write(study: Study, site: Path) -> None:
 
 
 def environment(study: Study) -> Environment:
-    """The templates, what all of them know, and how numbers are written."""
+    """The templates with their common variables and number formats."""
     pages = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -98,7 +98,7 @@ def environment(study: Study) -> Environment:
 
 
 def overview(study: Study) -> dict[str, Any]:
-    """What the first page tells."""
+    """The variables of the first page."""
     validation, champion = files.read_json(study.reports / "validation.json"), study.champion
     confusion = study.table("confusion")
     images = round(sum(float(line["count"]) for line in confusion if line["variant"] == study.board[0]["variant"]))
@@ -125,14 +125,14 @@ def overview(study: Study) -> dict[str, Any]:
         "shown": next(name for name in (row["variant"] for row in study.board) if name in study.insight),
         "ideas": files.read_json(study.reports / "ideas/ideas.json"),
         "most": max(sums, key=lambda one: one["unshared"] / one["parameters"]),
-        "coldest": ranked[0],
-        "hottest": ranked[-1],
+        "lowest": ranked[0],
+        "highest": ranked[-1],
         "changes": changes(study),
     }
 
 
 def own(study: Study, row: Row, drawings: Drawings) -> dict[str, Any]:
-    """What a row's own page tells."""
+    """The variables of a row's page."""
     name = row["variant"]
     folder = study.reports / "insight" / name
     looks = {path.stem: path.read_text() for path in sorted(folder.glob("*.svg"))}
@@ -146,7 +146,7 @@ def own(study: Study, row: Row, drawings: Drawings) -> dict[str, Any]:
 
 
 def drawn(study: Study) -> Drawings:
-    """The charts of the first page and those of single rows, by name."""
+    """The charts of the first page and of the rows' pages, by name."""
     board, of = study.board, study.styles
     names = [row["variant"] for row in board]
     curves = study.table("curves")
@@ -159,7 +159,7 @@ def drawn(study: Study) -> Drawings:
         "losses": results.learning(losses, of, "loss on validation, nats"),
         "sharing": explanations.sharing({n: list(counts(look).values()) for n, look in study.insight.items()}, of),
         "temperatures": explanations.temperatures(
-            {name: heats(look) for name, look in study.insight.items()},
+            {name: by_temperature(look) for name, look in study.insight.items()},
             {name: look["temperature"]["best"] for name, look in study.insight.items()},
             of,
         ),
@@ -183,7 +183,7 @@ def drawn(study: Study) -> Drawings:
 def by_epoch(
     lines: Sequence[Mapping[str, str]], value: Callable[[Mapping[str, str]], float]
 ) -> dict[str, dict[int, list[float]]]:
-    """A measure of every seed by variant and epoch."""
+    """A measure by variant and epoch, one value per seed."""
     found: dict[str, dict[int, list[float]]] = {}
     for line in lines:
         found.setdefault(line["variant"], {}).setdefault(int(line["epoch"]), []).append(value(line))
@@ -197,29 +197,29 @@ def levels(lines: Sequence[Mapping[str, str]], variant: str, family: str) -> lis
 
 
 def confusion(study: Study, variant: str) -> np.ndarray:
-    """A row's mean counts [actual, predicted]."""
+    """A row's mean confusion matrix [actual, predicted]."""
     counts = [float(line["count"]) for line in study.table("confusion") if line["variant"] == variant]
     return np.array(counts).reshape(len(study.classes), len(study.classes))
 
 
 def bins(study: Study, variant: str) -> list[Bin]:
-    """A row's answers by confidence."""
+    """A row's calibration bins."""
     lines = [line for line in study.table("calibration") if line["variant"] == variant]
     return [Bin(int(line["count"]), float(line["confidence"]), float(line["accuracy"])) for line in lines]
 
 
-def heats(look: Mapping[str, Any]) -> list[tuple[float, float]]:
-    """A variant's loss on validation by temperature."""
-    return [(float(heat), loss) for heat, loss in look["temperature"]["losses"].items()]
+def by_temperature(look: Mapping[str, Any]) -> list[tuple[float, float]]:
+    """A variant's validation loss by temperature."""
+    return [(float(temperature), loss) for temperature, loss in look["temperature"]["losses"].items()]
 
 
 def counts(look: Mapping[str, Any]) -> dict[str, int]:
-    """A variant's parameters, as it is and without shared weights."""
+    """A variant's number of parameters, with and without shared weights."""
     return {key: sum(layer[key] for layer in look["layers"]) for key in ("parameters", "unshared")}
 
 
 def weakest(study: Study, variant: str) -> list[str]:
-    """The three corruptions that cost a row most."""
+    """The three corruptions that reduce a row's accuracy most."""
     lines = [
         (float(line["accuracy"]), line["family"])
         for line in study.table("robustness")
@@ -229,7 +229,7 @@ def weakest(study: Study, variant: str) -> list[str]:
 
 
 def changes(study: Study) -> list[dict[str, Any]]:
-    """What of the leaderboard is not as in the last commit: the row now, if it is there, and its gains."""
+    """The rows that differ from the last commit's leaderboard: the present row, if any, and its gains."""
     committed = git("show", f"HEAD:./{study.reports}/leaderboard.json")
     before = {row["variant"]: row for row in json.loads(committed or "[]")}
     now = {row["variant"]: row for row in study.board}
@@ -246,7 +246,7 @@ def changes(study: Study) -> list[dict[str, Any]]:
 
 
 def gain(name: str, now: Mapping[str, Any], before: Mapping[str, Any], part: str) -> float | None:
-    """How much a row's accuracy has risen, if it was there before and still is."""
+    """The change in a row's accuracy, if the row exists before and now."""
     if not (name in now and name in before):
         return None
     first, last = (float(rows[name][f"{part}_accuracy"]["mean"]) for rows in (before, now))
@@ -254,7 +254,7 @@ def gain(name: str, now: Mapping[str, Any], before: Mapping[str, Any], part: str
 
 
 def git(*words: str) -> str:
-    """What git says, nothing where there is no repository or no commit."""
+    """The output of git; empty without a repository or a commit."""
     try:
         return subprocess.run(["git", *words], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -278,7 +278,7 @@ def tables(study: Study, folder: Path) -> None:
     files.write_csv(folder / "comparisons.csv", [list(pairs[0]) if pairs else [], *(list(p.values()) for p in pairs)])
     sums = [[name, *counts(look).values()] for name, look in study.insight.items()]
     files.write_csv(folder / "sharing.csv", [["variant", "parameters", "unshared"], *sums])
-    lines = [[name, *point] for name, look in study.insight.items() for point in heats(look)]
+    lines = [[name, *point] for name, look in study.insight.items() for point in by_temperature(look)]
     files.write_csv(folder / "temperatures.csv", [["variant", "temperature", "loss"], *lines])
     for row in study.board:
         lines = [list(line.values()) for line in study.table("confusion") if line["variant"] == row["variant"]]
@@ -288,7 +288,7 @@ def tables(study: Study, folder: Path) -> None:
 
 
 def copy(study: Study, site: Path) -> None:
-    """Lays the files that the stages wrote beside the pages."""
+    """Copies the stages' files beside the pages."""
     found = {f"data/{name}.csv": study.reports / f"plots/{name}.csv" for name in PLOTTED}
     found |= {f"data/{name}.csv": study.reports / f"ideas/{name}.csv" for name in IDEAS}
     for name in (row["variant"] for row in study.board):

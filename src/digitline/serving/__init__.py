@@ -1,1 +1,1 @@
-"""A model as it answers requests."""
+"""Serves models: the runtime that answers requests."""

@@ -1,4 +1,4 @@
-"""A model as it answers soonest: in ONNX Runtime on a processor, in PyTorch on CUDA."""
+"""Runs a model in its fastest runtime: ONNX Runtime on a CPU, PyTorch on CUDA."""
 
 import io
 from collections.abc import Callable
@@ -12,20 +12,20 @@ from torch import nn
 
 from digitline.data.dataset import SIDE
 
-CHUNK = 64  # images at once: their maps stay in the processor's cache
+CHUNK = 64  # images per pass, so that their feature maps stay in the processor's cache
 
 Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, 28, 28], 0-255
 Floats = NDArray[np.float32]
-Run = Callable[[Images], Floats]  # the probability of each class, [N, classes]; safe to call from threads
+Run = Callable[[Images], Floats]  # returns probabilities [N, classes]; thread-safe
 
 
 def fastest(model: nn.Module) -> Run:
-    """The model in the runtime that is fastest on this machine: CUDA where there is a GPU, ONNX Runtime elsewhere."""
+    """The model in the fastest runtime on this machine: PyTorch on CUDA if there is a GPU, else ONNX Runtime."""
     return in_pytorch(model, "cuda") if torch.cuda.is_available() else in_onnx_runtime(model)
 
 
 def in_onnx_runtime(model: nn.Module) -> Run:
-    """The model in ONNX Runtime, in float32: the labels of PyTorch, its probabilities but for rounding."""
+    """The model in ONNX Runtime, in float32: same labels as PyTorch, same probabilities up to rounding."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(onnx(model), options, providers=["CPUExecutionProvider"])
@@ -39,9 +39,9 @@ def in_onnx_runtime(model: nn.Module) -> Run:
 
 
 def onnx(model: nn.Module) -> bytes:
-    """The model, which may take any number of images, as an ONNX file that ends in probabilities."""
+    """The model as an ONNX file that takes any number of images and returns probabilities."""
     file: Any = io.BytesIO()
-    # By tracing: a sixth of a second, where the exporter that looks at the code takes five.
+    # Tracing takes a sixth of a second; the newer exporter takes five.
     torch.onnx.export(
         nn.Sequential(model, nn.Softmax(1)).eval(),
         (torch.zeros(1, SIDE, SIDE),),
@@ -56,8 +56,8 @@ def onnx(model: nn.Module) -> bytes:
 
 
 def in_pytorch(model: nn.Module, device: str = "cpu") -> Run:
-    """The model in PyTorch on that device, in float32; nothing is exported."""
-    # TF32 keeps three digits, and not the same ones in batches of other sizes.
+    """The model in PyTorch on that device, in float32, without an export."""
+    # TF32 has three digits, and they depend on the batch size.
     torch.backends.cudnn.allow_tf32 = False
     there = model.to(device)
 

@@ -1,4 +1,4 @@
-"""How MLflow loads a logged model; imports nothing that its requirements do not name."""
+"""Loads a logged model for MLflow; imports only what the model's requirements name."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from digitline.model.evaluation import predict
 
 
 class Classifier(NamedTuple):
-    """A logged model as MLflow loads it."""
+    """A logged model, in the form that MLflow loads."""
 
     model: nn.Module
 
     def predict(self, images: Bytes) -> NDArray[np.float32]:
-        """The probability [N, classes] of each class for raw pixels [N, 28, 28]."""
+        """The class probabilities [N, classes] of raw pixels [N, 28, 28]."""
         probabilities: NDArray[np.float32] = softmax(predict(self.model, images), axis=1)
         return probabilities
 

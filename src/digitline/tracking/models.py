@@ -1,4 +1,4 @@
-"""Models as MLflow logs and registers them: each as its safetensors file, found again by content."""
+"""Logs and registers models in MLflow, each as its safetensors file, found by content."""
 
 import json
 import os
@@ -27,19 +27,19 @@ NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to 
 
 
 def requirements() -> list[str]:
-    """What loads a logged model, at these versions; each machine takes the build of torch that its index offers."""
+    """The pinned requirements of a logged model; each machine takes the build of torch that its index offers."""
     return [f"{package}=={version(package).partition('+')[0]}" for package in NEEDED]
 
 
 def logged(store: Store, sha256: str) -> LoggedModel | None:
-    """The model of that content, if it was logged whole."""
+    """The logged model with that SHA-256, if its logging was completed."""
     models = store.client.search_logged_models([store.experiment], f"tags.sha256 = '{sha256}'")
     return next((model for model in models if model.status == LoggedModelStatus.READY), None)
 
 
 def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None) -> LoggedModel:
-    """Logs a model as its safetensors file and the code that loads it; pixels [N, 28, 28] in, probabilities out."""
-    from digitline.tracking import loader  # PyTorch takes a second, of which a registry has no need
+    """Logs a model's safetensors file and the code that loads it; takes pixels [N, 28, 28], returns probabilities."""
+    from digitline.tracking import loader  # PyTorch takes a second to import; the registry does not need it
 
     run_id, params = (run.info.run_id, run.data.params) if run else (None, None)
     tags = {"sha256": digest(path)}
@@ -63,10 +63,10 @@ def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = 
 def register(
     store: Store, path: Path, card: Mapping[str, Any], *, description: str, examples: Callable[[], Bytes]
 ) -> dict[str, str]:
-    """Gives a model a version in the registry, for the same model the same; its card stays with it.
+    """Registers a model as a version, with its card; registering it again gives the same version.
 
-    Returns the version's number and the id of the run that logged it, "" where none did. A model that the store does
-    not know is logged without a run; `examples`, a few images [N, 28, 28], show what it takes.
+    Returns the version's number and the id of the run that logged it, "" if there is none. A model that the store does
+    not have is logged without a run; `examples`, a few images [N, 28, 28], are its input example.
     """
     client, sha256 = store.client, digest(path)
     with unless_there():
@@ -79,7 +79,7 @@ def register(
             arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": sha256}
             found = [client.create_model_version(*arguments, model_id=model.model_id)]
         registered = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
-        # As MLflow itself does where it registers a model by URI: the page of the model then names the version.
+        # As MLflow does when it registers a model by URI, so that the model's page names the version.
         client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
     number = str(found[0].version)
     client.update_model_version(REGISTERED, number, description)
@@ -89,7 +89,7 @@ def register(
 
 @answering()
 def promote(store: Store, sha256: str) -> None:
-    """Gives the alias `champion` to the registered version of that content."""
+    """Gives the alias `champion` to the registered version with that SHA-256."""
     found = versions(store, sha256)
     if not found:
         raise InputError(f"MLflow's registry has no version of the model {sha256[:16]}")
@@ -98,7 +98,7 @@ def promote(store: Store, sha256: str) -> None:
 
 @answering()
 def champion(store: Store) -> str | None:
-    """The content of the version that has the alias, if one has it."""
+    """The SHA-256 of the version with the alias, if there is one."""
     try:
         found = store.client.get_model_version_by_alias(REGISTERED, "champion")
     except MlflowException as error:
@@ -110,7 +110,7 @@ def champion(store: Store) -> str | None:
 
 @answering()
 def download(store: Store, sha256: str, folder: Path) -> Path | None:
-    """Writes a registered model and its card into the folder and returns that, if the registry has both."""
+    """Writes a registered model and its card to the folder and returns it, if the registry has both."""
     found = versions(store, sha256)
     if not found or "card" not in found[0].tags:
         return None
@@ -124,13 +124,13 @@ def download(store: Store, sha256: str, folder: Path) -> Path | None:
 
 
 def versions(store: Store, sha256: str) -> list[ModelVersion]:
-    """The registered versions of that content: one, or none."""
+    """The registered versions with that SHA-256: at most one."""
     return list(store.client.search_model_versions(f"name = '{REGISTERED}' and tags.sha256 = '{sha256}'"))
 
 
 @contextmanager
 def as_default(store: Store) -> Iterator[None]:
-    """Makes this MLflow's default store for a while: there a registry in a database looks for a model's id."""
+    """Makes this MLflow's default store for a while, where a registry in a database looks up a model's id."""
     given = os.environ.get("MLFLOW_TRACKING_URI")
     os.environ["MLFLOW_TRACKING_URI"] = store.client.tracking_uri
     try:
@@ -143,12 +143,12 @@ def as_default(store: Store) -> Iterator[None]:
 
 @answering()
 def trace(store: Store, sha256: str) -> dict[str, str]:
-    """What the store has of a model: its version in the registry, its run, and the code of that."""
-    told = {}
+    """What the store knows about a model: its registered version, its run, and that run's code."""
+    found = {}
     for registered in versions(store, sha256):
-        told["version"] = f"{REGISTERED} {registered.version}"
+        found["version"] = f"{REGISTERED} {registered.version}"
     for run in search(store, f"tags.sha256 = '{sha256}' and tags.level = 'seed'")[:1]:
-        told["run"] = f"{run.info.run_id}, {run.info.run_name}"
-        told["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
-        told["code changed since"] = run.data.tags.get("git.changed", "")
-    return told
+        found["run"] = f"{run.info.run_id}, {run.info.run_name}"
+        found["commit"] = run.data.tags.get("mlflow.source.git.commit", "")
+        found["code changed since"] = run.data.tags.get("git.changed", "")
+    return found

@@ -1,4 +1,4 @@
-"""A run a variant and below it a run a seed, found again by the content of their models."""
+"""MLflow runs: one per variant with a child per seed, found by the content of their models."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from digitline.data.dataset import Bytes, Part
 from digitline.tracking import models as logged_models
 from digitline.tracking.store import Store, answering, search
 
-if TYPE_CHECKING:  # it brings PyTorch, of which looking a run up has no need
+if TYPE_CHECKING:  # it imports PyTorch, which looking up a run does not need
     from digitline.model.training import Epoch
 
-MEASURED_ON = {"val": "validation", "test": "test"}  # by the first word of a metric's name
+MEASURED_ON = {"val": "validation", "test": "test"}  # by the prefix of a metric's name
 
 
 class Data(NamedTuple):
     context: str  # training, validation or test
     name: str
     part: Part
-    source: str  # where the arrays come from
+    source: str  # the file of the arrays
 
 
 class Variant(NamedTuple):
@@ -42,7 +42,7 @@ class Variant(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """A variant's runs while it trains."""
+    """The runs of a variant that is training."""
 
     store: Store
     ids: list[str]  # the variant's own run first, then those of the seeds
@@ -53,10 +53,10 @@ class Runs(NamedTuple):
 
 @contextmanager
 def train(store: Store, variant: Variant, *, seeds: Sequence[int]) -> Iterator[Runs]:
-    """Opens a run for the variant and one below it for each seed, to be filled with `record` and `trained`.
+    """Opens a run for the variant and a child run for each seed, to be filled by `record` and `trained`.
 
-    They end as FINISHED; after Ctrl-C as KILLED, after any other exception as FAILED. A training that came to the same
-    models as an earlier one leaves that one's runs in the store, and none of its own.
+    They end as FINISHED, after Ctrl-C as KILLED, after any other exception as FAILED. A training that gives the same
+    models as an earlier one keeps that one's runs and deletes its own.
     """
     runs = Runs(store, [], {}, {seed: [] for seed in seeds}, {})
     try:
@@ -73,7 +73,7 @@ def train(store: Store, variant: Variant, *, seeds: Sequence[int]) -> Iterator[R
 
 
 def begin(runs: Runs, variant: Variant) -> None:
-    """Creates the runs, the last seed's first: MLflow lists the newest on top."""
+    """Creates the runs, the last seed's first, because MLflow lists the newest on top."""
     client, experiment, origin = runs.store
     end_killed(runs.store)
     inputs = [lineage(data) for data in variant.data]
@@ -96,7 +96,7 @@ def begin(runs: Runs, variant: Variant) -> None:
 
 
 def end_killed(store: Store) -> None:
-    """Ends the runs whose process, on this machine, is gone: killed, it could not say so."""
+    """Ends the runs whose process on this machine was killed and could not end them itself."""
     for run in search(store, "attributes.status = 'RUNNING'"):
         host, _, process = run.data.tags.get("process", "").rpartition(":")
         if host == gethostname() and not pid_exists(int(process)):
@@ -112,14 +112,14 @@ def record(runs: Runs, seed: int, epoch: Epoch) -> None:
 
 @answering()
 def trained(runs: Runs, seed: int, model: Path) -> None:
-    """Ends the run of a seed whose model is written."""
+    """Ends the run of a seed after its model is written."""
     runs.digests[seed] = digest(model)
     runs.store.client.set_tag(runs.children[seed], "sha256", runs.digests[seed])
     runs.store.client.set_terminated(runs.children[seed])
 
 
 def finish(runs: Runs) -> None:
-    """Ends the variant's run with the mean curve of its seeds, or deletes all if the same models are there already."""
+    """Ends the variant's run with its seeds' mean curve, or deletes all runs if the store already has these models."""
     client, parent, content = runs.store.client, runs.ids[0], family(runs.digests.values())
     if find(runs.store, content):
         for run in runs.ids:
@@ -145,8 +145,8 @@ def evaluate(
 ) -> None:
     """Logs each seed's metrics and model, and their means, to the runs that trained these models.
 
-    Runs that the store does not know are made from `curves`. `examples`, a few images [N, 28, 28], show what a model
-    takes.
+    Runs that the store does not have are made from `curves`. `examples`, a few images [N, 28, 28], are the models'
+    input example.
     """
     digests = {seed: digest(path) for seed, path in models.items()}
     parent = find(store, family(digests.values())) or train_again(store, variant, models, curves)
@@ -155,7 +155,7 @@ def evaluate(
     inputs = {data.context: lineage(data) for data in variant.data}
     for seed, path in models.items():
         if digests[seed] not in runs:
-            continue  # deleted in MLflow, and that is for its user to decide
+            continue  # the user deleted it in MLflow, so it stays deleted
         run = runs[digests[seed]]
         model = logged_models.logged(store, digests[seed]) or logged_models.log(
             store, path, f"{variant.name}-seed-{seed}", examples, run
@@ -177,12 +177,12 @@ def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) ->
 
 @answering()
 def draw(store: Store, models: Iterable[Path], figures: Sequence[Path], colour: str) -> None:
-    """Logs the figures to the run that trained these models; gives it and the seeds' runs their colour in charts."""
+    """Logs the figures to the run that trained these models; sets the colour of that run and its seeds' runs."""
     if parent := find(store, family(map(digest, models))):
         for figure in figures:
             store.client.log_artifact(parent.info.run_id, str(figure), f"figures/{figure.parent.name}")
         for run in (parent, *search(store, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")):
-            store.client.set_tag(run.info.run_id, "mlflow.runColor", colour)  # MLflow has no public call for it
+            store.client.set_tag(run.info.run_id, "mlflow.runColor", colour)  # MLflow has no public call for this
 
 
 def train_again(
@@ -204,7 +204,7 @@ def score(
     inputs: Mapping[str, DatasetInput],
     model_id: str | None = None,
 ) -> None:
-    """Logs the metrics that are new or changed, each with the data that it was measured on and the model."""
+    """Logs new or changed metrics, each with its data set and model."""
     now = int(time.time() * 1000)
 
     def point(key: str, value: float) -> Metric:
@@ -212,7 +212,7 @@ def score(
         on = {"dataset_name": measured.dataset.name, "dataset_digest": measured.dataset.digest} if measured else {}
         return Metric(key, value, now, 0, model_id, **on)
 
-    # Bars of the accuracies all look alike; those of the errors tell the variants apart.
+    # Bars of accuracies all look alike; bars of errors show the differences.
     errors = {
         f"{key.removesuffix('accuracy')}error_percent": 100 - 100 * metrics[key]
         for key in metrics
@@ -225,7 +225,7 @@ def score(
 
 
 def carry(store: Store, run: Run, robustness: Sequence[tuple[str, float, float]]) -> None:
-    """Logs accuracies by (family, level) as curves, unless they are there; MLflow's steps are hundredths of a level."""
+    """Logs accuracies by (family, level) as curves unless they exist; MLflow's steps are hundredths of a level."""
     now = int(time.time() * 1000)
     points = [Metric(f"robustness/{family}", value, now, round(100 * level)) for family, level, value in robustness]
     last = {point.key: point.value for point in points}
@@ -233,29 +233,29 @@ def carry(store: Store, run: Run, robustness: Sequence[tuple[str, float, float]]
 
 
 def find(store: Store, content: str) -> Run | None:
-    """The newest finished run of that content."""
+    """The newest finished run with that SHA-256."""
     return next(iter(search(store, f"tags.sha256 = '{content}' and attributes.status = 'FINISHED'")), None)
 
 
 @answering()
 def knows(store: Store, digests: Iterable[str]) -> bool:
-    """Whether the store has, or had until a user deleted it, the evaluated run of a variant with these models."""
+    """Whether the store has the evaluated run of a variant with these models, even if a user deleted it."""
     found = search(store, f"tags.sha256 = '{family(digests)}' and tags.level = 'variant'", ViewType.ALL)
     return any("val_accuracy" in run.data.metrics for run in found)
 
 
 def outputs(run: Run) -> list[str]:
-    """The ids of the models that the run is known to have made."""
+    """The ids of the models that the run logged."""
     return [output.model_id for output in run.outputs.model_outputs] if run.outputs else []
 
 
 def family(digests: Iterable[str]) -> str:
-    """The identity of a variant's run: of the models of its seeds together."""
+    """The identity of a variant's run: one SHA-256 of its seeds' models."""
     return hashlib.sha256(" ".join(sorted(digests)).encode()).hexdigest()
 
 
 def lineage(data: Data) -> DatasetInput:
-    """A part of the data set by its content's SHA-256, of which MLflow has room for the first half."""
+    """A part of the data set, identified by the first half of its SHA-256, the most that MLflow stores."""
     content = hashlib.sha256(data.part.images.tobytes() + data.part.labels.tobytes()).hexdigest()
     profile = json.dumps({"images": len(data.part.labels), "sha256": content})
     dataset = Dataset(data.name, content[:32], "local", json.dumps({"uri": data.source}), profile=profile)
@@ -263,7 +263,7 @@ def lineage(data: Data) -> DatasetInput:
 
 
 def points(epoch: Epoch) -> list[Metric]:
-    """An epoch as points of learning curves; their prefix makes them a section of MLflow's charts."""
+    """An epoch as metrics of the learning curves; their prefix makes them a section in MLflow's charts."""
     now = int(time.time() * 1000)
     values = {key: value for key, value in epoch._asdict().items() if key not in ("epoch", "seconds")}
     return [Metric(f"epoch/{key}", value, now, epoch.epoch) for key, value in values.items()]
@@ -276,7 +276,7 @@ def means(metrics: Iterable[Mapping[str, float]]) -> dict[str, float]:
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
+    """Flattens nested keys, joined by dots."""
     leaves: dict[str, Any] = {}
     for key, value in tree.items():
         leaves |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
@@ -284,7 +284,7 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def note(metrics: Mapping[int, Mapping[str, float]]) -> str:
-    """The seeds' metrics as a Markdown table, their means below."""
+    """The seeds' metrics as a Markdown table, followed by their means."""
     mean = means(metrics.values())
     columns = list(mean)
     rows = [*metrics.items(), ("mean", mean)]

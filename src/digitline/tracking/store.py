@@ -1,4 +1,4 @@
-"""The MLflow store: of this checkout, or the one that MLFLOW_TRACKING_URI names."""
+"""The MLflow store at MLFLOW_TRACKING_URI, or else the checkout's own."""
 
 import base64
 import json
@@ -22,7 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from digitline.base.errors import InputError
 
-SETTINGS = {  # of MLflow in this process; what the user sets wins
+SETTINGS = {  # of MLflow in this process; the user's settings win
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -30,32 +30,32 @@ SETTINGS = {  # of MLflow in this process; what the user sets wins
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
 }
 EXPERIMENT = {  # tags
-    "mlflow.experimentKind": "custom_model_development",  # no public call sets it, and else the page asks for it
+    "mlflow.experimentKind": "custom_model_development",  # else the page asks the user; no public call sets it
     "mlflow.note.content": (
-        "A run a variant of params.yaml, with the means over its seeds; below it a run a seed.\n\n"
-        "`val_` and `test_` are measured on the finished models, `epoch/` while they trained, `robustness/` on test "
+        "One run per variant of params.yaml, with the means over its seeds, and a child run per seed.\n\n"
+        "`val_` and `test_` are measured on the finished models, `epoch/` during training, `robustness/` on test "
         "images changed by degrees: a step is a hundredth of the level. "
         "The tag `sha256` is the identity of a run's model."
     ),
 }
-SENTENCE = 600  # characters of a message of MLflow's that are shown
+SENTENCE = 600  # characters shown of MLflow's messages
 COLUMNS = [  # of the view `leaderboard`
     *(f"metrics.`{name}`" for name in ("val_accuracy", "test_accuracy", "val_nll", "test_nll", "test_ece")),
     *(f"params.`{name}`" for name in ("parameters", "macs", "epochs")),
 ]
 
-reset_telemetry: Callable[[], None] = set_telemetry_client  # MLflow gives it no type
+reset_telemetry: Callable[[], None] = set_telemetry_client  # MLflow does not annotate it
 
 
 class Store(NamedTuple):
     client: MlflowClient
     experiment: str  # its id
-    tags: dict[str, str]  # of every run: what started it, on which code
+    tags: dict[str, str]  # of every run: what started it, and its code
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """Turns a failure of MLflow, its server or its database, or the lack of that one's driver, into one sentence."""
+    """Turns a failure of MLflow, its server or its database, or a missing database driver, into one sentence."""
     try:
         yield
     except (MlflowException, SQLAlchemyError, ImportError) as error:
@@ -63,13 +63,13 @@ def answering() -> Iterator[None]:
 
 
 def without_password(text: str) -> str:
-    """The text with the user and password of its addresses left out."""
+    """The text without users and passwords in its addresses."""
     return re.sub("//[^/@ ]*@", "//", text)
 
 
 @contextmanager
 def unless_there() -> Iterator[None]:
-    """Lets pass that what is made here was made before, or by another process just now."""
+    """Ignores the error that something already exists, perhaps made by another process just now."""
     try:
         yield
     except MlflowException as error:
@@ -78,15 +78,15 @@ def unless_there() -> Iterator[None]:
 
 
 def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
-    """Opens the store at MLFLOW_TRACKING_URI, or else mlflow.db and mlruns of the checkout that the folder belongs to.
+    """Opens the store at MLFLOW_TRACKING_URI, or else mlflow.db and mlruns in the checkout that contains the folder.
 
-    Runs bear the folder's git commit, and whether the paths `code` in it differ from that commit. InputError where no
+    Runs get the folder's git commit, and whether the paths `code` differ from that commit. InputError if no
     store answers.
     """
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     reset_telemetry()
-    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is raised
+    logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # errors are raised instead
     root = checkout(folder)
     given = os.environ.get("MLFLOW_TRACKING_URI")
     uri = re.sub("^sqlite:///(?!/)", lambda _: f"sqlite:///{root}/", given or "sqlite:///mlflow.db")
@@ -98,20 +98,20 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
             client = MlflowClient(uri)
             experiment = open_experiment(client, f"digitline-{dataset}", artifacts, exact=not given)
     except InputError as error:
-        raise InputError(f"{without_password(uri)} is no MLflow store to use: {error}") from error
+        raise InputError(f"cannot use {without_password(uri)} as MLflow store: {error}") from error
     return Store(client, experiment, origin() | revision(folder, code))
 
 
 def checkout(folder: Path) -> Path:
-    """The checkout that a folder is: of a copy in which dvc runs a queued experiment, the one that queued it."""
+    """The checkout of a folder; for the copy in which dvc runs a queued experiment, the checkout that queued it."""
     folder = folder.resolve()
     return next((p.parents[2] for p in folder.parents if p.parts[-3:] == (".dvc", "tmp", "exps")), folder)
 
 
 def open_experiment(client: MlflowClient, name: str, artifacts: str | None, *, exact: bool) -> str:
-    """The id of the experiment of that name, made where there is none; its files are kept in `artifacts`.
+    """The id of the experiment of that name, created if missing; its files are in `artifacts`.
 
-    Where that must hold exactly, InputError for an experiment made elsewhere: MLflow cannot move one.
+    If `exact`, InputError for an experiment with files elsewhere, because MLflow cannot move one.
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
@@ -119,15 +119,15 @@ def open_experiment(client: MlflowClient, name: str, artifacts: str | None, *, e
             client.create_experiment(name, artifacts, EXPERIMENT | leaderboard())
         return open_experiment(client, name, artifacts, exact=exact)
     if exact and experiment.artifact_location != artifacts:
-        was = f"it was made in another place, with its files in {experiment.artifact_location}"
-        raise InputError(f"{was}, expected {artifacts}; delete or move it, and the next stage makes a new one")
+        was = f"it was created elsewhere, with its files in {experiment.artifact_location}"
+        raise InputError(f"{was}, expected {artifacts}; delete or move it, and the next stage will create a new one")
     if experiment.lifecycle_stage == "deleted":
         client.restore_experiment(experiment.experiment_id)
     return experiment.experiment_id
 
 
 def leaderboard() -> dict[str, str]:
-    """The tag of a saved view, at viewStateShareKey=leaderboard: the variants alone, best first, with their figures."""
+    """The tag of a saved view, viewStateShareKey=leaderboard: only the variants, best first, with their metrics."""
     state = {
         "searchFilter": "tags.level = 'variant'",
         "orderByKey": "metrics.`val_accuracy`",
@@ -151,7 +151,7 @@ def origin() -> dict[str, str]:
 
 
 def revision(folder: Path, code: Sequence[str]) -> dict[str, str]:
-    """Tags that say on which code a run is done; none outside of a git repository."""
+    """Tags that say which code a run uses; empty outside of a git repository."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -165,5 +165,5 @@ def revision(folder: Path, code: Sequence[str]) -> dict[str, str]:
 
 
 def search(store: Store, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
-    """The runs for which the condition holds, newest first."""
+    """The runs that match the condition, newest first."""
     return store.client.search_runs([store.experiment], condition, view, order_by=["attributes.start_time DESC"])
