@@ -40,7 +40,7 @@ def figures(params: Params) -> None:
 def draw(name: str, classes: list[str], test: Part, styles: dict[str, Style]) -> None:
     """Draws the errors on test: the first seed's mistakes, all seeds' confusions and calibration."""
     logits = load_file(paths.predictions_path(name))["test"]
-    predicted, names = logits[0].argmax(1), np.array(classes)
+    predicted, names = logits[0].argmax(1), np.array(charts.labels(classes))
     (wrong,) = np.nonzero(predicted != test.labels)
     title = f"{name}: {len(wrong)} of {len(test.labels)} test images misclassified (true → predicted)"
     pages = {

@@ -1,6 +1,7 @@
 """Checks per-image features against expectations; critical failures stop the pipeline, others warn."""
 
 import sys
+from functools import partial
 
 from digitline.base import files
 from digitline.base.digest import digest
@@ -10,6 +11,8 @@ from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import datadocs, dataset, expectations, retraining
 
+UNWRITTEN = ("rows", "bound")  # of a finding, in the report
+
 
 def validate(params: Params) -> None:
     """Checks the images and labels, writes the report and the Data Docs."""
@@ -18,13 +21,15 @@ def validate(params: Params) -> None:
     table = expectations.features(data)
     outcome = expectations.validate(table, expectations.rules(classes=params.classes, **params.bounds))
     failed = [finding for finding in outcome.findings if not finding.success]
+    described = partial(sentence, dataset=params.dataset)
     critical = {finding.name: described(finding) for finding in failed if finding.severity == "critical"}
     report = {
         "dataset": params.dataset,
         "sha256": sha256,
         "success": not critical,
         "expectations": [
-            {key: value for key, value in finding._asdict().items() if key != "rows"} for finding in outcome.findings
+            {key: value for key, value in finding._asdict().items() if key not in UNWRITTEN}
+            for finding in outcome.findings
         ],
     }
     files.write(paths.DATA_DOCS, datadocs.page(params.dataset, sha256, data, table, outcome).encode())
@@ -40,9 +45,10 @@ def validate(params: Params) -> None:
         raise InputError("a correction does not meet the expectations; run make feedback to leave it out")
 
 
-def described(finding: expectations.Finding) -> str:
-    """A failed expectation in one sentence."""
-    return f"{finding.name}: {finding.observed}, expected {finding.expected}"
+def sentence(finding: expectations.Finding, *, dataset: str) -> str:
+    """A failed expectation, and the key that sets it."""
+    key = f" (datasets.{dataset}.bounds.{finding.bound} sets this)" if finding.bound else ""
+    return f"{finding.name}: {finding.observed}, expected {finding.expected}{key}"
 
 
 if __name__ == "__main__":

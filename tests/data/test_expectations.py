@@ -224,11 +224,23 @@ def ended(tmp_path, monkeypatch, capsys) -> Callable[[Dataset], tuple[int, str]]
 def test_the_stage_stops_with_one_sentence_and_leaves_its_report(digits, ended):
     code, said = ended(edited(digits, train=put(slice(500), 0)))
     assert (code, said.count("\n")) == (1, 0)
-    assert said.startswith("error: mnist is not fit for training: brightest pixel: 0 to 255, 500 of 1200 images not as")
+    assert said.startswith(
+        "error: mnist cannot be used for training: brightest pixel: 0 to 255, 500 of 1200 images not as"
+    )
+    assert "(datasets.mnist.bounds.brightest sets this)" in said
     report = json.loads(paths.VALIDATION.read_text())
     assert not report["success"]
     assert report["sha256"] == digest(paths.DATASET)
     assert "Stopped" in paths.DATA_DOCS.read_text()
+
+
+def test_the_stage_names_the_key_where_test_images_are_in_training(digits, ended):
+    """As in Fashion-MNIST, of which ten are."""
+    _, said = ended(edited(digits, test=put(3, digits.train.images[8])))
+    assert (
+        "copies among the training images: 0 to 1, 1 of 200 images not as expected, expected 0 in all images " in said
+    )
+    assert "(datasets.mnist.bounds.leakage sets this)" in said
 
 
 def test_the_stage_goes_on_with_a_line_for_each_warning(digits, ended):

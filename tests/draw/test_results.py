@@ -47,3 +47,10 @@ def test_names_of_close_rows_do_not_lie_on_one_another(gap):
     boxes = [text.get_window_extent() for text in figure.axes[0].texts]
     assert [text.get_text() for text in figure.axes[0].texts] == [row["variant"] for row in close]
     assert all(results.overlap(one, other) == 0 for one, other in combinations(boxes, 2))
+
+
+def test_a_class_whose_name_the_font_lacks_is_drawn_by_its_number():
+    """Nothing is drawn as boxes, of which matplotlib would warn, and no font of the machine is asked."""
+    assert charts.labels(["犬", "Straße", "ねこ", "λ"]) == ["0", "Straße", "2", "λ"]
+    named, numbered = (charts.png(results.confusion(np.eye(2), names)) for names in (["犬", "b"], ["0", "b"]))
+    assert named == numbered

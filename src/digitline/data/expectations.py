@@ -38,6 +38,8 @@ NAMES = {  # of the features in the rules
     "centre_column": "column of the ink's centre of mass",
     "training_copies": "copies among the training images",
 }
+# The key of bounds for each feature that has another name than its key, or none: no key allows other shapes.
+BOUND = {"centre_row": "centre", "centre_column": "centre", "training_copies": "leakage", "height": "", "width": ""}
 
 
 class Rule(NamedTuple):
@@ -47,6 +49,7 @@ class Rule(NamedTuple):
     kind: str  # the class in great_expectations.expectations
     options: dict[str, Any]  # its arguments
     split: str | None = None  # None for both
+    bound: str = ""  # the key of params.yaml, below bounds, that sets what is expected
 
 
 class Finding(NamedTuple):
@@ -56,6 +59,7 @@ class Finding(NamedTuple):
     observed: str
     expected: str
     rows: list[int]  # of the table: the first images that break the rule
+    bound: str  # the rule's
 
 
 class Outcome(NamedTuple):
@@ -173,14 +177,13 @@ def within(
     if low > high:
         raise InputError(f"the bounds of {column} are {low:g} and {high:g}, expected the lower one first")
     options = {"column": column, "min_value": low, "max_value": high, "mostly": most}
-    return Rule(
-        NAMES[column], severity, f"{span(low, high)} in {share(most)}", "ExpectColumnValuesToBeBetween", options, split
-    )
+    expected, kind = f"{span(low, high)} in {share(most)}", "ExpectColumnValuesToBeBetween"
+    return Rule(NAMES[column], severity, expected, kind, options, split, BOUND.get(column, column))
 
 
 def counted(split: str, number: int) -> Rule:
     """The rule that a split has that many images."""
-    return Rule("images", "critical", f"{number}", "ExpectTableRowCountToEqual", {"value": number}, split)
+    return Rule("images", "critical", f"{number}", "ExpectTableRowCountToEqual", {"value": number}, split, "images")
 
 
 def known(kind: str, classes: int, split: str | None = None) -> Rule:
@@ -193,9 +196,8 @@ def known(kind: str, classes: int, split: str | None = None) -> Rule:
 def unrepeated(split: str, duplicates: float) -> Rule:
     """The rule that the images of a split are unique, except for a fraction of them."""
     options = {"column": "sha256", "mostly": 1 - duplicates}
-    return Rule(
-        "pixels", "warning", f"unique in {share(1 - duplicates)}", "ExpectColumnValuesToBeUnique", options, split
-    )
+    expected, kind = f"unique in {share(1 - duplicates)}", "ExpectColumnValuesToBeUnique"
+    return Rule("pixels", "warning", expected, kind, options, split, "duplicates")
 
 
 def span(low: float, high: float) -> str:
@@ -265,7 +267,7 @@ def finding(rule: Rule, one: "ExpectationValidationResult", table: "pd.DataFrame
     else:
         observed = str(result["observed_value"])
     rows = result.get("partial_unexpected_index_list") or []
-    return Finding(title(rule), rule.severity, bool(one.success), observed, rule.expected, rows)
+    return Finding(title(rule), rule.severity, bool(one.success), observed, rule.expected, rows, rule.bound)
 
 
 def values(column: "pd.Series[Any]", result: dict[str, Any]) -> str:

@@ -4,11 +4,13 @@ import functools
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 from matplotlib.ticker import LogLocator, NullLocator
 
 from digitline.draw.palette import CLASSES, INK, LINE, PAPER, SOFT, Style
@@ -93,6 +95,15 @@ def png(figure: Figure) -> bytes:
         # Without the library's version in the metadata, the bytes change only when the picture does.
         figure.savefig(page, metadata={"Software": None})
     return page.getvalue()
+
+
+def labels(classes: Sequence[str]) -> list[str]:
+    """The classes' names; for one with a character that matplotlib's own font lacks, its number instead of boxes."""
+    font = get_font(str(Path(mpl.get_data_path()) / "fonts/ttf/DejaVuSans.ttf"))
+    return [
+        name if all(font.get_char_index(ord(character)) for character in name) else str(number)
+        for number, name in enumerate(classes)
+    ]
 
 
 def panel(height: float, **options: Any) -> tuple[Figure, Axes]:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digitline.draw import mosaics
-from digitline.draw.charts import CENTRED, WIDTH, few_ticks, line, panel, styled
+from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, styled
 from digitline.draw.palette import BLUE, CLASSES, COLOURS, INK, PAPER, SOFT, Style
 
 
@@ -17,6 +17,7 @@ def embedding(
 ) -> Figure:
     """Images as points [N, 2], one colour per class, labelled at its median; misclassified images are circled."""
     figure, axes = panel(4.0)
+    names = labels(classes)
     wrong = actual != predicted
     colours = np.array(CLASSES)[actual % len(CLASSES)]
     across, down = points.T
@@ -24,7 +25,7 @@ def embedding(
     axes.scatter(across[wrong], down[wrong], 16, colours[wrong], linewidths=0.9, edgecolors=INK, zorder=3)
     for label in np.unique(actual):
         x, y = (float(at) for at in np.median(points[actual == label], 0))
-        axes.text(x, y, classes[label], **CENTRED | {"fontsize": 13}, fontweight="bold", zorder=4)
+        axes.text(x, y, names[label], **CENTRED | {"fontsize": 13}, fontweight="bold", zorder=4)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     return figure
@@ -69,7 +70,7 @@ def gradients(norms: Mapping[str, NDArray[np.floating]]) -> Figure:
     for axes, (name, values) in zip(panels, norms.items(), strict=True):
         axes.set(yscale="log", xlabel="epoch", title=name)
         axes.yaxis.set_major_formatter("{x:.0e}")
-        shades = mosaics.HEAT(np.linspace(0.25, 0.85, values.shape[1]))
+        shades = mosaics.HEATMAP(np.linspace(0.25, 0.85, values.shape[1]))
         for layer, (norm, shade) in enumerate(zip(values.T, shades, strict=True), 1):
             axes.plot(norm, color=shade, label=f"layer {layer}")
     panels[0].set_ylabel("gradient of a weight, root mean square")
@@ -110,7 +111,11 @@ def answers(
     for axes, (temperature, shares) in zip(panels[1:], by_temperature.items(), strict=False):
         axes.bar(range(len(classes)), shares, color=BLUE, width=0.75)
         axes.set(
-            ylim=(0, 1), yticks=[0, 1], title=f"at {temperature:g}", xticks=range(len(classes)), xticklabels=classes
+            ylim=(0, 1),
+            yticks=[0, 1],
+            title=f"at {temperature:g}",
+            xticks=range(len(classes)),
+            xticklabels=labels(classes),
         )
         axes.tick_params(labelsize=7, length=0)
         axes.grid(visible=False, axis="x")

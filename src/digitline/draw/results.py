@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from digitline.draw.charts import CENTRED, WIDTH, few_ticks, line, panel, styled
+from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, styled
 from digitline.draw.palette import INK, ORANGE, PAPER, SOFT, Style
 from digitline.measure.calibration import Bin
 from digitline.measure.rows import Row
@@ -152,8 +152,8 @@ def confusion(counts: NDArray[np.floating], classes: Sequence[str]) -> Figure:
         if count:
             colour = SOFT if actual == predicted else INK
             axes.text(predicted, actual, f"{count:.1f}".removesuffix(".0"), **CENTRED, color=colour)
-    ticks = range(len(classes))
-    axes.set(xlabel="predicted", ylabel="actual", xticks=ticks, xticklabels=classes, yticks=ticks, yticklabels=classes)
+    ticks, names = range(len(classes)), labels(classes)
+    axes.set(xlabel="predicted", ylabel="actual", xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
     axes.grid(visible=False)
     axes.tick_params(length=0)
     return figure
