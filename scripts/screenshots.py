@@ -13,7 +13,7 @@ from playwright.sync_api import Error, Page, expect, sync_playwright
 IMAGES, CHAMPION, REPORT = Path("docs/images"), Path("models/champion/model.json"), Path("reports/site/index.html")
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 LIMIT = 200_000  # bytes of a picture
-TWO = [(101, 121), (118, 77), (168, 57), (215, 77), (228, 124), (195, 185), (101, 269), (245, 269)]  # on the sheet
+TWO = [(0.3, 0.36), (0.35, 0.23), (0.5, 0.17), (0.64, 0.23), (0.68, 0.37), (0.58, 0.55), (0.3, 0.8), (0.73, 0.8)]
 
 
 def draw(page: Page, url: str) -> None:
@@ -25,9 +25,10 @@ def draw(page: Page, url: str) -> None:
         except Error:  # not ready yet
             page.wait_for_timeout(500)
     page.wait_for_selector(".layer")
-    left, top = page.evaluate("(({ x, y }) => [x, y])(document.getElementById('pad').getBoundingClientRect())")
+    box = "(({ x, y, width }) => [x, y, width])(document.getElementById('pad').getBoundingClientRect())"
+    left, top, side = page.evaluate(box)
     for place, (x, y) in enumerate(TWO):
-        page.mouse.move(left + x, top + y, steps=6)
+        page.mouse.move(left + side * x, top + side * y, steps=6)
         if place == 0:
             page.mouse.down()
     page.mouse.up()

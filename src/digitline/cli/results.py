@@ -43,7 +43,11 @@ def summary(folder: Path) -> str:
     for row in files.read_json(folder / paths.LEADERBOARD.name):
         test = row["test_accuracy"]
         low, high = (100 * end for end in test["images95"])
-        cells = [row["variant"], percent(row["val_accuracy"]), f"{test['mean']:.2%}"[:-1] + f" ({low:.2f}-{high:.2f})"]
+        cells = [
+            row["variant"],
+            percent(row["val_accuracy"]),
+            f"{test['mean']:.2%}"[:-1] + f" ({low:.2f} to {high:.2f})",
+        ]
         rows.append([*cells, f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"])
     return table(["variant", "validation %", "test % (95% interval)", "parameters", "multiply-adds"], rows)
 
