@@ -161,7 +161,6 @@ def test_readme_is_short() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text())
-    assert links
     for path, heading in links:
         target = page.parent / path if path else page
         assert target.exists(), path

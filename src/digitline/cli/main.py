@@ -33,7 +33,7 @@ class Command(NamedTuple):
 
 COMMANDS = {  # each has the module of its name
     "status": Command(
-        "show the champion, the challenger, and whether every place agrees",
+        "show champion and challenger, and whether all places agree",
         "Compares promotions.jsonl with MLflow, BentoML's store and a running server, if one answers.\n"
         "The exit status is 1 if one of them has another model.",
         ["status", "status --mend", "status --url http://127.0.0.1:3001"],
@@ -65,7 +65,7 @@ COMMANDS = {  # each has the module of its name
         },
     ),
     "trace": Command(
-        "show where a model comes from, or which models a data set led to",
+        "show where a model comes from, or what came of a data set",
         "For a model: metrics, promotions, commit, parameters, data. For a data set: its models and champions.",
         ["trace c3c86b49", "trace prediction.json", "trace digitline:cuda"],
         {"subject": {"help": "first digits of a SHA-256, a JSON answer of the service, or a container image"}},
@@ -103,7 +103,7 @@ COMMANDS = {  # each has the module of its name
         {"variant": {"nargs": "?", "help": "a variant of params.yaml (default: all of them)"}},
     ),
     "feedback": Command(
-        "list the corrections made on the page, and keep the valid ones for training",
+        "list the corrections made on the page; keep the valid ones",
         "Reads the folder that DIGITLINE_FEEDBACK names (default: data/feedback), draws reports/feedback.png,\n"
         "writes data/feedback.safetensors and prints its SHA-256. `make feedback` trains with it.",
         ["feedback"],
