@@ -13,12 +13,16 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run propose small-lock results released setup test lint format ui serve feedback container container-test push report explore plots difference
-.PHONY: verify record bench bench-serve trials lock
-help:  ## what there is
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "make %-16s%s\n", $$1, $$2 }' Makefile
+.PHONY: help run report ui plots explore propose difference feedback serve container container-test released push
+.PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve
 
-run: $(STAMP)  ## data to champion: whatever an edit has touched since the last run
+# make help prints each target's words after ##, under the group that stands above it.
+help:
+	@awk -F ':.*  ## ' '/^## / { group = substr($$0, 4) } \
+		/^[a-z-]+:.*  ## / { printf "%-16s make %-15s %s\n", group, $$1, $$2; group = "" }' Makefile
+
+## run and look
+run: $(STAMP)  ## the whole pipeline, then the report; also plain `make`
 	@sh scripts/restore.sh
 	@dvc repro
 	@digitline promote
@@ -28,25 +32,73 @@ run: $(STAMP)  ## data to champion: whatever an edit has touched since the last 
 	@printf '\nmake ui     every run, in MLflow       http://127.0.0.1:5000\n'
 	@printf 'make serve  the champion, over HTTP    http://127.0.0.1:3000\n'
 
-propose: $(STAMP)  ## what an edit would do: the pipeline as an experiment, which judges the leader and promotes nothing
+report: $(STAMP)  ## reports/site/index.html: the study as pages
+	@dvc repro
+	@digitline report
+
+ui: PORT := 5000
+ui: $(STAMP)  ## MLflow with every run, on port 5000; PORT=5001 for another
+	@digitline runs
+	@python -m scripts.port ui $(PORT)
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT)
+
+plots: $(STAMP)  ## DVC's plots as one page
+	@dvc plots show
+
+explore: $(STAMP)  ## a network's layers and their cost; VARIANT=conv2 for one
+	@digitline explore $(VARIANT)
+
+## change, compare
+propose: $(STAMP)  ## the pipeline as an experiment, which promotes nothing
 	@sh scripts/restore.sh
 	@dvc exp run
 	@digitline leaderboard
 	@digitline report
 
-small-lock: $(STAMP)  ## dvc.lock of the whole pipeline on a small data set, into TO=...
-	@PYTHONPATH=src python -m tests.small "$(TO)"
+difference: $(STAMP)  ## parameters and metrics against HEAD; BASE=REVISION
+	@python -m scripts.difference
 
-results: $(STAMP)  ## after make, what git keeps of this machine's run: its times, itself, README's tables
+feedback: $(STAMP)  ## an experiment that also trains with corrections of the page
+	@dvc repro --quiet fetch
+	@corrections=$$(digitline feedback) && dvc exp run --set-param "feedback=$$corrections" compare
+	@printf '\nTo compare: dvc exp show. To undo: git checkout . && dvc checkout\n'
+
+## serve and ship
+serve: PORT := 3000
+serve: $(STAMP)  ## the champion and its page on port 3000; PORT=3001
+	@python -m scripts.port serve $(PORT)
+	@bentoml serve --port $(PORT)
+
+TORCH ?= cuda
+container: $(STAMP)  ## the champion as a container image; TORCH=cpu without CUDA
+	@python -m scripts.container $(TORCH)
+
+container-test: $(STAMP)  ## build the image, run it, send it the test set
+	@if [ -e models/champion/model.safetensors ]; then python -m scripts.container $(TORCH) && \
+		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py; \
+	else pytest -m container tests/scripts/test_container.py; fi
+
+released: $(STAMP)  ## whether the image has the champion of the committed ledger
+	@python -m scripts.released digitline:$(TORCH)
+
+push: $(STAMP)  ## push the image; TO=registry/name:tag
+	@python -m scripts.push digitline:$(TORCH) "$(TO)"
+
+## share
+results: $(STAMP)  ## after a run: the times, the machine and the tables of docs
 	@digitline results
 
-setup: $(STAMP)  ## .venv with everything that requirements.lock pins
+screenshots: $(STAMP)  ## after a run: docs/images, the page and the report
+	@python -m scripts.screenshots
+
+## check
+setup: $(STAMP)  ## install into .venv what requirements.lock pins
 	@echo "Installed. The tools without make: source .venv/bin/activate"
 
-test: $(STAMP)  ## the tests, files side by side; ARGS=tests/model takes some of them, ARGS='-m "not slow"' the fast ones
+test: $(STAMP)  ## run the tests; ARGS=tests/model, ARGS='-m "not slow"'
 	@pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: $(STAMP)  ## what CI and pre-commit check besides the tests
+lint: $(STAMP)  ## what CI checks besides the tests
 	@ruff check
 	@ruff format --check
 	@mypy
@@ -54,76 +106,36 @@ lint: $(STAMP)  ## what CI and pre-commit check besides the tests
 	@check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@zizmor --quiet --offline --pedantic .github
 
-format: $(STAMP)  ## code, brought in order
+format: $(STAMP)  ## format the code
 	@ruff check --fix
 	@ruff format
 
-ui: PORT := 5000
-ui: $(STAMP)  ## MLflow on port 5000; PORT=5001 for another
-	@digitline runs
-	@python -m scripts.port ui $(PORT)
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --workers 1 --port $(PORT)
-
-serve: PORT := 3000
-serve: $(STAMP)  ## the champion on port 3000; PORT=3001 for another
-	@python -m scripts.port serve $(PORT)
-	@bentoml serve --port $(PORT)
-
-TORCH ?= cuda
-container: $(STAMP)  ## the champion as a container image; TORCH=cpu leaves CUDA out
-	@python -m scripts.container $(TORCH)
-
-container-test: $(STAMP)  ## that image, or a small one where there is no champion, run: the whole test set over HTTP
-	@if [ -e models/champion/model.safetensors ]; then python -m scripts.container $(TORCH) && \
-		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py; \
-	else pytest -m container tests/scripts/test_container.py; fi
-
-released: $(STAMP)  ## whether that image carries the champion of the ledger as it is committed
-	@python -m scripts.released digitline:$(TORCH)
-
-push: $(STAMP)  ## that image into a registry, as TO=registry/name:tag
-	@python -m scripts.push digitline:$(TORCH) "$(TO)"
-
-feedback: $(STAMP)  ## what was corrected on the page, and an experiment trained with it
-	@dvc repro --quiet fetch
-	@corrections=$$(digitline feedback) && dvc exp run --set-param "feedback=$$corrections" compare
-	@printf '\nHeld against the rest: dvc exp show. As before: git checkout . && dvc checkout\n'
-
-report: $(STAMP)  ## reports/site/index.html: the whole study as pages to look at
-	@dvc repro
-	@digitline report
-
-explore: $(STAMP)  ## the arithmetic of a variant's layers, or of all: VARIANT=conv2
-	@digitline explore $(VARIANT)
-
-plots: $(STAMP)  ## DVC's plots, as one page
-	@dvc plots show
-
-difference: $(STAMP)  ## parameters and metrics against the last commit, or against BASE=...
-	@python -m scripts.difference
-
-verify: $(STAMP)  ## the whole line again in a fresh clone, which must end with this dvc.lock; ARGS=--tolerance=0.01
+verify: $(STAMP)  ## rerun in a fresh clone: same dvc.lock? ARGS=--tolerance=0.01
 	@python -m scripts.verify $(ARGS)
 
-record: $(STAMP)  ## the studies of studies/record.yaml, into reports/record and reports/ablation: hours, resumed if cut short
+small-lock: $(STAMP)  ## dvc.lock of a run on a small data set; TO=FILE
+	@PYTHONPATH=src python -m tests.small "$(TO)"
+
+lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade
+	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
+	@{ echo '# By make lock. Without +cpu and the like: each machine takes the build of torch that its index offers.'; \
+		sed -e '/^#/d' -e '/^$$/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock
+
+## measure
+record: $(STAMP)  ## long schedules and the ablation; takes hours, resumes
 	@python -m studies.record record
 	@python -m studies.record ablation
 	@digitline leaderboard record
 	@digitline leaderboard ablation
 
-bench: $(STAMP)  ## training against the usual script and the processor's floor, into reports/bench
+trials: $(STAMP)  ## the champion on sheets of paper, letters and scribbles
+	@python -m studies.handwriting
+
+bench: $(STAMP)  ## training against the usual PyTorch script
 	@dvc repro fetch
 	@python -m benchmarks.bench_train
 
-trials: $(STAMP)  ## the champion, tried with sheets of paper, letters and scribbles, into reports/trials.json
-	@python -m studies.handwriting
-
-bench-serve: $(STAMP)  ## the service against other servers, runtimes and its own limits, into reports/bench; ARGS="--seconds 1"
+bench-serve: $(STAMP)  ## the service against other servers; ARGS="--seconds 1"
 	@python -m benchmarks.bench_serve $(ARGS)
 	@digitline leaderboard serving
-
-lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade takes newer versions
-	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
-		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
-	@{ echo '# By make lock. Without +cpu and the like: each machine takes the build of torch that its index offers.'; \
-		sed -e '/^#/d' -e '/^$$/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock

@@ -1,9 +1,10 @@
-"""The frame holds together: settings, workflows and README say what the code does."""
+"""Settings, workflows, README and docs say what the code does."""
 
 import ast
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,15 +17,19 @@ import vl_convert
 from dvc_render.vega import VegaRenderer
 from ruamel.yaml import YAML
 
-from digitline.cli.leaderboard import TABLES
-from digitline.cli.results import marked
-from service.work import CAPACITY
+from digitline.base import files
+from digitline.cli import results
+from digitline.cli.main import COMMANDS, parser
+from digitline.data import prepare
+from scripts import container, screenshots
+from service import api, feedback, logs, protocol, schema, work
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 OURS = ("benchmarks", "pipeline", "scripts", "service", "studies", "tests")
 CODE = [path for folder in ("src", *OURS) for path in (ROOT / folder).rglob("*.py")]
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 
@@ -146,76 +151,139 @@ def test_a_commit_is_held_to_what_ci_checks() -> None:
     assert "- run: make lint\n" in (ROOT / ".github/workflows/test.yml").read_text()
 
 
-# README
+# README and docs
 
 
-def test_readme_s_tables_are_the_leaderboards() -> None:
-    for name, (draw, folder) in TABLES.items():
-        assert marked(README, name)[1].strip() == draw(ROOT / folder)
+@pytest.mark.parametrize(
+    ("page", "name"), [(page, name) for page, tables in results.PAGES.items() for name in tables], ids=str
+)
+def test_a_table_of_the_pages_is_what_the_reports_say(page: Path, name: str) -> None:
+    draw, folder = results.PAGES[page][name]
+    assert results.marked((ROOT / page).read_text(), name)[1].strip() == draw(ROOT / folder)
 
 
-def test_readme_s_speeds_are_the_benchmark_s() -> None:
-    found = json.loads((ROOT / "reports/bench/training.json").read_text())
-    seconds = found["seconds"]
-    sentence = f"{seconds['ours']:.1f} s against {seconds['usual']:.1f} s, {found['times_faster']:.1f} times as fast"
-    assert sentence in " ".join(README.split())
-    assert f"{found['times_the_floor']:.1f} times what the multiply-adds alone" in README
+def test_readme_is_short() -> None:
+    lines = [line for line in README.splitlines() if not line.startswith(("|", "<!--"))]
+    assert len(" ".join(lines).split()) <= 700
 
 
-def test_readme_s_limits_of_the_service_are_the_benchmark_s() -> None:
-    found = json.loads((ROOT / "reports/bench/serving.json").read_text())
-    steady, over, memory = found["at_70_percent"], found["at_150_percent"], found["memory"]
-    one, many = (row["images_per_second"] for row in found["batching"] if row["callers"] == CAPACITY)
-    for words in (
-        f"{CAPACITY} callers at once get {many / one:.1f} times as many",
-        f"is ready {found['ready']['seconds']:.1f} s after its start",
-        f"takes {steady['p99_ms'] / steady['p50_ms']:.1f} times the median",
-        f"answers {over['answered_of_capacity']:.0%} of capacity, the 99th of 100 within {over['p99_ms']:.0f} ms",
-        f"refuses the rest in {over['refused_p50_ms']:.0f} ms",
-        f"its memory grows by {memory['grown_bytes'] / 1e6:.1f} MB",
-    ):
-        assert words in " ".join(README.split())
-    champion = [row for row in found["runtimes"] if row["model"] == "champion"]
-    rates = {row["runtime"]: row["images_per_second"] for row in champion if (row["batch"], row["threads"]) == (256, 2)}
-    assert round(rates["PyTorch, bfloat16"] / rates["ONNX Runtime"], 1) == 1.1  # a tenth ahead
-    assert rates["ONNX Runtime"] > rates["PyTorch"]
-    assert not any(row["other_labels"] for row in champion if row["runtime"] != "PyTorch, bfloat16")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]*))?\)", page.read_text())
+    for path, heading in links:
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_readme_s_trials_are_the_champion_s() -> None:
-    found = json.loads((ROOT / "reports/trials.json").read_text())
-    mnist, doubted = found["mnist"], found["doubted"]
-    sentence = f"right in {mnist['sheets']:.2%} ({mnist['raw']:.2%} as they are)"
-    strangers = f"letters {doubted['letters']:.1%} are doubted, of random scribbles {doubted['scribbles']:.1%}"
-    digits = f"of MNIST's test digits {doubted['digits']:.1%}"
-    low, high = found["corrupted"]["interval"]
-    changed = f"in {found['corrupted']['mean']:.1%} (95% interval over images {low:.1%} to {high:.1%})"
-    for words in (sentence, f"in {found['scikit_learn']['sheets']:.1%}", strangers, digits, changed):
-        assert words in " ".join(README.split())
+def test_readme_leads_to_every_page() -> None:
+    assert set(re.findall(r"\]\((docs/[^)]*\.md)\)", README)) == {
+        f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")
+    }
 
 
-def test_readme_s_tree_names_what_is_there_and_every_wing() -> None:
+def test_the_screenshots_are_small() -> None:
+    for name in ("page", "report"):
+        assert (ROOT / f"docs/images/{name}.png").stat().st_size <= screenshots.LIMIT
+
+
+def test_readme_s_tree_names_what_is_there_and_every_package() -> None:
     block = README.split("```text\n")[1].split("```")[0]
-    named, folder = set(), ""
-    for line in block.splitlines():
-        name = line.split()[0]
-        folder = name if not line.startswith(" ") and name.endswith("/") else folder
-        named.add(folder + name if line.startswith(" ") else name)
-    assert {name for name in named if not (ROOT / name).exists()} == set()
-    assert {
-        str(path.parent.relative_to(ROOT)) + "/" for path in (ROOT / "src/digitline").glob("*/__init__.py")
-    } <= named
+    entries = [line for line in block.splitlines() if not line.startswith(" ")]
+    named = [line.split()[0] for line in entries[:-1]] + entries[-1].split()
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    packages = {path.parent.name for path in (ROOT / "src/digitline").glob("*/__init__.py")}
+    listed = block.partition("the library:")[2].partition("service/")[0]
+    assert set(re.findall(r"[a-z]+", listed)) == packages
 
 
-def test_readme_and_contributing_name_targets_that_exist() -> None:
-    text = README + (ROOT / "CONTRIBUTING.md").read_text()
-    named = set(re.findall(r"(?:^    |`)make ([a-z-]+)", text, re.MULTILINE))
+def test_the_limits_of_the_service_are_those_of_its_code() -> None:
+    text = (ROOT / "docs/service.md").read_text()
+    for what, limit in {
+        "images in one JSON request": f"{schema.MAX_IMAGES}",
+        "images in one request of bytes": f"{schema.MAX_RAW:,}",
+        "size of a JSON body": f"{api.JSON_BYTES >> 20} MiB",
+        "size of a picture": f"{prepare.MAX_BYTES >> 20} MiB, {prepare.MAX_PIXELS >> 20} megapixels",
+        "time for a body to arrive": f"{api.BODY_SECONDS} s",
+        "time for the headers to arrive": f"{protocol.HEADER_SECONDS} s",
+        "requests waiting or in work": f"{work.CAPACITY} for each worker, {work.CAPACITY_BYTES >> 20} MiB together",
+        "corrections kept": f"{feedback.MOST:,}",
+    }.items():
+        assert f"| {what} | {limit} |" in text
+    assert f"at most {(logs.FILES + 1) * logs.FILE_BYTES >> 20} MiB" in text
+    assert f"needs {container.ROOM['cuda']} GB of free disk, or {container.ROOM['cpu']} GB" in text
+
+
+def test_the_service_uses_the_fastest_runtime_that_keeps_every_label() -> None:
+    """As docs/results.md says."""
+    found = files.read_json(ROOT / "reports/bench/serving.json")["runtimes"]
+    rows = [row for row in found if (row["model"], row["batch"], row["threads"]) == ("champion", 256, 2)]
+    rates = {row["runtime"]: row["images_per_second"] for row in rows}
+    assert rates["ONNX Runtime"] > rates["PyTorch"]
+    assert not any(row["other_labels"] for row in rows if row["runtime"] != "PyTorch, bfloat16")
+
+
+def test_what_each_idea_is_worth_is_what_the_reports_say() -> None:
+    """The statements of docs/tried.md that the study, the record and the ablation bear out."""
+    study, record, ablation = (Found(ROOT / "reports" / name) for name in ("", "record", "ablation"))
+    assert 0.5 < study.error("conv1") / study.error("fc") < 0.65  # falls by almost half
+    assert study.rows["conv2"]["parameters"] < study.rows["conv1"]["parameters"] / 3
+    assert study.rows["modern"]["parameters"] < study.rows["conv2_relu"]["parameters"]
+    for better, worse in (("conv2", "conv1"), ("conv2_relu", "conv2"), ("conv2_wide", "conv2_relu")):
+        assert study.better(better, worse)
+    assert record.better("conv2_relu_augmented", "conv2_relu")
+    assert not record.differ("conv2", "conv2_relu")
+    for found in (study, record):
+        assert next(iter(found.rows)).endswith("_vote")
+        assert not found.differ("conv2_dropout", "conv2_relu")
+        assert not found.rows["conv2_dropout"]["test_corrupted"] > found.rows["conv2_relu"]["test_corrupted"]
+    parents = {name: row["parent"] for name, row in ablation.rows.items() if row["parent"]}
+    assert [name for name, parent in parents.items() if ablation.differ(name, parent)] == ["conv1_unpooled"]
+    for name in ("modern", "conv2_wide"):
+        assert ablation.rows[name]["test_corrupted"] > 0.03 + ablation.rows[f"{name}_unerased"]["test_corrupted"]
+
+
+class Found:
+    """A leaderboard, and the pairs of its rows on test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rows = {row["variant"]: row for row in files.read_json(folder / "leaderboard.json")}
+        pairs = files.read_json(folder / "comparisons.json")
+        self.p = {frozenset([pair["first"], pair["second"]]): pair["p_holm"] for pair in pairs}
+
+    def error(self, name: str) -> float:
+        return float(1 - self.rows[name]["test_accuracy"]["mean"])
+
+    def differ(self, one: str, other: str) -> bool:
+        return bool(self.p[frozenset([one, other])] < 0.05)
+
+    def better(self, one: str, other: str) -> bool:
+        return self.error(one) < self.error(other) and self.differ(one, other)
+
+
+def test_the_pages_name_targets_that_exist() -> None:
+    text = "\n".join(page.read_text() for page in PAGES)
+    named = set(re.findall(r"(?:^    |`)make ([a-z][a-z-]*)", text, re.MULTILINE))
     assert {"ui", "serve", "test", "lint"} <= named <= targets()
 
 
-def test_make_help_says_what_every_target_does() -> None:
-    shown = re.findall(r"^make ([a-z-]+) +\S", command("make", "help").stdout, re.MULTILINE)
-    assert set(shown) == targets()
+def test_make_help_says_what_every_target_does_on_one_screen() -> None:
+    lines = command("make", "help").stdout.splitlines()
+    assert {match[1] for line in lines if (match := re.match(r".{17}make ([a-z-]+) +\S", line))} == targets() - {"help"}
+    assert len(lines) <= 30
+    assert max(map(len, lines)) <= 100
+    assert len([line for line in lines if not line.startswith(" ")]) == 6  # groups
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_s_help_has_an_example_that_it_accepts(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args([name, "--help"])
+    assert capsys.readouterr().out.count(f"digitline {name}") > 1  # the usage, and an example
+    for example in COMMANDS[name].examples:
+        assert parser().parse_args(shlex.split(example)).command == name
 
 
 def test_no_file_names_a_folder_of_one_machine() -> None:

@@ -1,50 +1,135 @@
-"""The command `digitline`, run in the root of a checkout: shows and changes the champion, traces models."""
+"""The command `digitline`, to be run in the root of a checkout: it promotes models, traces them and shows results.
+
+The champion is the model that the service answers with. `promotions.jsonl` records who is champion and who was. The
+challenger is the best model of the leaderboard by validation accuracy. The gate in params.yaml decides whether it
+becomes champion.
+"""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Mapping
 from importlib import import_module
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from digitline.cli.entry import end_well
 
 SERVER = "http://127.0.0.1:3000"
+END = """\
+examples:
+  digitline status                  who is champion, who is next, whether everything agrees
+  digitline leaderboard             the results of the last run
+  digitline COMMAND --help          what a command does, its arguments, an example
+
+An error ends with one sentence and exit status 1; DIGITLINE_TRACEBACK=1 adds the traceback."""
+
+
+class Command(NamedTuple):
+    does: str
+    more: str
+    examples: list[str]
+    arguments: Mapping[str, Mapping[str, Any]] = MappingProxyType({})  # name, keywords of add_argument
+    work: str = ""  # the function of the command's module, by default of the command's name
+
+
+COMMANDS = {  # each has the module of its name
+    "status": Command(
+        "show champion and challenger, and whether all places agree",
+        "Compares promotions.jsonl with MLflow, BentoML's store and a running server, if one answers.\n"
+        "The exit status is 1 if one of them has another model.",
+        ["status", "status --mend", "status --url http://127.0.0.1:3001"],
+        {
+            "--url": {"default": SERVER, "help": "address of the server to ask (default: %(default)s)"},
+            "--mend": {"action": "store_true", "help": "first make MLflow and BentoML follow promotions.jsonl"},
+        },
+    ),
+    "promote": Command(
+        "judge a model, and make it champion if it passes the gate",
+        "Appends to promotions.jsonl and updates models/champion, MLflow and BentoML.\n"
+        "Commit promotions.jsonl, models/champion.dvc and reports/promotion.* afterwards.",
+        ["promote", 'promote conv2_wide --reason "smaller"', "promote c3c86b49"],
+        {
+            "model": {
+                "nargs": "?",
+                "help": "a variant, the path of a model file, or the first digits of a SHA-256 (default: the leader)",
+            },
+            "--reason": {"help": "why, for promotions.jsonl"},
+        },
+    ),
+    "rollback": Command(
+        "make a former champion champion again",
+        "It must load and hold the gate's accuracy, latency and size. Appends to promotions.jsonl.",
+        ['rollback --reason "misreads sevens"', 'rollback 04ec28c4 --reason "misreads sevens"'],
+        {
+            "model": {"nargs": "?", "help": "the first digits of its SHA-256 (default: the previous champion)"},
+            "--reason": {"required": True, "help": "why, for promotions.jsonl"},
+        },
+    ),
+    "trace": Command(
+        "show where a model comes from, or what came of a data set",
+        "For a model: metrics, promotions, commit, parameters, data. For a data set: its models and champions.",
+        ["trace c3c86b49", "trace prediction.json", "trace digitline:cuda"],
+        {"subject": {"help": "first digits of a SHA-256, a JSON answer of the service, or a container image"}},
+    ),
+    "runs": Command(
+        "log to MLflow the runs that it does not have yet",
+        "Reads them from the files, for example in a clone that has pulled, or after mlflow.db was deleted.",
+        ["runs"],
+    ),
+    "leaderboard": Command(
+        "print a table of results as Markdown",
+        "results: the last run. record: longer schedules. ablation: what each ingredient is worth.\n"
+        "shifts: accuracy on shifted images. serving: the service beside other servers.",
+        ["leaderboard", "leaderboard ablation"],
+        {
+            "table": {
+                "nargs": "?",
+                "default": "results",
+                "choices": ["results", "record", "ablation", "shifts", "serving"],
+                "help": "which table (default: %(default)s)",
+            }
+        },
+        "show",
+    ),
+    "results": Command(
+        "update the results that git keeps, after a run",
+        "Writes reports/timings.json, reports/machine.json and the tables in README.md and docs/.",
+        ["results"],
+    ),
+    "report": Command("write the report, reports/site/index.html", "Needs the outputs of dvc repro.", ["report"]),
+    "explore": Command(
+        "print what each layer of a network outputs and costs",
+        "Shapes, parameters and multiply-adds, layer by layer. The network need not be trained.",
+        ["explore conv2", "explore"],
+        {"variant": {"nargs": "?", "help": "a variant of params.yaml (default: all of them)"}},
+    ),
+    "feedback": Command(
+        "list the corrections made on the page; keep the valid ones",
+        "Reads the folder that DIGITLINE_FEEDBACK names (default: data/feedback), draws reports/feedback.png,\n"
+        "writes data/feedback.safetensors and prints its SHA-256. `make feedback` trains with it.",
+        ["feedback"],
+    ),
+}
 
 
 def parser() -> argparse.ArgumentParser:
-    """Parses the command line; the module named after a command has the function that does its work."""
-    whole = argparse.ArgumentParser(prog="digitline", description=__doc__)
-    commands = whole.add_subparsers(required=True, metavar="COMMAND", dest="command")
-
-    def command(name: str, description: str, work: str = "") -> Callable[..., argparse.Action]:
-        added = commands.add_parser(name, help=description, description=description)
-        added.set_defaults(work=work or name)
-        return added.add_argument
-
-    argument = command("status", "show the champion and the leader, and whether every store and a running server agree")
-    argument("--url", default=SERVER, help="URL of a running server, default %(default)s")
-    argument("--mend", action="store_true", help="bring MLflow and BentoML in line with the champion")
-    argument = command("promote", "judge a model, by default the leader, and make it champion if it passes the gate")
-    argument("model", nargs="?", help="a variant, a model's file, or the first digits of its SHA-256")
-    argument("--reason", help="for the ledger")
-    argument = command("rollback", "go back to a former champion, if it meets the floor and the budgets")
-    argument("model", nargs="?", help="the first digits of its SHA-256; by default the previous champion")
-    argument("--reason", required=True, help="for the ledger")
-    argument = command("trace", "show where a model comes from, or which models used a data set")
-    argument("subject", help="a hash or its first digits, an answer's JSON file, a container image")
-    command("runs", "log to MLflow what it lacks, from the files, for example in a clone after dvc pull")
-    argument = command("leaderboard", "print a table", "show")
-    argument("table", nargs="?", default="results", choices=["results", "record", "ablation", "shifts", "serving"])
-    command("results", "write the results that git tracks: times, machine, README's tables")
-    command("report", "write the study as web pages to reports/site")
-    argument = command("explore", "show the output shape and the cost of each layer of a variant")
-    argument("variant", nargs="?", help="by default all variants")
-    command("feedback", "check the collected corrections against the expectations")
+    """The command line."""
+    layout = argparse.RawDescriptionHelpFormatter
+    whole = argparse.ArgumentParser(prog="digitline", description=__doc__, epilog=END, formatter_class=layout)
+    commands = whole.add_subparsers(required=True, metavar="COMMAND", dest="command", title="commands")
+    for name, one in COMMANDS.items():
+        text = f"{one.does[0].upper()}{one.does[1:]}.\n\n{one.more}"
+        examples = "\n  digitline ".join([f"example{'s' * (len(one.examples) > 1)}:", *one.examples])
+        added = commands.add_parser(name, help=one.does, description=text, epilog=examples, formatter_class=layout)
+        added.set_defaults(work=one.work or name)
+        for argument, options in one.arguments.items():
+            added.add_argument(argument, **options)
     return whole
 
 
 def main(words: list[str] | None = None) -> None:
-    """Runs the command; an InputError ends in one sentence and exit status 1."""
+    """Runs the command; an error that a user can correct ends in one sentence and exit status 1."""
     arguments = {name: value for name, value in vars(parser().parse_args(words)).items() if value is not None}
-    module = import_module(f"digitline.cli.{arguments.pop('command')}")  # imported late: it takes seconds
+    module = import_module(f"digitline.cli.{arguments.pop('command')}")  # which takes seconds
     end_well(getattr(module, arguments.pop("work")), **arguments)
 
 
