@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fills .venv with what requirements.lock pins, and with the project itself. Safe to interrupt and to run again.
+# Installs requirements.lock and the project into .venv. Can be interrupted and run again.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,11 +12,11 @@ for choice in $choices; do
     fi
 done
 if [ -z "$python" ]; then
-    echo "error: none of $choices is a Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python names one" >&2
+    echo "error: none of $choices is Python 3.11, 3.12 or 3.13; run make PYTHON=/path/to/python" >&2
     exit 1
 fi
 
-# In a .venv that was cut short while it was made, or that was moved or copied here, pip does not answer from here.
+# In an incomplete .venv, or one that was moved or copied here, pip does not report this path.
 case $(.venv/bin/pip --version 2>/dev/null || true) in
 *" $(pwd -P)/.venv/"*) ;;
 *)
@@ -31,7 +31,7 @@ esac
 .venv/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
 .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 
-# Python reads .pth files at every start: so mlflow, bentoml, dvc and pytest see the settings however they are called.
+# Python reads .pth files at every start, so mlflow, bentoml, dvc and pytest always get these settings.
 cp scripts/quiet.pth "$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/digitline_quiet.pth"
 
 PATH=$PWD/.venv/bin:$PATH python scripts/plots_page.py

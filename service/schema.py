@@ -235,8 +235,8 @@ def openapi() -> dict[str, Any]:
         "servers": [{"url": "."}],
         "paths": {
             "/predict": operation(
-                "Recognise 28x28 images, sent as JSON or as one byte per pixel. Bytes are answered in bytes: first the "
-                "index in classes of each image's digit, then each image's probabilities as little-endian 32-bit floats.",
+                "Recognise 28x28 images, as JSON or as one byte per pixel. Bytes are answered in bytes: first each "
+                "image's index in classes, then each image's probabilities as little-endian 32-bit floats.",
                 {"application/json": content(Images), RAW: binary},
                 {"application/json": content(Predictions), RAW: binary},
             ),
@@ -258,8 +258,8 @@ def openapi() -> dict[str, Any]:
             ),
             "/feedback": correction(
                 operation(
-                    "Correct the answer to a 28x28 image, sent as one byte per pixel. The service must have been started "
-                    "with DIGITLINE_FEEDBACK, and the request must come from its own page.",
+                    "Correct the answer to a 28x28 image, sent as one byte per pixel. The service must be started with "
+                    "DIGITLINE_FEEDBACK, and the request must come from its own page.",
                     {RAW: binary},
                     {"application/json": content(Kept)},
                     [query("label", "a class, or empty for no digit", required=True)],
