@@ -245,11 +245,8 @@ def test_the_stage_names_the_key_where_test_images_are_in_training(digits, ended
 
 def test_the_stage_goes_on_with_a_line_for_each_warning(digits, ended):
     code, said = ended(edited(digits, train=lambda images, labels: images.__setitem__(1, images[0])))
-    assert (code, said) == (
-        0,
-        "warning: train: pixels: 2 of 1000 images not as expected, expected unique in all images "
-        "(datasets.mnist.bounds.duplicates sets this)\n",
-    )
+    warning = "train: pixels: 2 of 1000 images not as expected, expected unique in all images"
+    assert (code, said) == (0, f"warning: {warning} (datasets.mnist.bounds.duplicates sets this)\n")
     assert json.loads(paths.VALIDATION.read_text())["success"]
 
 
