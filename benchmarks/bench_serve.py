@@ -24,6 +24,7 @@ from benchmarks import load
 from benchmarks.bench_train import FOLDER
 from benchmarks.servers import JSON, RAW, Contender, Server, others, ours, started
 from digitline.base import files
+from digitline.base.loopback import bypass_proxy
 from digitline.compute.machine import processor
 from digitline.config import paths
 from digitline.data import dataset
@@ -230,6 +231,7 @@ async def recognised(champion: Champion, image: NDArray[np.uint8], callers: int,
 
 def main() -> None:
     """Measures everything and writes the results."""
+    bypass_proxy()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds of one load")

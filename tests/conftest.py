@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
+from digitline.base.loopback import bypass_proxy
 from digitline.config import params
 from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
@@ -17,6 +18,7 @@ MAKE = "The container image was not tested: make container-test builds and runs 
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first starts fastest
 
+bypass_proxy()
 torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
 
 

@@ -118,6 +118,17 @@ def test_the_runs_go_to_a_server_on_postgresql(shared, origin):
     assert not (shared.checkout.folder / "mlflow.db").exists()
 
 
+def test_in_a_clone_without_all_of_history_a_trace_says_that_the_origin_may_lie_beyond(origin, tmp_path):
+    """git clone --depth 1 knows one commit, which is not told as the model's origin."""
+    clone = Checkout(tmp_path / "clone")
+    words = ["git", "clone", "-q", "--depth", "1", f"file://{origin.folder}", str(clone.folder)]
+    assert command(*words, cwd=tmp_path).returncode == 0
+    told = clone.digitline("trace", origin.champion())
+    commit = clone.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert f"{commit}, or an earlier one: this clone's history is cut; git fetch --unshallow completes it" in told
+    assert "cut" not in origin.digitline("trace", origin.champion())
+
+
 @pytest.mark.parametrize("kind", ["folder", "s3"])
 def test_a_clone_that_pulls_trains_nothing_and_is_filled_with_the_same_runs_once(copied, origin, kind, tmp_path):
     """The remote has the outputs and the champion; git sees no change; MLflow is filled from the files, once."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from digitline.base import git
 from digitline.base.errors import InputError
 from digitline.registry import lineage
 
@@ -24,7 +25,7 @@ def recorded(folder: Path, model: str, data: str, *, commit: bool = True) -> Non
 
 def test_a_model_comes_from_the_first_commit_that_has_it_and_the_data_of_that(tmp_path: Path) -> None:
     recorded(tmp_path, "a", "old")
-    first = str(lineage.git(tmp_path, "rev-parse", "HEAD")).strip()
+    first = str(git.ask(tmp_path, "rev-parse", "HEAD")).strip()
     recorded(tmp_path, "a", "new")
     recorded(tmp_path, "b", "new", commit=False)
     found = lineage.models(lineage.history(tmp_path, "board.json", "validation.json"))

@@ -389,8 +389,13 @@ def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dat
     folder = server.clone.folder
     carried = digest(folder / "models/champion/model.safetensors")
     shutil.copytree(ROOT / "src/digitline", folder / "src/digitline")
+    strays = ["service/.env", "service/dump.bin", "service/ui/.env", "src/.env", "src/digitline/notes.txt", ".env"]
+    for stray in strays:
+        (folder / stray).write_text("secret")
     built = server.clone.python("-m", "bentoml", "build", "--output", "tag")
     assert built.returncode == 0, built.stdout + built.stderr
+    found = [path for path in (folder / "bentoml/bentos").rglob("*") if path.is_file()]
+    assert [path for path in found if path.name in {Path(stray).name for stray in strays}] == []
     shutil.rmtree(folder / "models/champion")
     new_champion(folder / "models/champion", seed=2)
     tag = built.stdout.splitlines()[-1].removeprefix("__tag__:")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from digitline.base.errors import InputError
+from digitline.base.loopback import bypass_proxy
 from digitline.compute.orphans import end_with_dvc
 from digitline.config import params as file
 from digitline.config import paths
@@ -47,6 +48,7 @@ def end_well(work: Work, **values: Any) -> None:
     """Does the work with params.yaml; an InputError ends in one sentence and exit status 1."""
     if torch := sys.modules.get("torch"):  # stages that do not use torch need not import it
         torch.set_num_threads(1)  # as in the training processes: results must not depend on the number of cores
+    bypass_proxy()
     try:
         addressable(Path.cwd())
         work(file.read(), **values)

@@ -6,6 +6,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from digitline.base import git
 from digitline.cli.runs import store
 from digitline.config import paths
 from digitline.config.params import FILE, VOTE, Params
@@ -40,10 +41,12 @@ def back(params: Params, sha256: str, origin: lineage.Origin | None, entries: li
     show("bentoml", {"bentos": bento.bentos(sha256), **bento.labels(sha256)})
     show("mlflow", mlflow.trace(store(params), sha256))
     if not origin:
-        show("commit", {"": "no leaderboard in this repository's history has the model"})
+        cut = ", as far as this clone has it; git fetch --unshallow completes it" if git.shallow(Path()) else ""
+        show("commit", {"": f"no leaderboard in this repository's history has the model{cut}"})
         return
     record, variant = origin.record, origin.row["variant"]
-    show("commit", {"": record.commit or "not committed yet"})
+    beyond = ", or an earlier one: this clone's history is cut; git fetch --unshallow completes it"
+    show("commit", {"": (record.commit or "not committed yet") + (beyond if git.shallow(Path()) else "")})
     show(f"parameters of {variant}", parameters(record.commit, variant))
     validation = record.validation
     show("data", {key: validation[key] for key in ("dataset", "sha256")})

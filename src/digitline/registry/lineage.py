@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from digitline.base import git
 from digitline.base.errors import InputError
 
 DIGITS = 4  # of a hash, at least
@@ -35,7 +36,7 @@ class Origin(NamedTuple):
 
 def history(folder: Path, board: str, validation: str) -> list[Record]:
     """These two files as they are, then in each of the repository's commits, newest first."""
-    log = git(folder, "log", "--format=%H", "--", board, validation) or ""
+    log = git.ask(folder, "log", "--format=%H", "--", board, validation) or ""
     return [
         Record(commit, *map(json.loads, texts))
         for commit in ["", *log.split()]
@@ -46,17 +47,8 @@ def history(folder: Path, board: str, validation: str) -> list[Record]:
 def text(folder: Path, commit: str, path: str) -> str:
     """A file in a commit, or as it is now; empty if it is missing."""
     if commit:
-        return git(folder, "show", f"{commit}:{path}") or ""
+        return git.ask(folder, "show", f"{commit}:{path}") or ""
     return (folder / path).read_text() if (folder / path).exists() else ""
-
-
-def git(folder: Path, *words: str) -> str | None:
-    """The output of git; None if it fails."""
-    try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def models(records: Sequence[Record]) -> dict[str, Origin]:

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import re
-import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +20,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
 from sqlalchemy.exc import SQLAlchemyError
 
+from digitline.base import git
 from digitline.base.errors import InputError
 
 SETTINGS = {  # of MLflow in this process; the user's settings win
@@ -153,15 +154,12 @@ def origin() -> dict[str, str]:
 def revision(folder: Path, code: Sequence[str]) -> dict[str, str]:
     """Tags that say which code a run uses; empty outside of a git repository."""
 
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(folder), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
     try:
-        changed = bool(git("status", "--porcelain", "--", *code))
-        return {"mlflow.source.git.commit": git("rev-parse", "HEAD"), "git.changed": "yes" if changed else "no"}
-    except (OSError, subprocess.CalledProcessError):
+        changed, commit = git.ask(folder, "status", "--porcelain", "--", *code), git.ask(folder, "rev-parse", "HEAD")
+    except InputError as error:
+        print(f"warning: MLflow's runs are logged without their commit: {error}", file=sys.stderr)
         return {}
+    return {"mlflow.source.git.commit": commit.strip(), "git.changed": "yes" if changed else "no"} if commit else {}
 
 
 def search(store: Store, condition: str, view: int = ViewType.ACTIVE_ONLY) -> list[Run]:
