@@ -59,7 +59,7 @@ def test_an_image_that_was_changed_is_refused_by_name(drawings: dataset.Bytes, t
     ("table", "sentence"),
     [
         ("image,label\n", "is not a table of corrections, expected lines of image,label,answer,doubtful,model"),
-        ("", "no tab"),
+        ("", "is not a table"),
     ],
 )
 def test_a_table_in_another_format_is_refused(tmp_path: Path, table: str, sentence: str) -> None:

@@ -69,7 +69,7 @@ def gradients(norms: Mapping[str, NDArray[np.floating]]) -> Figure:
     for axes, (name, values) in zip(panels, norms.items(), strict=True):
         axes.set(yscale="log", xlabel="epoch", title=name)
         axes.yaxis.set_major_formatter("{x:.0e}")
-        shades = mosaics.HEAT(np.linspace(0.25, 0.85, values.shape[1]))
+        shades = mosaics.HEATMAP(np.linspace(0.25, 0.85, values.shape[1]))
         for layer, (norm, shade) in enumerate(zip(values.T, shades, strict=True), 1):
             axes.plot(norm, color=shade, label=f"layer {layer}")
     panels[0].set_ylabel("gradient of a weight, root mean square")
