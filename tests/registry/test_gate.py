@@ -30,7 +30,7 @@ def test_a_good_model_passes_with_and_without_a_champion():
         (
             GOOD,
             right(range(40)),
-            "99.00% may be 0.20% or more below the champion's 99.20%: alone it got 0 images",
+            "99.00% may be 0.20% or more below the champion's 99.20%: only it got 0 images",
         ),
         (GOOD._replace(latency_ms=6.0), None, "latency is above gate.latency_ms, 5 ms"),
         (GOOD._replace(size_mb=2.0), None, "size 2.00 MB is above gate.size_mb, 1 MB"),

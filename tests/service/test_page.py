@@ -376,4 +376,4 @@ def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(show
 def test_a_file_that_is_not_a_picture_is_reported(shown: Shown) -> None:
     """The page shows a sentence."""
     shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
-    expect(shown.page.locator("#said")).to_contain_text("no picture")
+    expect(shown.page.locator("#said")).to_contain_text("cannot open the file")

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 
     argument = command("status", "show the champion and the leader, and whether every store and a running server agree")
     argument("--url", default=SERVER, help="URL of a running server, default %(default)s")
-    argument("--mend", action="store_true", help="bring MLflow and BentoML in line with the champion")
+    argument("--mend", action="store_true", help="update MLflow and BentoML to the champion")
     argument = command("promote", "judge a model, by default the leader, and make it champion if it passes the gate")
     argument("model", nargs="?", help="a variant, a model's file, or the first digits of its SHA-256")
     argument("--reason", help="for the ledger")
