@@ -39,7 +39,7 @@ from service.champion import Champion
 CONNECTIONS = {1: 16, 256: 4}  # by images per request
 NO_SERVER = "no server: ONNX Runtime in a process, a thread a core"
 PORT = 18080
-KINDS = ["modern", "conv2_relu"]  # whose runtimes are compared besides the champion's
+KINDS = ["modern", "conv2_relu"]  # compared in each runtime, like the champion's kind
 
 
 def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from digitline.data.dataset import Bytes, Dataset, Part
 
 MAKE = "The container image was not tested: make container-test builds and runs it."
 
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first starts fastest
+BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first one starts fastest
 
 bypass_proxy()
-torch.set_num_threads(1)  # as where the line trains: threads of several processes on few cores wait for each other
+torch.set_num_threads(1)  # as in the pipeline: threads of several processes on few cores would wait for each other
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves the container out unless it is asked for: it needs an engine and a base image."""
+    """Skips the container's tests unless requested, because they need an engine and a base image."""
     if config.getoption("markexpr") != "container":
         left_out = [item for item in items if item.get_closest_marker("container")]
         items[:] = [item for item in items if item not in left_out]
@@ -39,14 +39,14 @@ def turn(item: pytest.Item) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says of a run of all tests that it left the container out."""
+    """Mentions, after a run of all tests, that the container was not tested."""
     if config.args_source == pytest.Config.ArgsSource.TESTPATHS and config.getoption("markexpr") != "container":
         terminalreporter.write_line(MAKE)
 
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all the processes of one test run have in common; who makes something in it takes a lock."""
+    """A folder shared by all processes of one test run; take a lock to make something in it."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
@@ -67,14 +67,14 @@ def digits(mnist: Dataset) -> Dataset:
 
 @pytest.fixture(scope="session")
 def drawings(mnist: Dataset) -> Bytes:
-    """Six images as drawings of digits are brought to: nearly, but not just pixels that the data set has."""
+    """Six images like prepared drawings: similar, but not equal, to images of the data set."""
     sheets = [Image.fromarray(255 - image).resize((280, 280)) for image in mnist.test.images[5000:5006]]
     return np.stack([prepare.prepare(sheet) for sheet in sheets])
 
 
-@pytest.fixture(scope="module")  # it keeps an event loop running, which is in the way of others
+@pytest.fixture(scope="module")  # it keeps an event loop running, which disturbs other tests
 def browser() -> Iterator[Browser]:
-    """A real browser, which asks nobody for anything on its own."""
+    """A real browser that makes no requests of its own."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip("there is no Chromium or Chrome")  # CI has one

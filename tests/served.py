@@ -1,4 +1,4 @@
-"""A clone with a champion, a server of it, and a client's pictures: what the tests of the service share."""
+"""What the service's tests share: a clone with a champion, its server, and a client's pictures."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def new_clone(folder: Path, *, seed: int = 0) -> Clone:
         **os.environ,
         "BENTOML_HOME": str(folder / "bentoml"),
         "PYTHONPATH": str(ROOT / "src"),
-        # Whether the service itself keeps BentoML from reporting; with this BentoML logs what it would send.
+        # Checks that the service itself disables BentoML's reports; with this, BentoML logs what it would send.
         "BENTOML_DO_NOT_TRACK": "False",
         "__BENTOML_DEBUG_USAGE": "True",
     }
@@ -55,7 +55,7 @@ def new_clone(folder: Path, *, seed: int = 0) -> Clone:
 
 
 def new_champion(folder: Path, *, seed: int) -> None:
-    """An untrained network will do: what is asked is whether the answers are the model's."""
+    """An untrained network is enough to check that the answers are the model's."""
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
     network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": [4], "hidden": 20, "activation": "relu"}
@@ -66,7 +66,7 @@ def new_champion(folder: Path, *, seed: int) -> None:
 
 
 def new_study(folder: Path) -> None:
-    """Three variants, untrained, as promote lays them out."""
+    """Three untrained variants, in the form of models/study."""
     names = ["wide", "narrow", "none"]
     for filters, name in zip(([8], [2], []), names, strict=True):
         network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters}
@@ -84,7 +84,7 @@ def picture(digit: Any, form: str = "PNG", size: int = 400) -> bytes:
 
 
 def error(answer: httpx.Response) -> str:
-    """The sentence of a refusal, which has the one form."""
+    """The sentence of a refusal, after a check of its format."""
     assert list(answer.json()) == ["error"]
     sentence = answer.json()["error"]
     assert isinstance(sentence, str)
@@ -130,14 +130,14 @@ def started(clone: Clone, *words: str, **settings: str) -> Server:
 
 
 def worker(server: Server) -> psutil.Process:
-    """The process that answers; the command's own only watches it."""
+    """The worker process that answers; the command's process only supervises it."""
     children = psutil.Process(server.process.pid).children()
     [found] = [each for each in children if "_bentoml_impl.worker.service" in each.cmdline()]
     return found
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
-    """The log's records; what the command itself says before the worker begins is none."""
+    """The log's records, without the command's own output before the worker starts."""
     return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
 
 

@@ -1,6 +1,6 @@
 """Runs the whole pipeline on a small data set and writes its dvc.lock: `python -m tests.small FILE`.
 
-CI does so with every version of Python that it tests, and compares.
+CI does this with every tested version of Python and compares the results.
 """
 
 import shutil

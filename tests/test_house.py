@@ -1,4 +1,4 @@
-"""The house as its plan says: wings in their order, each name once, dependencies in dvc.yaml that are true."""
+"""The structure of the code: the order of the wings, unique names, true dependencies in dvc.yaml."""
 
 import ast
 import subprocess
@@ -17,13 +17,13 @@ LIBRARY = ROOT / "src/digitline"
 WINGS = ["base", "data", "compute", "model", "measure", "draw", "explain", "tracking", "registry", "serving", "report"]
 WINGS += ["config", "cli"]
 STAGES = ["fetch", "validate", "train", "evaluate", "vote", "compare", "promote", "figures", "insight", "ideas"]
-# What cannot change an output, and is no dependency of a stage; nor is what a stage reaches only through it.
+# Code that cannot change an output is not a dependency of a stage, nor is code that is reached only through it.
 EXEMPT = {
-    "src/digitline/base": "errors and whole files: it carries outputs and makes none",
+    "src/digitline/base": "errors and files: it writes outputs but does not compute them",
     "src/digitline/tracking": "MLflow records what the files say",
-    "src/digitline/compute": "the number of cores and processes changes no bit",
-    "src/digitline/config": "where things are, and params.yaml, whose keys are the stages' parameters in DVC",
-    "src/digitline/cli/entry.py": "how a stage begins and ends",
+    "src/digitline/compute": "the number of cores and processes does not change a bit",
+    "src/digitline/config": "paths, and params.yaml, whose keys are the stages' parameters in DVC",
+    "src/digitline/cli/entry.py": "the entry point of a stage",
     "src/digitline/cli/runs.py": "MLflow records what the files say",
     "src/digitline/data/entry.py": "keys of params.yaml",
     "src/digitline/model/recipe.py": "keys of params.yaml",
@@ -37,7 +37,7 @@ def modules(folder: Path) -> list[Path]:
 
 
 def found(name: str) -> Path | None:
-    """The file of a module of ours, by its full name."""
+    """The file of one of our modules, by its full name."""
     folder = ROOT / "src" if name.startswith("digitline") else ROOT
     path = folder / name.replace(".", "/")
     for file in (path.with_suffix(".py"), path / "__init__.py"):
@@ -48,7 +48,7 @@ def found(name: str) -> Path | None:
 
 @cache
 def imported(file: Path) -> frozenset[Path]:
-    """The files of ours that a file imports, at its top or within functions."""
+    """Our files that a file imports, at its top or within functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
@@ -60,7 +60,7 @@ def imported(file: Path) -> frozenset[Path]:
 
 
 def has_code(file: Path) -> bool:
-    """Whether there is more in it than a docstring."""
+    """Whether the file has more than a docstring."""
     return any(not isinstance(node, ast.Expr) for node in ast.parse(file.read_text()).body)
 
 
@@ -69,7 +69,7 @@ def exempt(file: Path) -> bool:
 
 
 def closure(script: Path) -> set[Path]:
-    """What a script imports, by way of what it imports as well; what is exempt leads no further."""
+    """The files that a script imports, directly or indirectly; exempt files are not followed."""
     seen, waiting = {script}, [script]
     while waiting:
         for path in imported(waiting.pop()) - seen:
@@ -111,12 +111,12 @@ def test_a_name_stands_once_among_wings_modules_and_scripts() -> None:
     assert twice == set()
 
 
-def test_pipeline_holds_the_stages_and_nothing_else() -> None:
+def test_pipeline_has_only_the_stages() -> None:
     assert {path.stem for path in modules(ROOT / "pipeline")} == set(STAGES) - {"vote"}
 
 
 @pytest.mark.parametrize(("stage", "script"), scripts())
-def test_dvc_yaml_lists_what_a_stage_imports_and_nothing_else(stage: str, script: Path) -> None:
+def test_dvc_yaml_lists_exactly_what_a_stage_imports(stage: str, script: Path) -> None:
     listed = [ROOT / path for path in code.listed(stage, ROOT / "dvc.yaml")]
     files = closure(script)
     missing = {str(file) for file in files if not any(file.is_relative_to(path) for path in listed)}
@@ -125,7 +125,7 @@ def test_dvc_yaml_lists_what_a_stage_imports_and_nothing_else(stage: str, script
     assert idle == set(), f"{stage} lists what it does not import"
 
 
-def test_each_exemption_is_there_and_needed() -> None:
+def test_each_exemption_exists_and_is_needed() -> None:
     reached = {path for _, script in scripts() for file in closure(script) for path in imported(file)}
     for place in EXEMPT:
         assert any(path.is_relative_to(ROOT / place) for path in reached), place
@@ -137,19 +137,19 @@ def test_drawing_is_no_dependency_of_training_and_evaluation() -> None:
 
 
 @pytest.mark.parametrize("script", ["pipeline.fetch", "digitline.cli.main", "digitline.config.params"])
-def test_what_needs_no_heavy_library_imports_none(script: str) -> None:
+def test_scripts_without_need_import_no_heavy_library(script: str) -> None:
     words = f"import sys; before = set(sys.modules); import {script}; print(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", words], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {name.partition(".")[0] for name in done.stdout.split()} & HEAVY == set()
 
 
-def test_a_test_lies_where_its_module_does() -> None:
+def test_a_test_is_in_the_folder_of_its_module() -> None:
     for path in (ROOT / "tests").glob("*/"):
         if path.name != "__pycache__":
             assert path.name in {*WINGS, "pipeline", "service", "scripts", "benchmarks", "studies"}
 
 
-def test_no_function_is_longer_than_one_sees() -> None:
+def test_no_function_is_longer_than_a_screen() -> None:
     long = []
     for file in [*modules(ROOT / "src"), *modules(ROOT / "pipeline"), *modules(ROOT / "service")]:
         for node in ast.walk(ast.parse(file.read_text())):

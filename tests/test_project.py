@@ -61,13 +61,13 @@ def targets() -> set[str]:
 # Dependencies
 
 
-def test_the_lock_holds_every_dependency_at_its_pin() -> None:
+def test_the_lock_has_every_dependency_at_its_pin() -> None:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     locked = dict(line.split("==") for line in lines if "==" in line)
     assert {name: locked.get(name) for name in pins()} == pins()
 
 
-def test_the_lock_pins_versions_and_nothing_else() -> None:
+def test_the_lock_has_only_pinned_versions() -> None:
     lines = (ROOT / "requirements.lock").read_text().splitlines()
     assert [line for line in lines if not re.fullmatch(r"#.*|[a-z0-9-]+==[0-9a-z.]+", line)] == []
 
@@ -89,12 +89,10 @@ def test_what_the_code_imports_is_a_direct_dependency() -> None:
 
 
 @pytest.mark.parametrize("python", ["no-such-python", "false"])
-def test_setup_without_a_fitting_python_says_which_it_needs(python: str) -> None:
+def test_setup_without_a_supported_python_names_the_supported_ones(python: str) -> None:
     done = command("sh", "scripts/setup.sh", PYTHON=python)
     assert done.returncode == 1
-    assert done.stderr == (
-        f"error: none of {python} is a Python 3.11, 3.12 or 3.13; make PYTHON=/path/to/python names one\n"
-    )
+    assert done.stderr == (f"error: none of {python} is Python 3.11, 3.12 or 3.13; run make PYTHON=/path/to/python\n")
 
 
 def test_mlflow_bentoml_and_dvc_read_that_telemetry_is_off() -> None:
@@ -106,7 +104,7 @@ def test_mlflow_bentoml_and_dvc_read_that_telemetry_is_off() -> None:
         print(do_not_track(), is_enabled(), MLFLOW_DISABLE_TELEMETRY.get())"""
     clean = {name: value for name, value in os.environ.items() if "TRACK" not in name and "TELEMETRY" not in name}
     clean = {**clean, "PYTHONPATH": os.pathsep.join(sys.path)}
-    words = [sys.executable, "-S", "-c", silent]  # without .venv's own copy of the settings
+    words = [sys.executable, "-S", "-c", silent]  # without .venv's copy of the settings
     done = subprocess.run(words, cwd=ROOT, env=clean, capture_output=True, text=True, check=False)
     assert done.stdout == "True False True\n"
 
@@ -139,13 +137,13 @@ def test_a_workflow_runs_pinned_actions_and_make_targets() -> None:
         assert set(re.findall(r"\bmake (?:--silent )?([a-z-]+)", text)) <= targets()
 
 
-def test_the_dev_container_sets_up_as_everybody_does_on_a_supported_python() -> None:
+def test_the_dev_container_uses_the_common_setup_on_a_supported_python() -> None:
     found = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text())
     assert set(re.findall(r"\bmake ([a-z-]+)", found["onCreateCommand"])) == {"setup"}
     assert found["image"].rpartition(":")[2].partition("-")[0] in {"3.11", "3.12", "3.13"}
 
 
-def test_a_commit_is_held_to_what_ci_checks() -> None:
+def test_a_commit_has_the_checks_of_ci() -> None:
     [hook] = [hook for repo in yaml(".pre-commit-config.yaml")["repos"] for hook in repo["hooks"]]
     assert hook["entry"] == "make lint"
     assert "- run: make lint\n" in (ROOT / ".github/workflows/test.yml").read_text()
@@ -302,7 +300,7 @@ def test_no_file_names_a_folder_of_one_machine() -> None:
 
 
 def rows(revision: str) -> dict[str, list[dict[str, Any]]]:
-    """What compare writes, for two variants, as DVC hands it to a template."""
+    """The output of compare for two variants, in the form that DVC passes to a template."""
     both = [{"variant": name, "rev": revision} for name in ("fc", "conv1")]
     spread = {"mean": 0.98, "sd": 0.01, "ci95": [0.97, 0.99]}
     runs = [{"seed": 1, "val_accuracy": 0.975, "test_accuracy": 0.985}]

@@ -1,4 +1,4 @@
-"""The same bytes whichever BLAS, LAPACK, exp and log computed them: noise and another order on what goes in, too."""
+"""Outputs do not depend on BLAS, LAPACK, exp and log, nor on noise and another order of the inputs."""
 
 import functools
 import hashlib
@@ -30,14 +30,14 @@ from pipeline import ideas
 
 ROOT = Path(__file__).parents[1]
 CLASSES = [str(digit) for digit in range(10)]
-FEW = 60  # images, each of which is there twice: what floats decide is then a tie
-DRAWN = ("embedding", "answers", "gradients", "lines")  # charts whose numbers are no counts
+FEW = 60  # images, each occurring twice, so that decisions by floats are ties
+DRAWN = ("embedding", "answers", "gradients", "lines")  # charts with numbers other than counts
 
 Kept = dict[str, str]
 
 
 def noisy(values: NDArray[Any], seed: int = 0) -> NDArray[np.float64]:
-    """The values with one part in 10^12 of noise, as another BLAS may leave more than."""
+    """The values with noise of one part in 10^12, less than the difference of another BLAS."""
     return values * (1 + 1e-12 * np.random.default_rng(seed).normal(size=values.shape))
 
 
@@ -52,7 +52,7 @@ def network() -> torch.nn.Module:
 
 @pytest.fixture(scope="module")
 def twice(digits: Dataset) -> Part:
-    """Real digits, each of them twice."""
+    """Real digits, each twice."""
     return Part(np.tile(digits.test.images[:FEW], (2, 1, 1)), np.tile(digits.test.labels[:FEW], 2))
 
 
@@ -62,14 +62,14 @@ def responses(twice: Part) -> filters.Responses:
 
 
 def respond(part: Part) -> filters.Responses:
-    """What a network makes of the images; it knows most of them, as a trained one does."""
+    """A network's responses to the images; it recognises most of them, like a trained one."""
     found = filters.respond(network(), part.images)
     known = 2 * np.eye(len(CLASSES), dtype=np.float32)[part.labels]
     return found._replace(logits=found.logits - found.logits.mean(0) + known)
 
 
 def row(logits: NDArray[Any], labels: NDArray[Any]) -> Row:
-    """A row of the leaderboard, of two runs that answer alike."""
+    """A row of the leaderboard with two runs of equal answers."""
     shares = softmax(scores.exact(logits), 1)
     run = leaderboard.measures(logits, labels, logits, labels) | uncertainty.measures(shares, shares)
     runs: list[Any] = [{"seed": seed, "test_corrupted": 0.9, **run} for seed in (1, 2)]
@@ -84,7 +84,7 @@ def plain(value: Any) -> Any:
 
 
 def pictured(part: Part, responses: filters.Responses) -> Kept:
-    """Every figure of insight that comes from floats, the table behind it, and the numbers that its chart was given."""
+    """Every figure of insight that depends on floats, its table, and the numbers passed to its chart."""
     kept: Kept = {}
 
     def keep(name: str, picture: str, header: Any, lines: Any) -> None:
@@ -99,7 +99,7 @@ def pictured(part: Part, responses: filters.Responses) -> Kept:
 
 
 def watch(patch: pytest.MonkeyPatch, kept: Kept) -> None:
-    """Keeps what charts are given, too: a page of six decimals may hide for long what is left unrounded."""
+    """Also records the charts' arguments, because six decimals in a figure can hide unrounded numbers."""
     for name in DRAWN:
         draw = getattr(explanations, name)
 
@@ -130,19 +130,19 @@ def test_a_row_is_the_same_from_logits_in_single_and_in_double_precision(
 
 
 def test_noise_moves_no_answer_to_another_bin() -> None:
-    logits, labels = np.log(np.full((50, 2), [0.6, 0.4])), np.zeros(50, np.uint8)  # 9/15 is between two of 15 bins
+    logits, labels = np.log(np.full((50, 2), [0.6, 0.4])), np.zeros(50, np.uint8)  # 9/15 is the edge of two of 15 bins
     assert len(calibration.calibration(logits, labels)) == len(calibration.calibration(noisy(logits), labels)) == 1
 
 
 def test_the_calibration_error_is_summed_alike_on_every_python(monkeypatch: pytest.MonkeyPatch) -> None:
-    bins = [calibration.Bin(1, confidence, 0.0) for confidence in [0.1] * 10]  # 0.9999999999999999 by plain additions
+    bins = [calibration.Bin(1, confidence, 0.0) for confidence in [0.1] * 10]  # 0.9999999999999999 by plain addition
     monkeypatch.setattr(calibration, "calibration", lambda logits, labels: bins)
     exact = float(sum(Fraction(b.confidence) for b in bins))
     assert calibration.ece(np.zeros((1, 2)), np.zeros(1, np.uint8)) == exact == 1
 
 
 @pytest.mark.parametrize("name", ["t", "norm", "binom", "binomtest"])
-def test_the_last_digits_of_a_distribution_do_not_show(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_digits_of_a_distribution_are_rounded_away(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     right = {"a": np.arange(300)[None] % 9 > 0, "b": np.arange(300)[None] % 40 > 0}
 
     def figured() -> Any:
@@ -156,7 +156,7 @@ def test_the_last_digits_of_a_distribution_do_not_show(name: str, monkeypatch: p
 
 
 class Noisy:
-    """A distribution, or its test, each number of which is off by a part in 10^12."""
+    """A distribution, or its test, with every number off by one part in 10^12."""
 
     def __init__(self, of: Any) -> None:
         self.of = of
@@ -198,13 +198,13 @@ def test_every_figure_of_insight_is_the_same_with_noise(responses: filters.Respo
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_of_two_answers_as_uncertain_the_first_is_shown(seed: int, responses: filters.Responses, twice: Part) -> None:
+def test_of_equally_uncertain_answers_the_first_is_shown(seed: int, responses: filters.Responses, twice: Part) -> None:
     shaken: dict[str, Any] = {"logits": noisy(responses.logits, seed)}
     look = learned.Look(network(), twice, CLASSES, responses._replace(**shaken), lambda *figure: None)
     assert mistakes.uncertain(look)["test_image"] < FEW
 
 
-def test_what_covering_does_not_change_carries_no_evidence(
+def test_a_part_without_effect_has_no_evidence(
     responses: filters.Responses, twice: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = pictured(twice, responses)["evidence"]
@@ -214,7 +214,7 @@ def test_what_covering_does_not_change_carries_no_evidence(
 
 
 @pytest.mark.parametrize("draw", [mosaics.signed, mosaics.heatmap])
-def test_noise_about_nothing_has_nothing_s_colour(draw: Callable[..., Any]) -> None:
+def test_noise_around_zero_has_the_colour_of_zero(draw: Callable[..., Any]) -> None:
     values = np.zeros((1, 6, 6))
     values[0, :2] = np.array([[-1.0], [1.0]])
     noise = 1e-12 * np.random.default_rng(0).normal(size=values.shape)
@@ -243,7 +243,7 @@ def test_the_ideas_are_the_same_with_noise(draw: Callable[..., Any], monkeypatch
     assert len(set(drawn)) == 1
 
 
-def test_noise_does_not_choose_the_side_of_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_noise_does_not_choose_the_side_of_a_label(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = {"mean": 0.99, "ci95": [0.98, 0.995]}
     rows: list[Any] = [
         {"variant": name, "macs": macs, "val_accuracy": accuracies, "front": True}
@@ -281,7 +281,7 @@ def test_components_are_the_same_by_another_driver_and_by_another_decomposition(
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_noise_turns_no_component_of_two_parts_that_are_equally_large(seed: int) -> None:
+def test_noise_does_not_flip_a_component_with_two_equally_large_parts(seed: int) -> None:
     values = np.random.default_rng(0).normal(size=(50, 1))
     opposite = np.concatenate([values, -values], 1)
     assert embedding.components(noisy(opposite, seed), 1)[0].tobytes() == embedding.components(opposite, 1)[0].tobytes()
@@ -299,7 +299,7 @@ def test_noise_in_what_t_sne_finds_moves_no_point(
 
 
 def digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
-    """Of every figure of insight and a row, as this process's numpy computes them."""
+    """Digests of every figure of insight and of a row, computed by this process's numpy."""
     part = Part(images, labels)
     responses = respond(part)
     whole = {**pictured(part, responses), "row": json.dumps(row(responses.logits, labels))}
@@ -308,7 +308,7 @@ def digest(images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> str:
 
 @pytest.mark.slow
 def test_without_the_processor_s_newer_instructions_numpy_gives_the_same(twice: Part, tmp_path: Path) -> None:
-    """Figures and rows of a process without AVX-512 and the like are those of this one."""
+    """A process without instructions such as AVX-512 gives the same figures and rows as this one."""
     np.savez(tmp_path / "twice.npz", images=twice.images, labels=twice.labels)
     code = "import sys, numpy, torch; torch.set_num_threads(1)\nfrom tests.test_reproducible import digest\n"
     code += "print(digest(**numpy.load(sys.argv[1])))"

@@ -1,4 +1,4 @@
-"""A variant of two seeds, trained, and what a stage logs of it in MLflow; shared by the tests of tracking."""
+"""What the tests of tracking share: a trained variant with two seeds, and its log in MLflow."""
 
 from pathlib import Path
 from typing import Any, NamedTuple

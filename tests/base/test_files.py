@@ -24,7 +24,7 @@ def test_a_file_is_written_with_its_folder(tmp_path):
     assert (tmp_path / "a/b.json").read_bytes() == b"{}"
 
 
-def test_a_disk_that_takes_no_more_is_named_and_leaves_the_old_file(tmp_path):
+def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
     path = tmp_path / "kept"
     path.write_bytes(b"old")
     done = subprocess.run([sys.executable, "-c", FULL, path], capture_output=True, text=True, check=True)

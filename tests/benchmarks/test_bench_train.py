@@ -7,12 +7,12 @@ from digitline.model import arithmetic, networks
 
 @pytest.fixture
 def bench() -> ModuleType:
-    from benchmarks import bench_train  # torchvision takes a second
+    from benchmarks import bench_train  # torchvision takes a second to import
 
     return bench_train
 
 
-def test_the_usual_network_is_the_one_that_everybody_starts_with(bench):
+def test_the_usual_network_is_that_of_pytorch_s_example(bench):
     assert arithmetic.parameters(bench.Usual()) == 1_199_882
 
 

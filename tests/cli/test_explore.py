@@ -4,7 +4,7 @@ from digitline.cli.main import main
 from digitline.config import params
 
 
-def test_explore_tells_of_the_variant_named_and_of_all_if_none_is(capsys):
+def test_explore_explains_the_variant_named_or_all(capsys):
     main(["explore", "conv1"])
     assert capsys.readouterr().out.splitlines()[0] == "conv1"
     main(["explore"])
@@ -12,7 +12,7 @@ def test_explore_tells_of_the_variant_named_and_of_all_if_none_is(capsys):
     assert [line for line in printed if line and not line.startswith(" ")] == list(params.read().variants)
 
 
-def test_explore_refuses_a_name_that_is_no_variant_in_one_sentence():
+def test_explore_refuses_an_unknown_variant_in_one_sentence():
     with pytest.raises(SystemExit) as refused:
         main(["explore", "conv3"])
     assert refused.value.code == "error: the variant is 'conv3'; did you mean 'conv2'?"

@@ -12,7 +12,7 @@ from digitline.compute import machine
         ({}, "AVX2"),
     ],
 )
-def test_the_instruction_set_is_the_one_that_multiplies_bfloat16_or_else_torch_s(
+def test_the_instruction_set_is_that_for_bfloat16_or_else_torch_s(
     able: dict[str, bool], highest: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able)
@@ -20,14 +20,14 @@ def test_the_instruction_set_is_the_one_that_multiplies_bfloat16_or_else_torch_s
     assert machine.instructions() == highest
 
 
-def test_a_machine_is_of_the_kind_of_its_processor_and_instructions_whatever_kernel_ran() -> None:
+def test_processor_and_instructions_define_a_machine_s_kind_and_the_kernel_does_not() -> None:
     here = machine.describe()
     assert machine.same_kind(here, here | {"blas": ["openblas Zen"], "cores": 96})
     assert not machine.same_kind(here, here | {"instructions": "none"})
     assert not machine.same_kind(here, here | {"processor": "abacus"})
 
 
-def test_the_kernel_that_ran_is_named_beside_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_kernel_is_named_beside_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = [
         {"user_api": "blas", "internal_api": "openblas", "architecture": "Haswell"},
         {"user_api": "blas", "internal_api": "openblas", "architecture": "Haswell"},

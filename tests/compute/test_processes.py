@@ -33,7 +33,7 @@ def threads(job):
 
 def refuse(job):
     yield "first"
-    raise InputError(f"job {job} will not do")
+    raise InputError(f"job {job} fails")
 
 
 def die(job):
@@ -41,7 +41,7 @@ def die(job):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_every_record_of_every_job_arrives_in_its_order():
+def test_every_record_of_every_job_arrives_in_order():
     records = list(side_by_side(count, [3, 1, 2]))
     assert sorted(records) == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
     assert [record for job, record in records if job == 3] == [0, 1, 2]
@@ -51,12 +51,12 @@ def test_a_job_has_one_thread():
     assert list(side_by_side(threads, ["a"])) == [("a", 1)]
 
 
-def test_what_a_user_can_mend_arrives_as_it_was_said():
-    with pytest.raises(InputError, match="job a will not do"):
+def test_an_input_error_arrives_with_its_message():
+    with pytest.raises(InputError, match="job a fails"):
         list(side_by_side(refuse, ["a"]))
 
 
-def test_a_job_that_dies_ends_the_line():
+def test_a_job_that_dies_ends_the_others():
     with pytest.raises(InputError, match="a process ended with status"):
         list(side_by_side(die, ["a"]))
 
@@ -90,7 +90,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives every process all cores")
 def test_the_number_of_cores_changes_no_bit(tmp_path):
-    """Three seeds come to the same weights on one core, one after another, as on all cores side by side."""
+    """Three seeds give the same weights on one core, one after another, as in parallel on all cores."""
     if processes.cores() < 2:
         pytest.skip("there is one core")
     (tmp_path / "bits.py").write_text(BITS)
@@ -126,9 +126,9 @@ def alive(pid):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
 def test_no_orphan_outlives_a_killed_parent(tmp_path):
-    """The processes of a parent that is killed, which can end nothing any more, end themselves within seconds."""
+    """The processes of a killed parent, which cannot end them, end themselves within seconds."""
     (tmp_path / "parent.py").write_text(ORPHAN)
     with subprocess.Popen([sys.executable, tmp_path / "parent.py"], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout

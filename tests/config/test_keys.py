@@ -15,7 +15,7 @@ from digitline.model import augmentation, networks, recipe, training
 from digitline.registry import gate
 from digitline.registry.limits import Limits
 
-TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with what comes from elsewhere than params.yaml
+TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the arguments that are not from params.yaml
     "source": (entry.Source, sources.fetch, {"folders", "classes", "report", "timeout", "pause", "name"}),
     "bounds": (entry.Bounds, expectations.rules, {"classes"}),
     "split": (entry.Split, dataset.split, {"part"}),
@@ -41,7 +41,7 @@ def test_a_record_has_the_keys_annotations_and_defaults_of_what_takes_it(section
     assert keys(record) == {name: key for name, key in taken.items() if name not in elsewhere}
 
 
-def test_the_networks_that_a_variant_may_name_are_those_that_there_are() -> None:
+def test_a_variant_may_name_exactly_the_existing_networks() -> None:
     assert list(recipe.NETWORKS) == list(networks.NETWORKS)
 
 
@@ -55,7 +55,7 @@ class Record(NamedTuple):
     name: str = "none"
 
 
-def test_a_section_comes_back_as_it_is() -> None:
+def test_a_valid_section_is_returned_unchanged() -> None:
     section = {"sides": [28, 28]}
     assert check("shape", Record, section) == section
 
@@ -71,7 +71,7 @@ def test_a_section_comes_back_as_it_is() -> None:
         ({"sides": [28], "name": 5}, "shape.name is 5, expected a valid string"),
     ],
 )
-def test_what_does_not_fit_the_record_is_named(section: Any, sentence: str) -> None:
+def test_a_key_that_does_not_fit_the_record_is_named(section: Any, sentence: str) -> None:
     with pytest.raises(InputError) as refusal:
         check("shape", Record, section)
     assert str(refusal.value) == sentence

@@ -54,7 +54,7 @@ def test_params_yaml_fits_the_code():
         ("recipe.optimizer", "Adam", "optimizer is 'Adam', expected 'SGD' or 'AdamW'"),
         ("recipe.bfloat16", 1, "bfloat16 is 1, expected a valid boolean"),
         ("seeds", [], "params.yaml.seeds is [], expected at least 1"),
-        ("seeds", [1, 1], "seeds is [1, 1], expected each one once"),
+        ("seeds", [1, 1], "seeds is [1, 1], expected distinct numbers"),
         ("seeds", ["a"], "params.yaml.seeds.0 is 'a', expected a valid integer"),
         ("split.validation", -5, "split.validation is -5, expected greater than 0"),
         ("gate.margni", 0.1, "gate.margni is not known; did you mean 'margin'?"),
@@ -64,7 +64,7 @@ def test_params_yaml_fits_the_code():
         ("extra", 1, "params.yaml.extra is not known"),
     ],
 )
-def test_a_slip_is_named(edited, key, value, sentence):
+def test_a_mistake_is_named(edited, key, value, sentence):
     with pytest.raises(InputError) as refusal:
         edited(key, value)
     assert sentence in str(refusal.value)

@@ -4,7 +4,7 @@ from digitline.config import times
 
 
 @pytest.mark.parametrize("damage", ["", "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n", None])
-def test_times_that_are_not_there_or_damaged_by_a_merge_are_no_reason_to_fail(tmp_path, monkeypatch, damage):
+def test_missing_times_or_times_damaged_by_a_merge_are_no_reason_to_fail(tmp_path, monkeypatch, damage):
     monkeypatch.chdir(tmp_path)
     for name in ("models", "reports"):
         (tmp_path / name).mkdir()

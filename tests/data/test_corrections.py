@@ -1,4 +1,4 @@
-"""Corrections as they are kept: each image once, the last word on it counts."""
+"""Kept corrections: the last one of each image counts."""
 
 from pathlib import Path
 
@@ -17,10 +17,10 @@ def correction(image: dataset.Bytes, label: str = "7") -> Correction:
     return Correction(image, label, "1", False, "0" * 64)
 
 
-def test_what_is_kept_is_read_again_and_the_last_correction_counts(drawings: dataset.Bytes, tmp_path: Path) -> None:
+def test_kept_corrections_are_read_again_and_the_last_one_counts(drawings: dataset.Bytes, tmp_path: Path) -> None:
     for image, label in zip(drawings[[0, 1, 0, 0]], ["7", "", "3", "3"], strict=True):
         count = corrections.keep(tmp_path / "kept", correction(image, label), most=10)
-    assert count == 3  # the same again is none
+    assert count == 3  # a repeated correction does not count
     found = {corrections.identity(one.image): one for one in corrections.read(tmp_path / "kept", DIGITS)}
     assert {name: one.label for name, one in found.items()} == {
         corrections.identity(drawings[0]): "3",
@@ -33,15 +33,13 @@ def test_what_is_kept_is_read_again_and_the_last_correction_counts(drawings: dat
 def test_no_more_are_kept_than_allowed(drawings: dataset.Bytes, tmp_path: Path) -> None:
     for image in drawings[:2]:
         corrections.keep(tmp_path, correction(image), most=2)
-    with pytest.raises(InputError, match="2 corrections are kept, expected no more"):
+    with pytest.raises(InputError, match="there are already 2 corrections, expected no more"):
         corrections.keep(tmp_path, correction(drawings[2]), most=2)
     assert len(list(tmp_path.glob("*.png"))) == 2
 
 
 @pytest.mark.parametrize("damage", ["other", "empty", "gone", "wide"])
-def test_an_image_that_is_not_as_it_was_kept_is_refused_by_name(
-    drawings: dataset.Bytes, tmp_path: Path, damage: str
-) -> None:
+def test_an_image_that_was_changed_is_refused_by_name(drawings: dataset.Bytes, tmp_path: Path, damage: str) -> None:
     corrections.keep(tmp_path, correction(drawings[0]), most=9)
     [path] = tmp_path.glob("*.png")
     match damage:
@@ -60,11 +58,11 @@ def test_an_image_that_is_not_as_it_was_kept_is_refused_by_name(
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("image,label\n", "is no table of corrections, expected lines of image,label,answer,doubtful,model"),
-        ("", "no tab"),
+        ("image,label\n", "is not a table of corrections, expected lines of image,label,answer,doubtful,model"),
+        ("", "is not a table"),
     ],
 )
-def test_a_table_of_another_form_is_refused(tmp_path: Path, table: str, sentence: str) -> None:
+def test_a_table_in_another_format_is_refused(tmp_path: Path, table: str, sentence: str) -> None:
     (tmp_path / corrections.TABLE).write_text(table)
     with pytest.raises(InputError, match=sentence):
         corrections.read(tmp_path, DIGITS)

@@ -23,7 +23,7 @@ def encoded(picture: Image.Image, form: str = "PNG", **options: object) -> bytes
 
 
 def page(digit: Bytes, seed: int = 0, pen: tuple[int, ...] = BLACK, paper: tuple[int, ...] = WHITE) -> Image.Image:
-    """The digit, enlarged seven times, anywhere on a sheet."""
+    """The digit, enlarged seven times, at some place on a sheet."""
     mask = Image.fromarray(digit).resize((196, 196), Image.Resampling.BICUBIC)
     left, top = np.random.default_rng(seed).integers(0, CANVAS - 196, 2).tolist()
     sheet = Image.new("RGB", (CANVAS, CANVAS), paper)
@@ -50,7 +50,7 @@ def distance(one: Bytes, other: Bytes) -> float:
     return float(np.abs(one.astype(float) - other).mean())
 
 
-# What comes out
+# Results
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def distance(one: Bytes, other: Bytes) -> float:
     ],
     ids=["black", "white", "red", "yellow", "pale", "photograph", "jpeg", "palette", "cmyk", "large", "small"],
 )
-def test_a_digit_comes_back_from_a_sheet_as_itself(digits: Dataset, made: Callable[[Bytes, int], Image.Image]) -> None:
+def test_a_digit_on_a_sheet_is_restored(digits: Dataset, made: Callable[[Bytes, int], Image.Image]) -> None:
     originals = digits.test.images[:60]
     prepared = [prepare.prepare(made(original, seed)) for seed, original in enumerate(originals)]
-    # No other digit is as near as the one that it was, and that one is near.
+    # The original digit is the nearest one, and it is near.
     apart = np.array([[distance(image, original) for original in originals] for image in prepared])
     assert (apart.argmin(1) == np.arange(60)).mean() >= 0.9
     assert apart.diagonal().mean() < 12
 
 
-def test_an_image_of_mnist_stays_nearly_itself(digits: Dataset) -> None:
+def test_an_mnist_image_hardly_changes(digits: Dataset) -> None:
     originals = digits.test.images
     assert np.mean([distance(prepare.prepare(Image.fromarray(image)), image) for image in originals]) < 2
 
@@ -104,11 +104,11 @@ def test_proportions_are_kept() -> None:
 
 
 @pytest.mark.parametrize(("width", "low", "high"), [(1, 1.4, 2.2), (3, 1.4, 2.2), (25, 1.7, 2.6), (60, 2.5, 3.8)])
-def test_a_pen_is_made_as_wide_as_mnist_s(width: int, low: float, high: float) -> None:
+def test_stroke_width_is_brought_to_mnist_s(width: int, low: float, high: float) -> None:
     assert low < prepare.stroke(Image.fromarray(prepare.prepare(line(width)))) < high
 
 
-def test_see_through_is_white_paper(digits: Dataset) -> None:
+def test_transparency_is_white_paper(digits: Dataset) -> None:
     digit = digits.test.images[0]
     ink = Image.new("RGBA", (28, 28), (0, 0, 90, 0))
     ink.putalpha(Image.fromarray(digit))
@@ -116,8 +116,8 @@ def test_see_through_is_white_paper(digits: Dataset) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_camera_is_turned_back(digits: Dataset, orientation: int) -> None:
-    # What a camera writes: pixels turned the other way, and how to turn them back.
+def test_a_rotated_camera_picture_is_rotated_back(digits: Dataset, orientation: int) -> None:
+    # What a camera writes: rotated pixels, and the orientation to rotate them back.
     undo = {**prepare.TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
     upright = page(digits.test.images[0]).crop((0, 0, CANVAS, CANVAS - 40))
     stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
@@ -158,7 +158,7 @@ def test_any_size_is_prepared(size: tuple[int, int]) -> None:
     assert image.max() == 255
 
 
-# What is refused
+# Refusals
 
 PNG, JPEG = encoded(line(20)), encoded(line(20), "JPEG")
 HEADER = b"IHDR" + (60_000).to_bytes(4) * 2 + PNG[24:29]
@@ -168,11 +168,11 @@ BOMB = PNG[:12] + HEADER + zlib.crc32(HEADER).to_bytes(4) + PNG[33:]
 @pytest.mark.parametrize(
     ("data", "sentence"),
     [
-        (b"", "is no picture"),
-        (b"http://example.com/digit.png", "is no picture"),
-        (encoded(line(20), "GIF"), "is no picture"),
-        (encoded(line(20), "TIFF"), "is no picture"),
-        (PNG[:40], "damaged|is no picture"),
+        (b"", "is not a picture"),
+        (b"http://example.com/digit.png", "is not a picture"),
+        (encoded(line(20), "GIF"), "is not a picture"),
+        (encoded(line(20), "TIFF"), "is not a picture"),
+        (PNG[:40], "damaged|is not a picture"),
         (PNG[: len(PNG) // 2], "damaged"),
         (JPEG[: len(JPEG) // 2], "damaged"),
         (PNG[:80] + bytes(40) + PNG[120:], "damaged"),
@@ -186,7 +186,7 @@ BOMB = PNG[:12] + HEADER + zlib.crc32(HEADER).to_bytes(4) + PNG[33:]
         *("bomb", "one-row-too-many", "warned-of", "too-long"),
     ],
 )
-def test_what_is_no_whole_picture_of_fitting_size_is_refused(data: bytes, sentence: str) -> None:
+def test_an_incomplete_or_too_large_picture_is_refused(data: bytes, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence) as refused:
         prepare.open_picture(data)
     assert "\n" not in str(refused.value)

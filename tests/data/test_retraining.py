@@ -1,4 +1,4 @@
-"""Corrections as training data: held against the data's expectations, kept apart from the data set."""
+"""Corrections as training data: checked against the data's expectations, kept apart from the data set."""
 
 from pathlib import Path
 
@@ -25,12 +25,12 @@ def test_without_corrections_the_data_set_has_the_same_bytes(
         assert all(np.array_equal(*pair) for pair in zip(one, other, strict=True))
 
 
-def test_what_is_trained_with_is_known_by_its_hash_and_refused_where_that_is_another(
+def test_training_corrections_are_identified_by_their_hash_and_refused_with_another(
     drawings: dataset.Bytes, tmp_path: Path
 ) -> None:
     path, one = tmp_path / "feedback.safetensors", Part(drawings, np.arange(6, dtype=np.uint8))
     retraining.save(one, path)
     for saved, loaded in zip(one, retraining.load(path, digest(path)), strict=True):
         assert np.array_equal(saved, loaded)
-    with pytest.raises(InputError, match=f"has SHA-256 {digest(path)}, expected {'0' * 64} as feedback in params.yaml"):
+    with pytest.raises(InputError, match=f"has SHA-256 {digest(path)}, expected {'0' * 64}, feedback in params.yaml"):
         retraining.load(path, "0" * 64)

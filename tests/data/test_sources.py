@@ -28,7 +28,7 @@ Fetch = Callable[..., Dataset]
 
 
 class Mirror:
-    """A server on this machine: each path has the answers that it gives in turn, the last one for ever."""
+    """A server on this machine: each path gives its answers in turn and then repeats the last one."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {}
@@ -62,7 +62,7 @@ def status(code: int) -> Answer:
 
 
 def body(content: bytes, *, sent: int | None = None, hang: float = 0) -> Answer:
-    """Announces the content, sends the first bytes of it, stays silent for some seconds."""
+    """Announces the content, sends its first bytes, then sends nothing for some seconds."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -171,11 +171,11 @@ def test_a_corrupt_gzip_is_passed_over(tmp_path, fetch, contents, messages):
 def test_a_decompression_bomb_is_not_inflated_past_the_limit(tmp_path, fetch, contents, monkeypatch):
     monkeypatch.setattr(sources, "LIMIT", 1_000_000)
     bomb = folder_of(tmp_path / "bomb", contents | {TRAIN_IMAGES: bytes(1_000_001)})
-    with pytest.raises(InputError, match="larger than 1000000 bytes once inflated"):
+    with pytest.raises(InputError, match="larger than 1000000 bytes after decompression"):
         fetch(bomb)
 
 
-def test_all_sources_down_is_one_sentence_with_every_answer(tmp_path, fetch, mirror):
+def test_if_all_sources_fail_one_sentence_has_every_answer(tmp_path, fetch, mirror):
     with pytest.raises(InputError) as caught:
         fetch(tmp_path / "none", mirrors=[mirror.url, "http://127.0.0.1:1/"])
     assert str(caught.value) == (
@@ -193,7 +193,7 @@ def test_a_mirror_serves_what_no_folder_has(tmp_path, fetch, contents, mirror, d
 
 
 @pytest.mark.parametrize("code", [500, 503, 429])
-def test_a_mirror_in_trouble_is_asked_again(fetch, contents, mirror, code):
+def test_a_failing_mirror_is_asked_again(fetch, contents, mirror, code):
     for name, content in contents.items():
         mirror.give(name, status(code), status(code), body(gzip.compress(content)))
     fetch(mirrors=[mirror.url])
@@ -220,7 +220,7 @@ def test_a_download_that_always_breaks_off_is_given_up(fetch, mirror):
     assert len(mirror.asked) == sources.ATTEMPTS
 
 
-def test_a_mirror_that_hangs_is_left_for_the_next(fetch, contents, mirror, messages):
+def test_a_mirror_that_hangs_is_skipped(fetch, contents, mirror, messages):
     mirror.give(TRAIN_IMAGES, lambda handler: time.sleep(0.6))
     for name, content in contents.items():
         mirror.answers[f"/second/{name}.gz"] = [body(gzip.compress(content))]
@@ -238,7 +238,7 @@ def test_a_mirror_that_falls_silent_within_a_file_is_given_up(fetch, mirror):
         fetch(mirrors=[mirror.url])
 
 
-def test_a_page_in_place_of_a_file_is_refused_by_its_checksum(fetch, mirror):
+def test_a_web_page_instead_of_a_file_is_refused_by_its_checksum(fetch, mirror):
     mirror.give(TRAIN_IMAGES, body(b"<html>moved</html>"))
     with pytest.raises(InputError, match="its content has SHA-256"):
         fetch(mirrors=[mirror.url])
@@ -251,7 +251,7 @@ def test_an_endless_download_is_cut_at_the_limit(fetch, mirror, monkeypatch):
         fetch(mirrors=[mirror.url])
 
 
-def test_a_mirror_that_speaks_no_http_is_passed_over(fetch):
+def test_a_mirror_without_http_is_passed_over(fetch):
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def speak() -> None:

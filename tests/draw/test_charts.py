@@ -57,7 +57,7 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_chart_is_a_picture_that_follows_the_data_and_nothing_else(name):
+def test_a_chart_depends_only_on_the_data(name):
     draw = DRAWN[name]
     assert charts.svg(draw(0.95)) == charts.svg(draw(0.95)) != charts.svg(draw(0.7))
     shades = np.asarray(Image.open(io.BytesIO(charts.png(draw(0.95)))).convert("L"))
@@ -66,7 +66,7 @@ def test_a_chart_is_a_picture_that_follows_the_data_and_nothing_else(name):
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_a_chart_brings_all_it_refers_to_and_takes_the_page_s_colours(name):
+def test_a_chart_contains_all_that_it_refers_to_and_takes_the_page_s_colours(name):
     text = charts.svg(DRAWN[name](0.95))
     identities = re.findall(r' id="([^"]+)"', text)
     assert set(re.findall(r'(?:url\(|href=")#([^")]+)', text)) == set(identities)

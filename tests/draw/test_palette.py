@@ -1,7 +1,7 @@
 from digitline.draw.palette import styles
 
 
-def test_a_variant_has_one_colour_and_its_vote_the_same_dashed():
+def test_a_vote_has_its_variant_s_colour_dashed():
     of = styles(["fc", "conv", "conv_wide"], {"conv_wide_vote": "conv_wide"})
     assert len({of["fc"].colour, of["conv"].colour, of["conv_wide"].colour}) == 3
     assert of["conv_wide_vote"].colour == of["conv_wide"].colour

@@ -18,7 +18,7 @@ def sheet(digits, first: int, count: int) -> bytes:
     return charts.png(results.misclassified(images, wrong, wrong[::-1], "title"))
 
 
-def test_a_sheet_of_mistakes_shows_the_images_and_takes_sixty_at_most(digits):
+def test_a_sheet_of_mistakes_shows_at_most_sixty_images(digits):
     page = sheet(digits, 0, 3)
     assert Image.open(io.BytesIO(page)).convert("L").getextrema() == (0, 255)
     assert page == sheet(digits, 0, 3) != sheet(digits, 5, 3)
@@ -26,7 +26,7 @@ def test_a_sheet_of_mistakes_shows_the_images_and_takes_sixty_at_most(digits):
     assert len(results.misclassified(digits.test.images, names, names, "title").axes) == 60
 
 
-def test_every_family_has_a_panel_of_its_name_and_every_row_a_line_in_the_legend():
+def test_every_family_has_a_panel_and_every_row_a_line_in_the_legend():
     curves = {"a": [(0.0, 90.0), (1.0, 70.0)], "b": [(0.0, 80.0), (1.0, 50.0)]}
     of = {name: Style(colour) for name, colour in zip("ab", COLOURS, strict=False)}
     families = {"blur": curves, "noise": curves}
@@ -36,7 +36,7 @@ def test_every_family_has_a_panel_of_its_name_and_every_row_a_line_in_the_legend
 
 
 @pytest.mark.parametrize("gap", [0.0, 0.00001, 0.0005, 0.01])
-def test_names_of_close_rows_do_not_lie_on_one_another(gap):
+def test_labels_of_close_rows_do_not_overlap(gap):
     accuracies = [0.99, 0.99 + gap, 0.99 + 2 * gap]
     close: Any = [
         {"variant": f"variant_{n}", "macs": 10**6 + n, "val_accuracy": {"mean": mean}, "front": n == 2}

@@ -25,7 +25,7 @@ def modern():
     return networks.build(network="modern", widths=[4, 6, 8, 10], padded=True, classes=10).eval()
 
 
-def test_the_layers_of_nielsen_s_network_see_what_was_computed_by_hand(plain):
+def test_the_fields_of_nielsen_s_network_are_those_computed_by_hand(plain):
     found = activations.layers(plain, IMAGE)
     assert [(layer.name, layer.maps.shape, layer.field, layer.window) for layer in found] == [
         ("image", (1, 28, 28), Field(1, 1, 0), 1),
@@ -44,7 +44,7 @@ def test_the_layers_of_nielsen_s_network_see_what_was_computed_by_hand(plain):
 
 
 @pytest.mark.parametrize("network", ["plain", "modern"])
-def test_a_unit_sees_its_field_and_nothing_else(network, request):
+def test_a_unit_sees_only_its_field(network, request):
     model = request.getfixturevalue(network)
     features = pixels = torch.rand(1, 1, 28, 28, requires_grad=True)
     shown = {layer.name: layer for layer in activations.layers(model, IMAGE)}
@@ -64,7 +64,7 @@ def test_a_unit_sees_its_field_and_nothing_else(network, request):
 
 
 def recomputed(layer, before):
-    """A layer's maps, from the maps before it and its own description."""
+    """A layer's maps, computed from the maps before it and its description."""
     maps = torch.from_numpy(before.maps)[None]
     if layer.filters is not None:
         padding = (layer.maps.shape[1] - before.maps.shape[1] + layer.window - 1) // 2
@@ -81,7 +81,7 @@ def recomputed(layer, before):
 def test_each_layer_s_maps_follow_from_those_before_and_the_last_are_the_logits(network, request):
     model = request.getfixturevalue(network)
     for layer in model.modules():
-        if isinstance(layer, torch.nn.BatchNorm2d):  # as after training: no mean of 0, no scale of 1
+        if isinstance(layer, torch.nn.BatchNorm2d):  # as after training: means are not 0, scales not 1
             layer.get_buffer("running_mean").normal_()
             layer.get_buffer("running_var").uniform_(0.5, 2)
             layer.weight.data.uniform_(-1, 2)
@@ -110,7 +110,7 @@ def test_of_a_vote_the_first_member_is_shown():
 
 def test_the_evidence_lies_where_the_answer_comes_from():
     class Corner(torch.nn.Module):
-        """Says 1 as far as the upper left corner is bright."""
+        """Answers 1 if the upper left corner is bright."""
 
         def __init__(self):
             super().__init__()

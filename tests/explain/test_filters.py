@@ -9,7 +9,7 @@ from digitline.model import networks
 
 @pytest.fixture
 def bars():
-    """A network whose first filter looks for an upright bar and whose second for a level one."""
+    """A network whose first filter detects a vertical bar and whose second detects a horizontal one."""
     network = networks.build(network="plain", filters=[2], hidden=4, activation="relu", classes=10).eval()
     with torch.no_grad():
         weights = networks.sequence(network)[0].get_parameter("weight")
@@ -25,7 +25,7 @@ def bar(*, upright: bool) -> np.ndarray:
     return image if upright else image.T
 
 
-def test_a_planted_filter_is_excited_most_by_what_it_looks_for(bars, digits):
+def test_a_planted_filter_is_excited_most_by_its_pattern(bars, digits):
     images = np.concatenate([digits.test.images[:50], [bar(upright=True), bar(upright=False)]])
     found = filters.respond(bars, images)
     assert found.peaks[0].argmax(0).tolist() == [50, 51]
@@ -36,7 +36,7 @@ def test_a_planted_filter_is_excited_most_by_what_it_looks_for(bars, digits):
     assert (seen == 255).all(0).sum() == 1
 
 
-def test_the_image_that_excites_a_planted_filter_shows_what_it_looks_for(bars):
+def test_the_image_that_excites_a_planted_filter_shows_its_pattern(bars):
     (stage,) = filters.stages(bars)
     upright, level = filters.exciting(bars, stage, 20).astype(int)
     for image in (upright, level.T):
@@ -76,9 +76,9 @@ def test_a_patch_beyond_the_edge_is_black():
     assert filters.patch(image, Field(40, 4, -6), 1, 1).shape == (28, 28)
 
 
-def test_the_slope_is_where_the_answer_follows_the_pixels():
+def test_the_slope_is_where_the_answer_depends_on_the_pixels():
     class Corner(torch.nn.Module):
-        """Says 1 as far as the upper left corner is bright."""
+        """Answers 1 if the upper left corner is bright."""
 
         def forward(self, images):
             bright = images[:, :6, :6].mean((1, 2))

@@ -54,7 +54,7 @@ def test_the_patches_named_are_the_strongest_first(digits):
     assert len(kept["weights-1"][2]) == 3
 
 
-def test_the_confusions_are_counted_and_each_is_beside_one_of_what_it_was_taken_for(digits):
+def test_the_confusions_are_counted_and_each_is_beside_a_digit_of_the_predicted_class(digits):
     kept: dict = {}
     seen = look(digits, kept, network="plain", filters=[3], hidden=5)
     predicted = seen.responses.logits.argmax(1)
@@ -65,7 +65,7 @@ def test_the_confusions_are_counted_and_each_is_beside_one_of_what_it_was_taken_
         assert seen.test.labels[each["like"]] == predicted[each["like"]] == guess
 
 
-def test_right_answers_stand_before_the_wrong_ones_and_none_twice(digits):
+def test_right_answers_precede_wrong_ones_without_repetition(digits):
     kept: dict = {}
     found = mistakes.explained(look(digits, kept, network="plain", filters=[3], hidden=5))
     images = [one["test_image"] for one in found]

@@ -33,20 +33,20 @@ def test_with_no_unit_silent_the_accuracy_is_the_network_s_own(few):
     assert probes.shifted(plain, few, 0) == pytest.approx(own)
 
 
-def test_silencing_all_but_one_of_two_units_leaves_what_that_one_knows():
+def test_the_units_that_are_not_silent_decide():
     plain = network(filters=[], activation="relu")
     with torch.no_grad():
         for parameter in plain.parameters():
             parameter.zero_()
         first, last = (layer for layer in plain.modules() if isinstance(layer, torch.nn.Linear))
-        first.bias[:] = 1.0  # every unit always says 1
-        last.weight[3, :5], last.weight[4, 5:] = 1.0, 0.1  # five speak for a 3, louder than the fifteen for a 4
+        first.bias[:] = 1.0  # every unit's output is always 1
+        last.weight[3, :5], last.weight[4, 5:] = 1.0, 0.1  # five units for a 3 outweigh fifteen for a 4
     threes = Part(np.zeros((4, 28, 28), np.uint8), np.full(4, 3, np.uint8))
     assert probes.silenced(plain, threes, 0.0, draws=1) == 1
     assert 0 < probes.silenced(plain, threes, 0.95, draws=40) < 0.6
 
 
-def test_a_network_that_looks_at_one_corner_is_lost_when_that_is_moved():
+def test_a_network_that_sees_one_corner_fails_on_shifted_images():
     class Corner(torch.nn.Module):
         def __init__(self):
             super().__init__()

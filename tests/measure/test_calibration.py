@@ -15,18 +15,18 @@ def test_measures_are_those_computed_by_hand():
     assert confusion(LOGITS, LABELS).tolist() == [[2, 0], [1, 1]]
 
 
-def test_calibration_counts_every_image_once_and_takes_certainty_in():
+def test_calibration_counts_every_image_once_including_full_confidence():
     bins = calibration(np.array([[1000.0, 0.0], [0.0, 0.0]]), np.array([0, 0]))
     assert [(b.images, b.confidence, b.accuracy) for b in bins] == [(1, 0.5, 1.0), (1, 1.0, 1.0)]
 
 
-def test_over_runs_confusions_are_averaged_and_bins_take_all_answers_together():
+def test_over_runs_confusions_are_averaged_and_bins_combine_all_answers():
     runs = np.stack([LOGITS, LOGITS[:, ::-1]])
     assert mean_confusion(runs, LABELS).tolist() == [[1, 1], [1, 1]]
     assert sum(each.images for each in joint_calibration(runs, LABELS)) == 2 * len(LABELS)
 
 
-def test_the_temperature_is_the_one_that_fits():
+def test_the_temperature_has_the_lowest_loss():
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(20_000, 10)) * 2
     labels = (softmax(logits, 1).cumsum(1) > generator.random((20_000, 1))).argmax(1)

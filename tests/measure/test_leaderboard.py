@@ -17,7 +17,7 @@ def board(*variants):
     return [row(name, runs, images=10_000, parameters=10, macs=20) for name, runs in variants]
 
 
-def test_rank_follows_validation_whatever_test_says():
+def test_rank_follows_validation_and_ignores_test():
     rows = board(("a", [run(1, 0.98, 0.99)]), ("b", [run(1, 0.99, 0.10)]), ("c", [run(1, 0.98, 0.9, loss=0.05)]))
     assert [r["variant"] for r in best_first(rows)] == ["b", "c", "a"]
     worse = board(("a", [run(1, 0.98, 0.0)]), ("b", [run(1, 0.99, 0.0)]), ("c", [run(1, 0.98, 1.0, loss=0.05)]))
@@ -38,7 +38,7 @@ def test_the_table_shows_means_and_half_intervals():
     assert metrics(only)["test_accuracy"] == pytest.approx(0.98)
 
 
-def test_an_ablation_stands_below_what_it_lacks_something_of_and_against_it():
+def test_an_ablation_is_below_its_parent_and_compared_with_it():
     parents = {"c": None, "d": "a", "a": None, "e": "a", "b": "c"}
     rows = board(*((name, [run(1, 0.98, 0.97)]) for name in parents))
     for each in rows:
@@ -54,7 +54,7 @@ def test_an_ablation_stands_below_what_it_lacks_something_of_and_against_it():
     ]
 
 
-def test_the_front_holds_what_nothing_beats_for_as_little():
+def test_the_front_has_the_rows_that_none_beats_at_the_same_cost():
     rows: Any = [
         {"variant": name, "macs": macs, "val_accuracy": {"mean": accuracy}}
         for name, macs, accuracy in [("a", 1, 0.98), ("b", 2, 0.99), ("c", 3, 0.985), ("d", 2, 0.97), ("e", 4, 0.99)]
@@ -62,7 +62,7 @@ def test_the_front_holds_what_nothing_beats_for_as_little():
     assert front(rows) == {"a", "b"}
 
 
-def test_no_test_label_reaches_the_rank(digits):
+def test_test_labels_do_not_affect_the_rank(digits):
     generator = np.random.default_rng(0)
     labels, permuted = digits.test.labels, generator.permutation(digits.test.labels)
     logits = {
@@ -81,7 +81,7 @@ def test_no_test_label_reaches_the_rank(digits):
     assert board_of(labels) == board_of(permuted) == ["b", "c", "a"]
 
 
-def test_a_model_that_is_too_sure_gains_by_its_temperature_and_keeps_its_accuracy():
+def test_a_temperature_improves_an_overconfident_model_and_keeps_its_accuracy():
     generator = np.random.default_rng(0)
     logits = generator.normal(size=(20_000, 10)) * 2
     labels = (softmax(logits, 1).cumsum(1) > generator.random((20_000, 1))).argmax(1)

@@ -38,7 +38,7 @@ def test_each_family_does_what_its_name_says():
     assert set(np.unique(at("contrast", 0.5))) == {64, 191}
     assert at("blur", 1).max() < 255
     assert at("noise", 0.4)[:5].std() > 20
-    assert (at("speckle", 0.2) != plain).mean() == pytest.approx(0.1, abs=0.03)  # the other half is what it was
+    assert (at("speckle", 0.2) != plain).mean() == pytest.approx(0.1, abs=0.03)  # the other half already had that value
     assert set(np.unique(at("glass", 1))) > {0}
     assert np.array_equal(at("glass", 3)[:6], plain[:6])  # farther from the strokes than it reaches
     assert np.array_equal(np.argwhere(at("motion", 3))[0], [9, 11])
@@ -52,7 +52,7 @@ def test_each_family_does_what_its_name_says():
     assert at("outline", 1)[12:16, 13:15].max() == 0 < at("outline", 1)[12, 12]
 
 
-def test_every_level_is_scored_and_always_alike(digits):
+def test_every_level_is_scored_reproducibly(digits):
     torch.manual_seed(0)
     model = networks.build(network="plain", filters=[], hidden=8, classes=10).eval()
     lines = robustness.accuracies(model, digits.test, images=50)
@@ -62,7 +62,7 @@ def test_every_level_is_scored_and_always_alike(digits):
     assert len(plain) == 1
 
 
-def test_corrupted_is_the_mean_of_one_level_a_corruption():
+def test_corrupted_is_the_mean_over_one_level_per_corruption():
     levels = [(name, level, 0.5) for name, family in FAMILIES.items() for level in family.levels]
     assert robustness.corrupted(levels) == 0.5
     harder = [(name, level, float(level == FAMILIES[name].corrupt)) for name, level, _ in levels]

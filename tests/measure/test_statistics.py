@@ -68,7 +68,7 @@ def test_resampling_has_the_spread_of_images_and_of_runs():
     assert np.std(two) == pytest.approx(np.hypot(0.02 / np.sqrt(2), np.sqrt(0.02 * 0.98 / 2000)), rel=0.15)
 
 
-def test_an_injected_bad_recipe_is_told_apart_and_a_good_one_is_not():
+def test_a_bad_recipe_is_significantly_different_and_a_good_one_is_not():
     generator = np.random.default_rng(0)
     hard = generator.permutation(2000)[:60]
 
@@ -81,8 +81,8 @@ def test_an_injected_bad_recipe_is_told_apart_and_a_good_one_is_not():
     assert groups(list(right), apart) == {"good": "a", "as good": "a", "bad": "b"}
 
 
-def test_the_same_variant_twice_is_not_told_apart(monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 10)  # for intervals, at which nothing here looks
+def test_the_same_variant_twice_is_not_significantly_different(monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 10)  # for intervals, which this test does not check
     generator = np.random.default_rng(1)
     false = 0
     for _ in range(40):
@@ -91,7 +91,7 @@ def test_the_same_variant_twice_is_not_told_apart(monkeypatch):
     assert false <= 6
 
 
-def test_letters_are_shared_just_where_nothing_is_told_apart():
+def test_letters_are_shared_exactly_without_a_significant_difference():
     apart = {frozenset("ac"), frozenset("ad")}
     assert groups("abcd", apart) == {"a": "a", "b": "ab", "c": "b", "d": "b"}
     assert groups("ab", set()) == {"a": "a", "b": "a"}
@@ -100,7 +100,7 @@ def test_letters_are_shared_just_where_nothing_is_told_apart():
 
 
 @pytest.mark.parametrize("share", [0.031, 0.04, 0.06, 0.12])
-def test_a_model_worse_by_the_margin_passes_for_no_worse_at_most_once_in_twenty(share):
+def test_a_model_worse_by_the_margin_passes_at_most_once_in_twenty(share):
     images, margin = 100, 0.03
     shares = [(share - margin) / 2, (share + margin) / 2, 1 - share]
     taken = chances = 0.0
@@ -113,7 +113,7 @@ def test_a_model_worse_by_the_margin_passes_for_no_worse_at_most_once_in_twenty(
     assert taken <= 0.05
 
 
-def test_no_worse_by_a_margin_is_shown_by_agreement_or_by_being_better():
+def test_agreement_or_superiority_shows_that_a_model_is_not_worse_by_the_margin():
     assert inferiority(0, 0, 5000, 0.002) < 0.01
     assert inferiority(30, 12, 5000, 0.002) < 0.01
     assert inferiority(20, 20, 5000, 0.002) > 0.05

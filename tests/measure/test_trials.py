@@ -1,4 +1,4 @@
-"""A network trained here, tried with digits on sheets of paper, letters and scribbles."""
+"""A network trained here, tested with digits on sheets of paper, letters and scribbles."""
 
 from pathlib import Path
 from statistics import fmean
@@ -21,12 +21,12 @@ from digitline.model.training import fit
 
 pytestmark = pytest.mark.slow
 
-SOME = 1000  # images of test
+SOME = 1000  # test images
 
 
 class Trained(NamedTuple):
     model: nn.Module
-    above: float  # the entropy that one in a hundred held images exceeds
+    above: float  # the entropy that one in a hundred validation images exceeds
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +45,22 @@ def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained
 def test_mnist_enlarged_off_centre_on_dark_or_light_as_png_or_jpeg_loses_next_to_nothing(
     trained: Trained, mnist: Dataset
 ) -> None:
-    """What the page and the API make of a sheet of paper costs the accuracy at most 0.3 points."""
+    """The preparation of a sheet of paper reduces the accuracy by at most 0.3 points."""
     raw, sheets = trials.parity(trained.model, Part(*(array[:SOME].copy() for array in mnist.test)))
     assert raw > 0.97
     assert raw - sheets <= 0.003
 
 
-def test_scikit_learn_s_digits_are_read_without_having_been_seen(trained: Trained) -> None:
-    """Digits of another collection, of 8x8 pixels, are read by a network that saw MNIST's alone."""
-    from studies.handwriting import scikit  # scikit-learn takes a second
+def test_scikit_learn_s_digits_are_recognised_without_training_on_them(trained: Trained) -> None:
+    """A network trained only on MNIST recognises the 8x8 digits of another collection."""
+    from studies.handwriting import scikit  # scikit-learn takes a second to import
 
     images, labels = (array[::2] for array in scikit())
     assert accuracy(predict(trained.model, trials.from_sheets(images)), labels) >= 0.95
 
 
 def test_corruptions_are_those_of_the_leaderboard_over_every_image(trained: Trained, mnist: Dataset) -> None:
-    """One number for corrupted images: that of the trials is the leaderboard's, with an interval around it."""
+    """The trials' accuracy on corrupted images is the leaderboard's, with an interval."""
     few = Part(*(array[:100].copy() for array in mnist.test))
     found = trials.corrupted(trained.model, few)
     assert found["mean"] == pytest.approx(
@@ -71,18 +71,16 @@ def test_corruptions_are_those_of_the_leaderboard_over_every_image(trained: Trai
     assert low < found["mean"] < high < low + 0.1
 
 
-def test_letters_and_scribbles_are_doubted_and_of_real_digits_one_in_a_hundred(
-    trained: Trained, mnist: Dataset
-) -> None:
-    """The threshold set on validation doubts as few of test's digits, and many of what shows none."""
+def test_letters_and_scribbles_are_doubted_and_one_real_digit_in_a_hundred(trained: Trained, mnist: Dataset) -> None:
+    """The threshold from validation doubts as few test digits, and many images without a digit."""
     alarms = trials.doubted(trained.model, mnist.test.images[: 5 * SOME].copy(), trained.above)
     assert alarms == pytest.approx(0.01, abs=0.005)
     for make in (trials.letter, trials.scribble):
         assert trials.doubted(trained.model, trials.made(make, 150), trained.above) > 0.3
 
 
-def test_a_sheet_is_dark_or_light_a_png_or_a_jpeg(digits: Dataset) -> None:
-    """The sheets of the trials are as different as users' files: both papers, both formats."""
+def test_a_sheet_is_dark_or_light_and_a_png_or_jpeg(digits: Dataset) -> None:
+    """The trials' sheets have both papers and both formats."""
     sheets = [trials.sheet(digits.test.images[0], np.random.default_rng(seed)) for seed in range(20)]
     assert {data[:2] for data in sheets} == {b"\x89P", b"\xff\xd8"}
     opened = [np.asarray(prepare.open_picture(data)) for data in sheets]

@@ -4,7 +4,7 @@ import pytest
 from digitline.measure import uncertainty
 
 
-def test_entropy_is_that_computed_by_hand():
+def test_entropy_is_as_computed_by_hand():
     halves = -2 * 0.5 * np.log(0.5)
     assert uncertainty.entropy(np.array([[1.0, 0.0], [0.5, 0.5]])) == pytest.approx([0, halves])
 

@@ -23,7 +23,7 @@ def test_without_shared_weights_each_unit_has_its_own():
     assert all(step.unshared == step.parameters for step in steps[1:])
 
 
-def test_the_account_tells_the_study_s_arithmetic():
+def test_the_account_has_the_study_s_arithmetic():
     text = arithmetic.text("conv2", networks.build(network="plain", filters=[20, 40], hidden=100, classes=10))
     for sentence in (
         "28 → 24 → 12 → 8 → 4",

@@ -60,7 +60,7 @@ def test_a_network_turns_pixels_into_logits_and_every_weight_learns(study, digit
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
-def test_a_saved_model_comes_back_whole(study, digits, tmp_path):
+def test_a_saved_model_is_loaded_unchanged(study, digits, tmp_path):
     network, *_ = study
     model = networks.build(**network).eval()
     checkpoint.save(model, tmp_path / "a.safetensors", **network)
@@ -76,17 +76,17 @@ def test_a_saved_model_comes_back_whole(study, digits, tmp_path):
 def test_a_file_that_is_no_model_is_refused_by_name(content, tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.safetensors is not a model"):
+    with pytest.raises(InputError, match=r"model\.safetensors is not a digitline model"):
         checkpoint.load(path)
 
 
-def test_brightness_and_contrast_do_not_matter_and_a_blank_image_is_no_trouble(digits):
+def test_brightness_and_contrast_do_not_matter_and_a_blank_image_is_no_problem(digits):
     images = torch.from_numpy(digits.test.images[:8]).float()
     assert torch.allclose(networks.standardise(images), networks.standardise(images * 0.5 + 60), atol=1e-4)
     assert torch.equal(networks.standardise(torch.full((1, 28, 28), 255)), torch.zeros(1, 1, 28, 28))
 
 
-def test_dropout_acts_in_training_only():
+def test_dropout_acts_only_in_training():
     model = networks.build(network="plain", filters=[], classes=10, dropout=0.5)
     images = torch.rand(4, 28, 28) * 255
     assert not torch.equal(model(images), model(images))
@@ -95,7 +95,7 @@ def test_dropout_acts_in_training_only():
 
 
 def test_more_layers_than_pixels_are_refused():
-    with pytest.raises(InputError, match="3 layers of 5x5 filters leave nothing"):
+    with pytest.raises(InputError, match="3 layers of 5x5 filters, too many"):
         networks.build(network="plain", filters=[4, 4, 4], classes=10)
 
 

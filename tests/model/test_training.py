@@ -48,14 +48,14 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
-def test_a_training_cut_short_goes_on_to_the_same_bits(digits, tmp_path, optimizer):
+def test_an_interrupted_training_resumes_to_the_same_bits(digits, tmp_path, optimizer):
     whole, epochs = trained(digits, epochs=3, optimizer=optimizer)
     torch.manual_seed(1)
     model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
     parts = dataset.split(digits.train, validation=100, seed=0)
     recipe = {**RECIPE, "optimizer": optimizer, "epochs": 3, "seed": 1, "keep": tmp_path / "state"}
     list(islice(fit(model, *parts, **recipe), 2))
-    torch.manual_seed(99)  # as a new process would begin
+    torch.manual_seed(99)  # as in a new process
     again = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
     resumed = list(fit(again, *parts, **recipe))
     assert [epoch[:-1] for epoch in resumed] == [epoch[:-1] for epoch in epochs]
@@ -64,7 +64,7 @@ def test_a_training_cut_short_goes_on_to_the_same_bits(digits, tmp_path, optimiz
     assert [epoch.epoch for epoch in fit(again, *parts, **recipe)] == [1, 2, 3]
 
 
-def test_a_state_that_is_no_state_begins_anew(digits, tmp_path):
+def test_with_an_invalid_snapshot_training_starts_over(digits, tmp_path):
     (tmp_path / "state").write_bytes(b"cut short")
     _, epochs = trained(digits, keep=tmp_path / "state")
     assert len(epochs) == 2
@@ -82,8 +82,8 @@ def test_validation_is_never_trained_on(digits):
     assert all(torch.equal(p, q) for p, q in zip(*(m.parameters() for m in models_), strict=True))
 
 
-def test_a_diverging_run_says_so(digits):
-    with pytest.raises(InputError, match=r"seed 1 .* try a lower learning_rate"):
+def test_a_diverging_run_is_reported(digits):
+    with pytest.raises(InputError, match=r"seed 1 .* lower learning_rate"):
         trained(digits, learning_rate=1e30, bfloat16=False)
 
 
@@ -93,12 +93,12 @@ def test_a_batch_larger_than_the_data_is_refused(digits):
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.99])
-def test_any_warmup_makes_a_schedule(digits, warmup):
+def test_any_warmup_gives_a_schedule(digits, warmup):
     _, epochs = trained(digits, warmup=warmup, epochs=1)
     assert np.isfinite(epochs[0].train_loss)
 
 
-def test_no_limits_leave_an_image_as_it_is(digits):
+def test_without_limits_an_image_is_unchanged(digits):
     images = torch.from_numpy(digits.train.images[:4])
     assert torch.allclose(warp(images, torch.Generator()), images.float(), atol=0.05)
 
@@ -116,7 +116,7 @@ def test_a_shift_stays_within_its_limit(digits):
     assert distance.max() > 1.5
 
 
-def test_elastic_bends_an_image_by_about_as_many_pixels():
+def test_elastic_displaces_an_image_by_about_that_many_pixels():
     ramp = torch.arange(28.0).expand(256, 28, 28)  # an image whose brightness is its column
     bent = warp(ramp, torch.Generator().manual_seed(0), elastic=1.0)[:, 6:-6, 6:-6] - ramp[:, 6:-6, 6:-6]
     assert 0.5 < bent.std() < 1.2

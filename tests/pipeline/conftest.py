@@ -1,4 +1,4 @@
-"""A pipeline that has run once, shared by all tests and all of pytest's workers; a test takes a copy of its own."""
+"""A pipeline that has run once, shared by all tests and pytest workers; a test that changes it uses a copy."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Copy = Callable[[], Checkout]
 
 @pytest.fixture(scope="session")
 def origin(run_folder: Path, mnist: Dataset) -> Checkout:
-    """The checkout that has run, committed; for looking only."""
+    """The committed checkout in which the pipeline has run; read-only."""
     folder = run_folder / "pipeline"
     checkout = Checkout(folder / "origin")
     with FileLock(folder.with_suffix(".lock")):
@@ -30,7 +30,7 @@ def origin(run_folder: Path, mnist: Dataset) -> Checkout:
 
 @pytest.fixture(scope="module")
 def copied(origin: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
-    """Copies of it, without MLflow's runs, whose files are where they were made."""
+    """Makes copies of it, without MLflow's runs, whose files have absolute paths."""
     made: list[Path] = []
 
     def copy() -> Checkout:

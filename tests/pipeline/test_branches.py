@@ -1,4 +1,4 @@
-"""What git brings: two branches that each promoted, a ledger without its bytes, a clone that trained other bits."""
+"""Merges and pulls: two branches that each promoted, a ledger without its bytes, a clone that trained other bits."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ def checkout(copied) -> Checkout:
 
 
 def clone(checkout: Checkout, folder: Path, *, models: bool = True) -> Checkout:
-    """A clone that trained the same bits, or has none."""
+    """A clone that trained the same bits, or has no models."""
     other = Checkout(folder / "clone")
     assert command("git", "clone", "-q", str(checkout.folder), str(other.folder), cwd=folder).returncode == 0
     if models:
@@ -28,7 +28,7 @@ def clone(checkout: Checkout, folder: Path, *, models: bool = True) -> Checkout:
 
 
 def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
-    """The ledger keeps the lines of both; the next command puts the bytes of the latest in place, and DVC's file."""
+    """The ledger keeps the lines of both; the next command restores the latest champion's bytes and DVC's file."""
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
     start = checkout.run("git", "rev-parse", "--abbrev-ref", "HEAD").stdout.strip()
     assert checkout.run("git", "checkout", "-qb", "other").returncode == 0
@@ -52,12 +52,12 @@ def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
     assert "<<<<" not in (checkout.folder / "models/champion.dvc").read_text()
 
 
-def test_a_pull_without_the_bytes_is_one_sentence_and_moves_no_view(checkout, tmp_path):
-    """Nothing changes as long as nobody has the bytes; where DVC's cache has them, they follow."""
+def test_a_pull_without_the_bytes_gives_one_sentence_and_changes_no_view(checkout, tmp_path):
+    """Nothing changes as long as the bytes are nowhere; once DVC's cache has them, they are restored."""
     other = clone(checkout, tmp_path, models=False)
     output = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
     sentence = (
-        f"names fc {checkout.champion()[:16]} as champion, and its bytes are not here; dvc pull models/champion.dvc"
+        f"names fc {checkout.champion()[:16]} as champion, but its bytes are missing; run dvc pull models/champion.dvc"
     )
     assert sentence in output
     assert not (other.folder / "models/champion").exists()
@@ -77,7 +77,7 @@ def test_a_clone_that_trained_the_same_bits_has_the_same_champion_without_an_ent
     assert command("git", "status", "--porcelain", cwd=other.folder).stdout == ""
 
 
-def test_where_the_champion_s_bytes_are_nowhere_the_leader_is_promoted_without_an_opponent(checkout, tmp_path):
+def test_without_the_champion_s_bytes_the_leader_is_promoted_without_an_opponent(checkout, tmp_path):
     """As in a clone on another processor, which trained other bits; the entry says so."""
     other, gone = clone(checkout, tmp_path), "ab" * 32
     ledger = other.folder / "promotions.jsonl"
@@ -89,14 +89,14 @@ def test_where_the_champion_s_bytes_are_nowhere_the_leader_is_promoted_without_a
     assert other.champion() == checkout.champion()  # the leader of the same bits
 
 
-def test_without_models_there_is_nothing_to_promote_and_one_sentence_says_what_brings_them(checkout, tmp_path):
-    """Of a clone that has neither trained nor pulled, though git has brought the leaderboard."""
+def test_without_models_there_is_nothing_to_promote_and_one_sentence_says_how_to_get_them(checkout, tmp_path):
+    """In a clone that has neither trained nor pulled, although git has the leaderboard."""
     other = clone(checkout, tmp_path, models=False)
     output = other.digitline("promote", status=1)
-    assert "models/variants/fc/seed-1.safetensors, the leader, is not there; dvc repro makes it" in output
+    assert "models/variants/fc/seed-1.safetensors, the leader's model, is missing; run dvc repro to make it" in output
 
 
-def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_it(checkout):
+def test_a_champion_of_another_data_set_is_no_opponent_and_no_target_of_a_rollback(checkout):
     """The entry says so; rollback stays within one data set."""
     edit(checkout.folder, lambda tree: tree["datasets"].update(more=dict(tree["datasets"]["few"])))
     edit(checkout.folder, lambda tree: tree.update(dataset="more"))
@@ -106,7 +106,7 @@ def test_a_champion_of_another_data_set_is_no_opponent_and_no_rollback_leads_to_
     before = checkout.champion()
     checkout.digitline("promote", board[-1]["variant"], "--reason", "of the new data")
     assert checkout.ledger()[-1]["reason"] == (
-        "of the new data; without an opponent: the champion before is of the data set few"
+        "of the new data; without an opponent: the previous champion is of the data set few"
     )
     output = checkout.digitline("rollback", before[:12], "--reason", "back", status=1)
     assert "is of the data set few" in output

@@ -1,4 +1,4 @@
-"""Experiments propose and promote nothing: in the workspace, queued, two at once; applied, a command promotes."""
+"""Experiments propose and promote nothing, in the workspace or queued; after dvc exp apply, a command promotes."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def alias(checkout: Checkout) -> str:
 
 @pytest.fixture(scope="module")
 def checkout(copied) -> Checkout:
-    """One in which the loser is champion, so that there is a leader to judge."""
+    """A pipeline in which another model than the leader is champion, so that there is a leader to judge."""
     checkout: Checkout = copied()
     checkout.digitline("promote", "conv1_vote", "--reason", "smaller")
     checkout.commit()
@@ -33,7 +33,7 @@ def checkout(copied) -> Checkout:
 
 
 def test_a_failing_gate_keeps_the_champion_and_says_why(checkout):
-    """The stage ends well all the same, and its verdict is another."""
+    """The stage succeeds nevertheless, and writes another verdict."""
     champion, verdict = checkout.champion(), (checkout.folder / "reports/promotion.json").read_bytes()
     edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=0.9999))
     outcome = checkout.run("dvc", "repro")
@@ -48,14 +48,14 @@ def test_a_failing_gate_keeps_the_champion_and_says_why(checkout):
 
 
 def verdicts(checkout: Checkout) -> dict[str, dict[str, str]]:
-    """What dvc exp show has of each experiment, by its name."""
+    """The verdict that dvc exp show has for each experiment, by name."""
     shown = checkout.run("dvc", "exp", "show", "--csv")
     assert shown.returncode == 0, shown.stderr
     return {line["Experiment"]: line for line in csv.DictReader(io.StringIO(shown.stdout)) if line["Experiment"]}
 
 
 def finished(checkout: Checkout, count: int) -> bool:
-    """Whether so many queued experiments have come to their end, none of them badly."""
+    """Whether that many queued experiments have ended, and none of them failed."""
     output = checkout.run("dvc", "queue", "status").stdout
     assert "Failed" not in output, checkout.run("dvc", "queue", "logs", output.split()[4]).stdout
     return output.count("Success") == count
@@ -82,8 +82,8 @@ def test_queued_experiments_move_neither_the_champion_nor_its_views_and_their_ve
     checkout.digitline("status", "--url", "http://127.0.0.1:9")
 
 
-def test_an_experiment_in_the_workspace_is_taken_back_by_git_and_dvc_alone(checkout):
-    """A running service, MLflow and BentoML never hear of it."""
+def test_git_and_dvc_alone_undo_an_experiment_in_the_workspace(checkout):
+    """It changes nothing in a running service, MLflow or BentoML."""
     champion = checkout.champion()
     done = checkout.run("dvc", "exp", "run", "--name", "here", "-S", "gate.margin=0.7")
     assert done.returncode == 0, done.stderr
@@ -93,15 +93,15 @@ def test_an_experiment_in_the_workspace_is_taken_back_by_git_and_dvc_alone(check
     checkout.digitline("status", "--url", "http://127.0.0.1:9")
 
 
-def test_an_applied_experiment_is_promoted_by_the_command_and_status_says_so_until_then(checkout):
-    """digitline promote judges today's board against today's champion, whatever the verdict's file says."""
+def test_the_command_promotes_an_applied_experiment_and_status_says_so_until_then(checkout):
+    """digitline promote judges today's board against today's champion, and ignores the verdict's file."""
     assert checkout.run("dvc", "exp", "apply", "here").returncode == 0
     output = checkout.digitline("status", "--url", "http://127.0.0.1:9")
-    assert "passes the gate and is not promoted: digitline promote makes it champion" in output
+    assert "passes the gate: run digitline promote to make it champion" in output
     loser = checkout.champion()
     checkout.digitline("promote")
     assert checkout.champion() == alias(checkout) == checkout.ledger()[-1]["to"] != loser
-    assert "none: the champion leads" in checkout.digitline("status", "--url", "http://127.0.0.1:9")
+    assert "none: the leader is already champion" in checkout.digitline("status", "--url", "http://127.0.0.1:9")
     checkout.commit()
 
 
@@ -114,10 +114,10 @@ def models(checkout: Checkout) -> list[str]:
 
 
 def test_corrections_are_shown_and_trained_with_as_an_experiment(copied, mnist, drawings):
-    """Those that show a digit and hold the expectations; taken back, the data set and the models are as before."""
+    """Those that show a digit and meet the expectations; undone, the data set and the models are as before."""
     checkout: Checkout = copied()
     refused = checkout.digitline("feedback", status=1)
-    assert refused.startswith("error: data/feedback has no corrections; DIGITLINE_FEEDBACK=data/feedback make")
+    assert refused.startswith("error: data/feedback has no corrections; to collect some, run DIGITLINE_FEEDBACK=")
     before, plain = (checkout.folder / "data/dataset.safetensors").read_bytes(), models(checkout)
     labels = [*map(str, mnist.test.labels[5000:5006]), "", "0"]
     images = [*drawings, np.roll(drawings[0], 1, 0), mnist.train.images[0]]

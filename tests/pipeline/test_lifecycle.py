@@ -1,4 +1,4 @@
-"""A pipeline shared and a champion's life: runs on PostgreSQL, outputs in a store, clones that pull, the command."""
+"""A shared pipeline and a champion's life: runs on PostgreSQL, outputs in a store, clones that pull, the command."""
 
 import json
 import os
@@ -39,13 +39,13 @@ class Shared(NamedTuple):
     database: str
 
     def digitline(self, *words: str, status: int = 0) -> str:
-        """What the command prints, with that server."""
+        """The command's output, with that server."""
         return self.checkout.digitline(*words, status=status, MLFLOW_TRACKING_URI=self.server)
 
 
 @contextmanager
 def answering(words: list[str], url: str, **environment: str) -> Iterator[None]:
-    """A server that runs while the block does."""
+    """Runs a server during the block."""
     with subprocess.Popen(
         words, env=surroundings(**environment), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as process:
@@ -65,7 +65,7 @@ def answering(words: list[str], url: str, **environment: str) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def database() -> Iterator[str]:
-    """The address of a PostgreSQL that was made for these tests, run by an account without privileges."""
+    """The folder and port of a PostgreSQL for these tests, run by an account without privileges."""
     if not POSTGRES:
         pytest.skip("there is no PostgreSQL of Debian's")  # CI has one
     folder, port = Path(tempfile.mkdtemp()), free_port()
@@ -106,7 +106,7 @@ def measured(uri: str) -> set[tuple[str, str, float]]:
 
 
 def test_the_runs_go_to_a_server_on_postgresql(shared, origin):
-    """One variant while it trained, the others from the files: the same as in a database of the checkout's own."""
+    """One variant during training, the others from the files: the same as in the checkout's own database."""
     assert shared.checkout.run("git", "status", "--porcelain").stdout == ""  # the training came to the same bits
     assert measured(shared.server) == measured(f"sqlite:///{origin.folder}/mlflow.db")
     assert {name for name, *_ in measured(shared.server)} == {*ROWS, *SEEDS}
@@ -130,8 +130,8 @@ def test_in_a_clone_without_all_of_history_a_trace_says_that_the_origin_may_lie_
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_a_clone_that_pulls_trains_nothing_and_is_filled_with_the_same_runs_once(copied, origin, kind, tmp_path):
-    """The remote has the outputs and the champion; git sees no change; MLflow is filled from the files, once."""
+def test_a_clone_that_pulls_trains_nothing_and_logs_the_same_runs_once(copied, origin, kind, tmp_path):
+    """The remote has the outputs and the champion; git sees no change; the runs are logged from the files once."""
     checkout, port = copied(), free_port()
     own = {**AWS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"} if kind == "s3" else {}
     remote = "s3://digits/line" if kind == "s3" else str(tmp_path / "store")
@@ -159,7 +159,7 @@ def test_a_clone_that_pulls_trains_nothing_and_is_filled_with_the_same_runs_once
 
 
 def test_a_champion_s_life(shared):
-    """Promoted by the pipeline, replaced by hand, rolled back, and not promoted again by what follows."""
+    """Promoted by the pipeline, replaced by hand, rolled back, and not promoted again automatically."""
     checkout, digitline = shared.checkout, shared.digitline
     first = checkout.champion()
     [entry] = checkout.ledger()
@@ -182,15 +182,15 @@ def test_a_champion_s_life(shared):
     assert [entry["action"] for entry in checkout.ledger()] == ["promotion", "promotion", "rollback", "rollback"]
     output = digitline("promote")  # as make does
     assert f"it was rolled back on {checkout.ledger()[-1]['when'][:10]}, no, the other way" in output
-    assert "promotes it again" in output
+    assert "to promote it again" in output
     assert checkout.repro("promote", MLFLOW_TRACKING_URI=shared.server) == []
     assert (checkout.champion(), len(checkout.ledger())) == (other, 4)
     alias = MlflowClient(shared.server).get_model_version_by_alias("digitline", "champion")
     assert alias.tags["sha256"] == other
 
 
-def test_a_former_champion_comes_back_from_either_store_and_not_when_it_is_damaged(shared):
-    """From BentoML's store, and where that is damaged from MLflow's registry."""
+def test_a_former_champion_is_restored_from_either_store_unless_it_is_damaged(shared):
+    """From BentoML's store, or from MLflow's registry if that is damaged."""
     checkout, digitline = shared.checkout, shared.digitline
     [other] = {entry["to"] for entry in checkout.ledger()} - {checkout.champion()}
     here, board = checkout.champion(), checkout.folder / "reports/leaderboard.json"
@@ -210,7 +210,7 @@ def test_a_former_champion_comes_back_from_either_store_and_not_when_it_is_damag
         board.write_text(text)
 
 
-def test_the_way_back_and_the_way_on(shared, tmp_path):
+def test_trace_goes_from_a_model_to_its_data_and_back(shared, tmp_path):
     """From an answer of the service to the commit and the data, and from the data to the models and champions."""
     champion = shared.checkout.champion()
     answer = tmp_path / "prediction.json"
@@ -244,38 +244,36 @@ def test_an_image_is_traced_by_its_labels(shared, tmp_path):
         subprocess.run([str(ENGINE), "rmi", name], capture_output=True, check=False)
 
 
-def test_what_names_no_model_is_refused_and_moves_nothing(shared):
-    """The sentence lists models that there are."""
+def test_a_name_of_no_model_is_refused_and_changes_nothing(shared):
+    """The sentence lists the existing models."""
     before = shared.checkout.champion(), shared.checkout.ledger()
     output = shared.digitline("promote", "params.yaml", status=1)
-    assert " is not known here, expected 4 or more digits of " in output
+    assert " is unknown, expected 4 or more digits of " in output
     assert (shared.checkout.champion(), shared.checkout.ledger()) == before
 
 
-def test_a_broken_ledger_stops_every_move_and_a_damaged_champion_is_put_right(shared):
-    """The ledger is named by its line; the champion's bytes come back by their hash."""
+def test_a_broken_ledger_stops_every_command_and_a_damaged_champion_is_restored(shared):
+    """The sentence names the ledger's line; the champion's bytes are restored by their hash."""
     ledger, model = (
         shared.checkout.folder / name for name in ("promotions.jsonl", "models/champion/model.safetensors")
     )
     texts, number = (ledger.read_bytes(), model.read_bytes()), len(shared.checkout.ledger()) + 1
     ledger.write_bytes(texts[0] + b'{"when": 5}\n')
     output = shared.digitline("rollback", "--reason", "x", status=1)
-    assert f"promotions.jsonl, line {number} is no entry" in output
+    assert f"promotions.jsonl, line {number} is not a ledger entry" in output
     ledger.write_bytes(texts[0])
     model.write_bytes(b"x")
     shared.digitline("status", *NOBODY)
     assert model.read_bytes() == texts[1]
 
 
-def test_a_view_out_of_step_is_told_and_mended(shared):
-    """MLflow's alias and BentoML's store follow the ledger again; neither is asked who the champion is."""
+def test_a_view_with_another_model_is_reported_and_mended(shared):
+    """MLflow's alias and BentoML's store are updated from the ledger, never the other way round."""
     client = MlflowClient(shared.server)
     client.delete_registered_model_alias("digitline", "champion")
     shutil.rmtree(shared.checkout.home)
     output = shared.digitline("status", *NOBODY, status=1)
-    assert (
-        "another model than the champion of promotions.jsonl is in mlflow (digitline status --mend), bentoml" in output
-    )
+    assert "the champion of promotions.jsonl is not the model in mlflow (digitline status --mend), bentoml" in output
     shared.digitline("status", "--mend", *NOBODY)
     alias = client.get_model_version_by_alias("digitline", "champion")
     assert alias.tags["sha256"] == shared.checkout.champion()

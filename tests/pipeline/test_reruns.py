@@ -1,4 +1,4 @@
-"""What an edit reruns, and what comes back from DVC's cache."""
+"""Which stages an edit reruns, and what DVC's cache restores."""
 
 import shutil
 from pathlib import Path
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.slow
 def test_a_clone_with_the_cache_of_an_earlier_run_trains_one_edited_variant_and_no_variant_twice(
     origin, tmp_path_factory
 ):
-    """A fresh clone gets what DVC's cache has; an edit reruns that variant's stages and what reads them; the edit taken
-    back, what was computed before comes back without a training, with the same bits; MLflow is filled from the files.
+    """A fresh clone restores DVC's cache; an edit reruns that variant's stages and those that read them. After undoing
+    the edit, earlier results are restored without training, with the same bits, and MLflow is filled from the files.
 
-    Of what reads the rows the leaderboard stands for all here.
+    The leaderboard represents everything that reads the rows.
     """
     folder = tmp_path_factory.mktemp("cached") / "clone"
     assert command("git", "clone", "-q", str(origin.folder), str(folder), cwd=folder.parent).returncode == 0
@@ -46,18 +46,18 @@ def test_a_clone_with_the_cache_of_an_earlier_run_trains_one_edited_variant_and_
     for entry in (folder / ".dvc/cache/files/md5").glob("*/*.dir"):
         entry.unlink()
     output = checkout.run("sh", "scripts/restore.sh").stdout
-    assert output.startswith("not in DVC's cache, to be computed again, or pulled where a remote has it: ")
+    assert output.startswith("not in DVC's cache, so dvc repro computes it again unless dvc pull gets it: ")
 
 
 def changed(checkout: Checkout) -> set[str]:
-    """The stages that dvc status calls changed."""
+    """The stages that dvc status reports as changed."""
     lines = checkout.run("dvc", "status").stdout.splitlines()
     return {line.rstrip(":") for line in lines if line.endswith(":") and not line.startswith(("\t", " "))}
 
 
 @pytest.fixture(scope="module")
 def clean(copied) -> Checkout:
-    """One in which nothing has changed, with what Python has compiled beside the modules."""
+    """An unchanged checkout, with Python's compiled files beside the modules."""
     checkout: Checkout = copied()
     assert list((checkout.folder / "src").rglob("__pycache__"))
     assert changed(checkout) == set()
@@ -76,7 +76,7 @@ def clean(copied) -> Checkout:
     ],
 )
 def test_an_edit_of_the_library_reruns_what_it_can_change(clean, file, stages):
-    """The palette reruns pictures and no training or evaluation; augmentation reruns training and ideas."""
+    """The palette reruns the pictures but no training or evaluation; augmentation reruns training and ideas."""
     source = clean.folder / "src/digitline" / file
     before = source.read_text()
     source.write_text(f"{before}\n# an edit\n")
@@ -84,13 +84,13 @@ def test_an_edit_of_the_library_reruns_what_it_can_change(clean, file, stages):
     source.write_text(before)
 
 
-def test_what_a_removed_variant_left_counts_no_more(copied, tmp_path):
-    """It is moved aside, and said so: a clone that has pulled reruns nothing."""
+def test_files_of_a_removed_variant_no_longer_count(copied, tmp_path):
+    """They are moved away with a message; a clone that has pulled reruns nothing."""
     checkout = copied()
     edit(checkout.folder, lambda tree: (tree["variants"].pop("conv1"), tree["votes"].pop()))
     outcome = checkout.run("dvc", "repro", "promote", "insight")
     assert outcome.returncode == 0, outcome.stderr
-    assert "models/variants/conv1 is of no variant in params.yaml: moved to models/removed/" in outcome.stderr
+    assert "moved models/variants/conv1 to models/removed/" in outcome.stderr
     assert {path.name for path in (checkout.folder / "models/variants").iterdir()} == {"fc"}
     assert {path.name for path in (checkout.folder / "predictions").iterdir()} == {"fc.safetensors"}
     checkout.commit()

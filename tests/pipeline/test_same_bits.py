@@ -1,4 +1,4 @@
-"""Training from a fresh checkout and after a kill: the same bits; after an edit of its code: anew."""
+"""Training gives the same bits in a fresh checkout and after a kill; after an edit of its code it starts over."""
 
 import subprocess
 import time
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_fresh_checkout_trains_and_evaluates_to_the_same_bits(origin, mnist, tmp_path):
-    """dvc.lock has the same hashes, whatever earlier runs have left; here of one variant and its vote."""
+    """dvc.lock has the same hashes without the files of earlier runs; here for one variant and its vote."""
     checkout = Checkout(tmp_path / "clone").make(mnist)
     assert checkout.repro("vote@conv1") == ["fetch", "validate", "train@conv1", "vote@conv1"]
     here, there = (YAML(typ="safe").load(each.folder / "dvc.lock")["stages"] for each in (checkout, origin))
@@ -29,8 +29,8 @@ def left(folder: Path) -> list[int]:
     return [process["pid"] for process in running if process["cwd"] == str(folder)]
 
 
-def test_after_a_kill_nothing_is_left_running_and_training_goes_on_to_the_same_bits(copied):
-    """dvc is killed once both seeds have kept an epoch; the next run goes on from there, as a forced run confirms."""
+def test_after_a_kill_no_process_remains_and_training_resumes_to_the_same_bits(copied):
+    """dvc is killed after both seeds have saved an epoch; the next run resumes, with the bits of a forced run."""
     checkout = copied()
     edit(checkout.folder, lambda tree: tree["variants"]["conv1"].update(epochs=12))
     kept = checkout.folder / "models/unfinished/conv1"
@@ -53,7 +53,7 @@ def test_after_a_kill_nothing_is_left_running_and_training_goes_on_to_the_same_b
     assert (lock.read_bytes(), curves.read_bytes()) == before
 
 
-def test_a_change_of_the_code_that_trains_begins_a_training_anew(copied):
+def test_a_change_of_the_training_code_starts_a_training_over(copied):
     """The identity of a snapshot is that of the files that dvc.yaml lists for train."""
     checkout = copied()
     ask = "import pipeline; from digitline.config import code; print(code.identity('train'))"

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def site(copied) -> Path:
-    """The site of the study, in whose leaderboard one row was another in the last commit."""
+    """The site of a study in which one row of the leaderboard differs from the last commit."""
     checkout: Checkout = copied()
     board = checkout.json("reports/leaderboard.json")
     board[0]["test_accuracy"]["mean"] -= 0.01
@@ -44,7 +44,7 @@ def test_the_site_opens_from_disk_asks_for_nothing_and_fits_the_screen(site, bro
         assert [url for url in asked if not url.startswith((site.as_uri(), "data:"))] == []
 
 
-def test_a_variant_is_singled_out_in_every_curve(site, browser):
+def test_a_variant_is_highlighted_in_every_curve(site, browser):
     with browser.new_context(viewport={"width": 1000, "height": 800}) as context:
         page = context.new_page()
         page.goto((site / "index.html").as_uri())
@@ -76,7 +76,7 @@ def test_the_numbers_on_the_page_are_those_of_the_reports(origin, site, browser)
         assert "new" in changed[2]
 
 
-def test_what_a_page_links_to_is_there_and_lies_within_the_site(site):
+def test_every_link_of_a_page_leads_to_a_file_of_the_site(site):
     for page in site.rglob("*.html"):
         text = page.read_text()
         links = [link for link in re.findall(r'(?:href|src)="([^"]+)"', text) if not link.startswith(("#", "data:"))]
@@ -92,7 +92,7 @@ def test_what_a_page_links_to_is_there_and_lies_within_the_site(site):
 def test_every_chart_has_its_numbers(site):
     for page in (site / "index.html", site / "variants/conv1.html"):
         for figure in re.findall(r"<figure>.*?</figure>", page.read_text(), re.DOTALL):
-            if "Accuracy by " not in figure:  # the small ones share a file, named below them
+            if "Accuracy by " not in figure:  # the small charts share a file, which is linked below them
                 assert re.search(r'href="[^"]+\.csv"', figure), figure[:300]
     assert all(len(path.read_text().splitlines()) > 1 for path in site.rglob("*.csv"))
 

@@ -19,7 +19,7 @@ def client(checkout: Checkout) -> MlflowClient:
 
 
 def test_it_runs_on_another_data_set(origin):
-    """Every row is ranked by validation, learned something, and has what a row needs."""
+    """Every row is ranked by validation, has learned something, and is complete."""
     rows = origin.json("reports/leaderboard.json")
     relations = {row["variant"]: (row["kind"], row["parent"]) for row in rows}
     assert relations == {"fc": ("variant", None), "conv1": ("variant", None), "conv1_vote": ("vote", "conv1")}
@@ -34,7 +34,7 @@ def test_it_runs_on_another_data_set(origin):
 
 
 def test_the_champion_is_the_leader_everywhere(origin):
-    """In the ledger, in models/champion, in DVC's file of it, in MLflow and in BentoML's store."""
+    """In the ledger, models/champion, its DVC file, MLflow and BentoML's store."""
     card, leader = origin.json("models/champion/model.json"), origin.json("reports/leaderboard.json")[0]
     [entry] = origin.ledger()
     assert card["variant"] == leader["variant"]
@@ -50,7 +50,7 @@ def test_the_champion_is_the_leader_everywhere(origin):
     assert labels["git_commit"] == origin.run("git", "rev-parse", "HEAD~").stdout.strip()
 
 
-def test_every_variant_is_looked_into_and_mlflow_has_the_figures(origin):
+def test_every_variant_has_its_insight_and_mlflow_has_the_figures(origin):
     """Filters, maps, evidence, mistakes: each figure with its numbers; the row's figures and its colour in MLflow."""
     found = origin.json("reports/insight.json")
     assert list(found) == ["fc", "conv1"]
@@ -85,7 +85,7 @@ def test_the_ideas_are_measured(origin):
 
 
 def test_a_second_run_does_nothing_and_leaves_the_tree_clean(copied):
-    """dvc.lock is the same, and git sees no change: what was timed is kept apart."""
+    """dvc.lock is the same, and git sees no change, because timings are kept apart."""
     checkout = copied()
     lock = (checkout.folder / "dvc.lock").read_bytes()
     assert checkout.repro() == []
@@ -94,7 +94,7 @@ def test_a_second_run_does_nothing_and_leaves_the_tree_clean(copied):
 
 
 def test_the_plots_are_those_of_the_pipeline_and_its_columns_are_few(copied):
-    """dvc plots show draws every entry, and dvc exp show has a column a metric, the verdict's among them."""
+    """dvc plots show draws every entry, and dvc exp show has one column per metric, including the verdict's."""
     checkout = copied()
     shown = checkout.run("dvc", "plots", "show", "--json")
     assert shown.returncode == 0, shown.stderr
@@ -116,8 +116,8 @@ def test_the_plots_are_those_of_the_pipeline_and_its_columns_are_few(copied):
         (lambda tree: tree["split"].update(validation=0), "split.validation is 0, expected greater than 0"),
     ],
 )
-def test_a_slip_in_params_ends_in_one_sentence_and_touches_nothing(copied, change, sentence):
-    """Whichever section it is in, the first stage that works says so."""
+def test_a_mistake_in_params_ends_in_one_sentence_and_changes_nothing(copied, change, sentence):
+    """The first stage that runs reports it, whatever its section."""
     checkout = copied()
     champion = checkout.json("models/champion/model.json")
     edit(checkout.folder, change)
@@ -128,14 +128,14 @@ def test_a_slip_in_params_ends_in_one_sentence_and_touches_nothing(copied, chang
     assert checkout.json("models/champion/model.json") == champion
 
 
-def test_a_damaged_ledger_is_reported_by_the_first_stage_that_works(copied):
-    """What a stage will append to is read before anything trains."""
+def test_the_first_stage_that_runs_reports_a_damaged_ledger(copied):
+    """The ledger, to which a later stage appends, is read before anything trains."""
     checkout = copied()
     with (checkout.folder / "promotions.jsonl").open("a") as ledger:
         ledger.write("<<<<<<< HEAD\n")
     outcome = checkout.run("python", "-m", "pipeline.train", "fc")
     assert outcome.returncode == 1
-    assert "promotions.jsonl, line 2 is a mark of a merge; delete the lines" in outcome.stderr
+    assert "promotions.jsonl, line 2 is a merge marker; delete the lines" in outcome.stderr
 
 
 def test_an_unknown_variant_is_refused_by_name(origin):

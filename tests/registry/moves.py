@@ -1,8 +1,8 @@
-"""Promotions in a repository of their own, each in a process of its own; prints what each left, as JSON.
+"""Runs promotions in a separate repository, each in its own process; prints the state after each, as JSON.
 
-First the promotion of B after A fails where it cannot write. Then it is killed by SIGKILL before its first effect,
-before a later one, and so on until one comes to its end: some effects up to the ledger's line, every one after it.
-`python -m tests.registry.moves PYTHON`, the Python that DVC is to be run by.
+First the promotion of B after A fails because it cannot write. Then SIGKILL ends it before its first effect,
+before a later one, and so on, until it completes: at some effects before the ledger's line, at every one after it.
+`python -m tests.registry.moves PYTHON`, where PYTHON runs DVC.
 """
 
 import json
@@ -30,7 +30,7 @@ from tests.served import new_champion
 WORLD, KEPT = Path("world").absolute(), Path("kept").absolute()
 PLACES = promotion.Places(Path("models/champion"), Path("promotions.jsonl"))
 EFFECTS = ("os.rename", "os.mkdir", "os.rmdir", "sqlite3.connect", "subprocess.Popen")
-STEP = 16  # effects, as long as the ledger has not decided
+STEP = 16  # effects, until the ledger has its line
 
 
 def views() -> Views:
@@ -52,7 +52,7 @@ def promote(name: str) -> None:
 
 
 def prepare() -> None:
-    """A world where A is champion and B is known to MLflow."""
+    """A repository where A is champion and MLflow has B."""
     for words in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         subprocess.run(words, check=True)
     for seed, name in enumerate("AB"):
@@ -63,7 +63,7 @@ def prepare() -> None:
 
 
 def killed(number: int) -> Callable[[], None]:
-    """The promotion of B, until just before an effect of that number."""
+    """The promotion of B, killed before the effect of that number."""
     left = number
 
     def before(event: str, arguments: tuple[Any, ...]) -> None:
@@ -81,19 +81,19 @@ def killed(number: int) -> Callable[[], None]:
 
 
 def full() -> None:
-    """The promotion of B where no file may have more than a kilobyte."""
+    """The promotion of B with a limit of one kilobyte per file."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
     promote("B")
 
 
 def refused() -> None:
-    """The promotion of B where the ledger cannot be written."""
+    """The promotion of B with an unwritable ledger."""
     Path("promotions.jsonl.new").mkdir()
     promote("B")
 
 
 def state(how: str) -> None:
-    """What the next call finds, once it has completed what was begun; A and B by their names."""
+    """The state after the next call has completed the promotion; A and B by their names."""
     names = {model(name).sha256: name for name in "AB"}
     with promotion.alone(PLACES):
         champion = promotion.complete(PLACES, dict, views())
@@ -110,7 +110,7 @@ def state(how: str) -> None:
 
 
 def added(name: str) -> str:
-    """What DVC's file of the champion is after a `dvc add`, which is done once a model."""
+    """DVC's file of the champion after `dvc add`, which is run once per model."""
     after = WORLD.with_name(f"{name}.dvc")
     if not after.exists():
         promotion.keep(PLACES)
@@ -119,7 +119,7 @@ def added(name: str) -> str:
 
 
 def apart(work: Callable[[], None]) -> int:
-    """Does the work in a process of its own; returns how that ended, below 0 where by a signal."""
+    """Does the work in its own process; returns the exit code, negative after a signal."""
     child = os.fork()
     if not child:
         try:
@@ -132,10 +132,10 @@ def apart(work: Callable[[], None]) -> int:
 
 
 def main() -> None:
-    sys.executable = sys.argv[1]  # by which DVC is called
-    torch.set_num_threads(1)  # those of a process do not outlive its fork
+    sys.executable = sys.argv[1]  # which runs DVC
+    torch.set_num_threads(1)  # threads do not survive a fork
     for folder, begin in ((Path("another").absolute(), prepare), (WORLD, lambda: apart(prepare))):
-        folder.mkdir(exist_ok=True)  # the other one is for this process, which so has done once what it forks to do
+        folder.mkdir(exist_ok=True)  # for this process itself, so that it has done everything once before it forks
         os.chdir(folder)
         begin()
     shutil.copytree(WORLD, KEPT)
@@ -148,7 +148,7 @@ def main() -> None:
     while ended == -signal.SIGKILL:
         anew()
         ended = apart(killed(number))
-        if step > 1 and len(ledger.read(PLACES.ledger)) > 1:  # decided: back to the first effect that was passed over
+        if step > 1 and len(ledger.read(PLACES.ledger)) > 1:  # decided: back to the first effect that was skipped
             number, step, ended = number - step + 1, 1, -signal.SIGKILL
             continue
         apart(partial(state, "killed"))
@@ -157,7 +157,7 @@ def main() -> None:
 
 
 def anew() -> None:
-    """The world as it was prepared."""
+    """Restores the prepared repository."""
     os.chdir("/")
     shutil.rmtree(WORLD)
     shutil.copytree(KEPT, WORLD)

@@ -1,4 +1,4 @@
-"""The champion in BentoML's store, and what serving says where it is not whole."""
+"""The champion in BentoML's store, and the errors of serving if it is incomplete."""
 
 import json
 from pathlib import Path
@@ -45,20 +45,20 @@ def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_men
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": 5, "classes": ["0"], "variant": "fc"}'])
-def test_a_card_that_is_none_is_refused_by_name(tmp_path: Path, content: str) -> None:
+def test_an_invalid_card_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / "model.json").write_text(content)
-    with pytest.raises(InputError, match=r"model\.json is no champion's card, expected JSON with sha256"):
+    with pytest.raises(InputError, match=r"model\.json is not a model card, expected JSON with sha256"):
         bento.read_card(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("model.json", None, "there is no champion in {champion}; dvc repro makes one"),
+        ("model.json", None, "there is no champion in {champion}; run make to train and promote one"),
         ("model.safetensors", "x", "{champion}/model.safetensors is not the model that its card names, expected SHA"),
     ],
 )
-def test_without_a_whole_champion_serving_ends_in_one_sentence(
+def test_without_a_complete_champion_serving_ends_in_one_sentence(
     tmp_path: Path, file: str, content: str | None, sentence: str
 ) -> None:
     clone = new_clone(tmp_path / "clone")

@@ -8,7 +8,7 @@ LIMITS = {"minimum_accuracy": 0.98, "margin": 0.002, "latency_ms": 5.0, "size_mb
 
 
 def right(*wrong: range, images: int = 5000) -> np.ndarray:
-    """Which images a model gets right: all but those."""
+    """Right answers on all images except those."""
     answers = np.ones(images, bool)
     for each in wrong:
         answers[each.start : each.stop] = False
@@ -30,13 +30,13 @@ def test_a_good_model_passes_with_and_without_a_champion():
         (
             GOOD,
             right(range(40)),
-            "99.00% may be 0.20% or more below the champion's 99.20%: alone it got 0 images",
+            "99.00% may be 0.20% or more below the champion's 99.20%: only it got 0 images",
         ),
         (GOOD._replace(latency_ms=6.0), None, "latency is above gate.latency_ms, 5 ms"),
         (GOOD._replace(size_mb=2.0), None, "size 2.00 MB is above gate.size_mb, 1 MB"),
     ],
 )
-def test_each_limit_is_held_and_named(challenger, champion, reason):
+def test_each_limit_is_enforced_and_named(challenger, champion, reason):
     verdict = judge(challenger, champion, **LIMITS)
     assert not verdict.passed
     assert len(verdict.reasons) == 1
@@ -47,7 +47,7 @@ def test_every_reason_is_given():
     assert len(judge(Candidate(right(range(2500)), 9.0, 9.0), right(), **LIMITS).reasons) == 4
 
 
-def test_equal_accuracies_on_quite_other_images_do_not_pass_for_they_prove_little():
+def test_equal_accuracies_with_different_errors_do_not_pass_because_they_prove_little():
     verdict = judge(GOOD, right(range(50, 100)), **LIMITS)
     assert not verdict.passed
     assert verdict.figures["val_accuracy"] == verdict.figures["champion_val_accuracy"] == 0.99
@@ -63,7 +63,7 @@ def test_the_images_are_paired():
 MODELS = {name: {"variant": name, "sha256": name * 8} for name in ("fc", "conv1")}
 
 
-def test_the_report_is_flat_names_both_models_and_holds_nothing_timed():
+def test_the_report_is_flat_names_both_models_and_has_no_timings():
     champion = right(range(45), range(50, 55))
     verdict = judge(GOOD, champion, **LIMITS)
     found = report(verdict, MODELS["fc"], MODELS["conv1"])

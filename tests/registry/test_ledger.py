@@ -18,33 +18,33 @@ def entries(*moves: str) -> list[ledger.Entry]:
     ]
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_a_written_entry_is_read_again(tmp_path):
     path = tmp_path / "promotions.jsonl"
     assert ledger.read(path) == []
     path.write_bytes(b"".join(map(ledger.line, entries(" a", "ab"))))
     assert ledger.read(path) == entries(" a", "ab")
 
 
-NAIVE = json.dumps({**entries(" a")[0], "when": "2026-01-01T00:00:00"})  # of no time zone, so of no order
+NAIVE = json.dumps({**entries(" a")[0], "when": "2026-01-01T00:00:00"})  # without a time zone, so without an order
 
 
 @pytest.mark.parametrize("line", ["{", "[]", "", '{"to": "a"}', json.dumps({**entries(" a")[0], "to": 5}), NAIVE])
 def test_a_broken_line_is_named_by_its_number(tmp_path, line):
     path = tmp_path / "promotions.jsonl"
     path.write_bytes(ledger.line(entries(" a")[0]) + line.encode() + b"\n")
-    with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is no entry of a ledger, expected JSON with when"):
+    with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is not a ledger entry, expected JSON with when"):
         ledger.read(path)
 
 
 @pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> branch"])
-def test_a_mark_of_a_merge_is_named_as_that(tmp_path, mark):
+def test_a_merge_marker_is_named(tmp_path, mark):
     path = tmp_path / "promotions.jsonl"
     path.write_bytes(ledger.line(entries(" a")[0]) + mark.encode() + b"\n")
-    with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is a mark of a merge; delete the lines <<<<<<<, "):
+    with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is a merge marker; delete the lines <<<<<<<, "):
         ledger.read(path)
 
 
-def test_the_latest_entry_decides_wherever_its_line_stands_and_a_line_of_both_branches_counts_once(tmp_path):
+def test_the_latest_entry_decides_in_any_line_and_a_line_of_both_branches_counts_once(tmp_path):
     path, (first, second, third) = tmp_path / "promotions.jsonl", entries(" a", "ab", "bc")
     path.write_bytes(b"".join(map(ledger.line, (third, first, second, first))))
     assert ledger.read(path) == [first, second, third]
@@ -52,7 +52,7 @@ def test_the_latest_entry_decides_wherever_its_line_stands_and_a_line_of_both_br
     assert ledger.latest([]) is None
 
 
-def test_times_of_several_zones_are_put_in_their_order(tmp_path):
+def test_times_of_several_zones_are_ordered(tmp_path):
     path, (one, other) = tmp_path / "promotions.jsonl", entries(" a", "ab")
     later: ledger.Entry = {**one, "when": "2026-01-01T01:00:00+00:00"}
     earlier: ledger.Entry = {**other, "when": "2026-01-01T02:00:00+02:00"}  # an hour before
@@ -60,7 +60,7 @@ def test_times_of_several_zones_are_put_in_their_order(tmp_path):
     assert ledger.read(path) == [earlier, later]
 
 
-def test_an_entry_is_added_below_what_is_there_even_without_a_last_line_break(tmp_path):
+def test_an_entry_is_appended_even_without_a_last_line_break(tmp_path):
     path = tmp_path / "promotions.jsonl"
     for entry in entries(" a", "ab"):
         ledger.append(path, entry)
@@ -79,13 +79,13 @@ def test_an_entry_is_added_below_what_is_there_even_without_a_last_line_break(tm
         ([" a", "ab", "bx!"], "a"),
     ],
 )
-def test_the_champion_before_leaves_out_those_rolled_back(moves, before):
+def test_the_previous_champion_is_none_of_those_rolled_back(moves, before):
     assert ledger.before(entries(*moves)) == before
 
 
 @pytest.mark.parametrize("moves", [[], [" a"], [" a", "ab", "ba!"]])
-def test_without_a_champion_before_the_sentence_says_what_to_do(moves):
-    with pytest.raises(InputError, match="no champion before the present one; name the model to go back to"):
+def test_without_a_previous_champion_the_sentence_says_what_to_do(moves):
+    with pytest.raises(InputError, match="the ledger has no previous champion; name the model to roll back to"):
         ledger.before(entries(*moves))
 
 

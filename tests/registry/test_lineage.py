@@ -23,7 +23,7 @@ def recorded(folder: Path, model: str, data: str, *, commit: bool = True) -> Non
             subprocess.run(["git", *words], cwd=folder, check=True)
 
 
-def test_a_model_comes_from_the_first_commit_that_has_it_and_the_data_of_that(tmp_path: Path) -> None:
+def test_a_model_comes_from_the_first_commit_that_has_it_and_from_its_data(tmp_path: Path) -> None:
     recorded(tmp_path, "a", "old")
     first = str(git.ask(tmp_path, "rev-parse", "HEAD")).strip()
     recorded(tmp_path, "a", "new")
@@ -34,7 +34,7 @@ def test_a_model_comes_from_the_first_commit_that_has_it_and_the_data_of_that(tm
     assert found["b"].run["seed"] == 1
 
 
-def test_without_a_repository_there_are_the_files_as_they_are(tmp_path: Path) -> None:
+def test_without_a_repository_the_present_files_are_used(tmp_path: Path) -> None:
     assert lineage.history(tmp_path, "board.json", "validation.json") == []
     recorded(tmp_path, "a", "new", commit=False)
     assert list(lineage.models(lineage.history(tmp_path, "board.json", "validation.json"))) == ["a"]
@@ -48,12 +48,12 @@ def test_the_first_digits_name_a_hash_in_either_case() -> None:
 @pytest.mark.parametrize(
     ("prefix", "sentence"),
     [
-        ("abcd", r"abcd may be abcd000000000000 \(fc\), abcd111111111111 \(conv1\); give more digits"),
-        ("ef0", r"ef0 is not known here, expected 4 or more digits of abcd000000000000 \(fc\), "),
-        ("deadbeef", r"deadbeef is not known here, expected 4 or more digits of abcd000000000000 \(fc\), "),
+        ("abcd", r"abcd is ambiguous: abcd000000000000 \(fc\), abcd111111111111 \(conv1\); give more digits"),
+        ("ef0", r"ef0 is unknown, expected 4 or more digits of abcd000000000000 \(fc\), "),
+        ("deadbeef", r"deadbeef is unknown, expected 4 or more digits of abcd000000000000 \(fc\), "),
     ],
 )
-def test_digits_of_no_hash_or_of_several_are_refused(prefix: str, sentence: str) -> None:
+def test_an_unknown_or_ambiguous_prefix_is_refused(prefix: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         lineage.whole(prefix, KNOWN)
 
@@ -65,14 +65,14 @@ def test_an_answer_of_the_service_names_its_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff\xfe", b"GIF89a"])
-def test_a_file_that_is_no_answer_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_an_answer_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "prediction.json"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"prediction\.json is no answer of the service, expected JSON with the key"):
+    with pytest.raises(InputError, match=r"prediction\.json is not an answer of the service, expected JSON with"):
         lineage.named(str(path))
 
 
-def test_what_is_no_file_no_hash_and_no_image_is_refused_as_that(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_of_no_file_hash_or_image_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(InputError, match="conv9 is no file, no hash and no image: there is no container engine"):
+    with pytest.raises(InputError, match="conv9 is neither a file nor a hash nor an image"):
         lineage.named("conv9")

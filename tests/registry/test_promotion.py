@@ -1,4 +1,4 @@
-"""Promotions really killed and really out of space: the next call finds all or nothing of them."""
+"""Promotions that are killed or run out of space: the next call finds all of them or nothing."""
 
 import json
 import os
@@ -18,7 +18,7 @@ NEW = {"champion": "B", "alias": "B", "ledger": ["A", "B"], "kept by DVC": True,
 
 @pytest.fixture(scope="module")
 def moves(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
-    """What was found after each promotion, and the errors."""
+    """The state after each promotion, and the errors."""
     folder = tmp_path_factory.mktemp("moves")
     environment = {**os.environ, "BENTOML_HOME": str(folder / "world/bentoml"), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     environment.pop("MLFLOW_TRACKING_URI", None)
@@ -33,13 +33,13 @@ def after(moves: tuple[list[dict[str, Any]], str], how: str) -> list[dict[str, A
 
 
 @pytest.mark.slow
-def test_a_promotion_killed_at_any_step_is_whole_or_not_at_all_at_the_next_call(moves: Any) -> None:
-    """What follows from the ledger's line is completed by any later call: bytes, DVC's file, MLflow's alias."""
+def test_a_promotion_killed_at_any_step_is_complete_or_undone_at_the_next_call(moves: Any) -> None:
+    """Once the ledger has its line, any later call completes it: bytes, DVC's file, MLflow's alias."""
     found = after(moves, "killed")
     assert [state for state in found if state not in (OLD, NEW)] == []
     decided = found.index(NEW)
-    assert decided > 1  # what is laid out first
-    assert len(found) - decided > 4  # what follows
+    assert decided > 1  # the draft
+    assert len(found) - decided > 4  # the steps after the decision
     assert set(map(str, found[decided:])) == {str(NEW)}
 
 
@@ -49,6 +49,6 @@ def test_a_promotion_killed_at_any_step_is_whole_or_not_at_all_at_the_next_call(
     [("full", "model.safetensors could not be written: File too large"), ("refused", "promotions.jsonl could not be")],
 )
 def test_a_promotion_that_cannot_be_written_changes_nothing_and_says_so(moves: Any, how: str, sentence: str) -> None:
-    """A disk that takes no more, or a ledger that cannot be written, leaves the champion and what follows it."""
+    """With a full disk or an unwritable ledger, the champion and its views stay."""
     assert after(moves, how) == [OLD]
     assert sentence in moves[1]

@@ -1,7 +1,7 @@
-"""The container image, built and run: no network, no root, nothing to write but /tmp.
+"""The container image, built and run without network, root or a writable folder other than /tmp.
 
-make container-test runs this; `pytest -m container` does. IMAGE names an image of this clone's champion; without it a
-small champion is trained, and shipped on a PyTorch for the CPU alone.
+Run by make container-test or `pytest -m container`. IMAGE names an image of this clone's champion; without it, a
+small champion is trained and put in an image with PyTorch for the CPU.
 """
 
 import json
@@ -51,9 +51,9 @@ RECIPE: dict[str, Any] = {
     "augmentation": {},
     "bfloat16": False,
 }
-BATCH = 2500  # images a request
+BATCH = 2500  # images per request
 VERSION = "from importlib.metadata import version; print(version('torch'))"
-# In the container, by its own Python: images from standard input to the service over HTTP, its answers to output.
+# Runs in the container, with its Python: sends images from stdin to the service over HTTP, writes answers to stdout.
 CLIENT = """if True:
     import sys
     from urllib.request import Request, urlopen
@@ -64,14 +64,14 @@ CLIENT = """if True:
 
 
 class Shipped(NamedTuple):
-    """An image, and the folder that it was built in."""
+    """An image and the folder in which it was built."""
 
     engine: str
     image: str
     folder: Path
 
     def config(self) -> dict[str, Any]:
-        """Its settings; podman keeps the health check beside them."""
+        """Its settings; podman stores the health check beside them."""
         [found] = json.loads(engine.answer(self.engine, "image", "inspect", self.image))
         return {"Healthcheck": found.get("Healthcheck"), **found["Config"]}
 
@@ -90,7 +90,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, mnist: Dataset) -> Shipped
     except InputError as error:
         pytest.exit(f"error: {error}", returncode=1)
     if name == "buildah":
-        pytest.exit("error: buildah builds images and serves none: install Docker or podman", returncode=1)
+        pytest.exit("error: buildah builds images but cannot run them: install Docker or podman", returncode=1)
     image = os.environ.get("IMAGE")
     if image:
         return Shipped(name, image, ROOT)
@@ -108,7 +108,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory, mnist: Dataset) -> Shipped
 
 
 def new_clone(folder: Path, mnist: Dataset) -> Path:
-    """A repository with the service and a champion that has seen some of MNIST once."""
+    """A repository with the service and a champion trained for one epoch on a part of MNIST."""
     for part in ("service", "src/digitline"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("pyproject.toml", "requirements.lock", "Containerfile"):
@@ -142,7 +142,7 @@ def train(mnist: Dataset) -> nn.Module:
 
 
 class Running(NamedTuple):
-    """A container, locked up as far as an engine can."""
+    """A container with all restrictions that an engine offers."""
 
     engine: str
     name: str
@@ -157,7 +157,7 @@ class Running(NamedTuple):
 
 
 def start(shipped: Shipped, *network: str) -> Running:
-    """Runs the image with a read-only root and no privilege until its own health check passes."""
+    """Runs the image with a read-only root and without privileges; waits until its health check passes."""
     name = f"digitline-test-{os.getpid()}-{free_port()}"
     locked = ["--read-only", "--tmpfs=/tmp", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--no-healthcheck"]
     engine.answer(shipped.engine, "run", "--detach", "--name", name, *locked, *network, shipped.image)
@@ -181,7 +181,7 @@ def remove(running: Running) -> None:
 
 @pytest.fixture(scope="module")
 def offline(shipped: Shipped) -> Iterator[Running]:
-    """Without any network but its own loopback, from the start."""
+    """A container with no network except loopback."""
     running = start(shipped, "--network=none")
     yield running
     remove(running)
@@ -197,7 +197,7 @@ def test_the_labels_name_model_data_commit_and_versions(shipped: Shipped) -> Non
     assert labels["digitline.version.torch"] == held
 
 
-def test_the_whole_test_set_over_http_gets_evaluation_s_answers(
+def test_the_whole_test_set_over_http_gets_the_evaluated_answers(
     shipped: Shipped, offline: Running, mnist: Dataset
 ) -> None:
     images = mnist.test.images.copy()
@@ -212,19 +212,19 @@ def test_the_whole_test_set_over_http_gets_evaluation_s_answers(
 
 
 def answers(content: bytes, count: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Digits [N] and probabilities [N, 10] of the requests' answers, one after another."""
+    """Digits [N] and probabilities [N, 10] of all answers, concatenated."""
     requests = np.frombuffer(content, np.uint8).reshape(-1, BATCH * 41)
     digits, rest = requests[:, :BATCH], requests[:, BATCH:]
     return digits.reshape(count), np.ascontiguousarray(rest).view("<f4").reshape(count, 10)
 
 
-def test_it_runs_as_nobody_and_writes_nothing_but_tmp(offline: Running) -> None:
+def test_it_runs_as_nobody_and_writes_only_to_tmp(offline: Running) -> None:
     assert offline.command("id", "-u").stdout.strip() == b"65534"
     assert b"Read-only file system" in offline.command("touch", "/app/new").stderr
     assert offline.command("sh", "-c", "touch /tmp/new").returncode == 0
 
 
-def test_it_holds_neither_the_pipeline_s_tools_nor_this_machine_s_folders(shipped: Shipped, offline: Running) -> None:
+def test_it_has_neither_the_pipeline_s_tools_nor_this_machine_s_folders(shipped: Shipped, offline: Running) -> None:
     for name in ("dvc", "mlflow", "great_expectations", "matplotlib", "pandas"):
         assert b"ModuleNotFoundError" in offline.command("python3", "-c", f"import {name}").stderr
     found = offline.command("grep", "--recursive", "--files-with-matches", str(shipped.folder), "/app")
@@ -234,7 +234,7 @@ def test_it_holds_neither_the_pipeline_s_tools_nor_this_machine_s_folders(shippe
 
 def test_its_bill_of_materials_names_packages_model_and_the_base_s_own(shipped: Shipped) -> None:
     from cyclonedx.schema import SchemaVersion
-    from cyclonedx.validation.json import JsonStrictValidator  # takes a second
+    from cyclonedx.validation.json import JsonStrictValidator  # takes a second to import
 
     text = (shipped.folder / container.bill(shipped.torch())).read_text()
     assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None

@@ -1,4 +1,4 @@
-"""What goes into the container, and what make container says where it cannot be made."""
+"""The contents of the container, and the messages of make container if it cannot be built."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from digitline.base.errors import InputError
 from scripts import container, engine, released
 from tests.served import ROOT, new_champion
 
-BEHIND = {"httptools", "onnx", "uvloop"}  # which uvicorn and torch.onnx import, if they are there
+BEHIND = {"httptools", "onnx", "uvloop"}  # uvicorn and torch.onnx import them if they are installed
 
 
 def make_container(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -28,13 +28,13 @@ def make_container(folder: Path, **environment: str) -> subprocess.CompletedProc
 
 
 def source(name: str) -> Path | None:
-    """The file of a module of ours."""
+    """The file of one of our modules."""
     path = ROOT / ("src" if name.startswith("digitline") else "") / name.replace(".", "/")
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.exists()), None)
 
 
 def imported(path: Path) -> set[str]:
-    """The modules that a file imports, with the packages around them; what ours do in functions is for stages."""
+    """The modules that a file imports, with their packages; our modules' imports in functions are for stages."""
     found = set[str]()
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree) if path.is_relative_to(ROOT / "service") else tree.body:
@@ -57,7 +57,7 @@ def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
                 waiting.add(file)
             elif not file:
                 foreign.add(name.partition(".")[0])
-    assert ROOT / "src/digitline/explain/activations.py" in seen  # by way of a function of the service
+    assert ROOT / "src/digitline/explain/activations.py" in seen  # imported in a function of the service
     providers = packages_distributions()
     needed = {providers[name][0].lower().replace("_", "-") for name in foreign - sys.stdlib_module_names}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -69,11 +69,11 @@ def test_without_an_engine_one_sentence_says_what_to_install(tmp_path: Path) -> 
     done = make_container(tmp_path, ENGINE="no-such-engine")
     assert done.returncode == 1
     assert done.stderr == (
-        "error: no container engine answers, of no-such-engine: install podman, or install Docker and start it\n"
+        "error: no container engine answers (no-such-engine); install podman, or install Docker and start it\n"
     )
 
 
-def test_an_engine_that_is_installed_and_does_not_answer_is_passed_over(
+def test_an_installed_engine_that_does_not_answer_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, program in {"docker": "false", "podman": "true"}.items():
@@ -82,13 +82,13 @@ def test_an_engine_that_is_installed_and_does_not_answer_is_passed_over(
     monkeypatch.delenv("ENGINE", raising=False)
     assert engine.find() == "podman"
     (tmp_path / "podman").unlink()
-    with pytest.raises(InputError, match="no container engine answers, of docker, podman, buildah: install"):
+    with pytest.raises(InputError, match="no container engine answers \\(docker, podman, buildah\\); install"):
         engine.find()
 
 
-def test_without_a_champion_or_a_commit_nothing_is_begun(tmp_path: Path) -> None:
+def test_without_a_champion_or_a_commit_nothing_starts(tmp_path: Path) -> None:
     done = make_container(tmp_path, ENGINE="true")
-    assert done.stderr == "error: there is no champion in models/champion; dvc repro makes one\n"
+    assert done.stderr == "error: there is no champion in models/champion; run make to train and promote one\n"
     new_champion(tmp_path / "models/champion", seed=0)
     done = make_container(tmp_path, ENGINE="true", GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
     assert done.stderr.startswith("error: git describe failed: fatal: not a git repository")
@@ -97,12 +97,12 @@ def test_without_a_champion_or_a_commit_nothing_is_begun(tmp_path: Path) -> None
 
 
 def test_too_small_a_disk_is_refused_before_anything_is_fetched() -> None:
-    with pytest.raises(InputError, match=r"the disk has [\d.]+ GB free, expected 1000000000 for the libraries"):
+    with pytest.raises(InputError, match=r"the disk has [\d.]+ GB free, expected 1000000000 for libraries"):
         container.require_room(10**9)
 
 
 def test_a_disk_that_fills_up_and_a_failure_end_in_one_sentence(capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="sh -c found the disk full; free some of it and run this again"):
+    with pytest.raises(InputError, match="sh -c failed: the disk is full; free some space and run this again"):
         engine.follow(["sh", "-c", "echo begun; seq 9 > /dev/full"])
     assert capfd.readouterr().out.startswith("begun\n")
     with pytest.raises(InputError, match=r"^sh -c failed: no such image$"):
@@ -116,20 +116,20 @@ def test_a_port_in_use_ends_in_one_sentence(target: str) -> None:
         words = [sys.executable, "-m", "scripts.port", target, str(port)]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     other = f"make {target} PORT={port + 1}"
-    assert done.stderr == f"error: port {port}: Address already in use; stop what holds it, or take another: {other}\n"
+    assert done.stderr == f"error: port {port}: Address already in use; stop the program that uses it, or run {other}\n"
     assert done.returncode == 1
     assert subprocess.run(words, cwd=ROOT, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("to", ["", "digitline:1", "registry/digitline"])
-def test_a_place_to_push_to_that_is_none_is_refused(to: str) -> None:
+def test_an_invalid_push_target_is_refused(to: str) -> None:
     words = [sys.executable, "-m", "scripts.push", "digitline:cpu", to]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.stderr == f"error: TO is {to or 'not given'}, expected registry/name:tag\n"
+    assert done.stderr == f"error: TO is {to or 'missing'}, expected registry/name:tag; run make push TO=...\n"
     assert done.returncode == 1
 
 
-def test_what_is_released_is_the_champion_of_the_committed_ledger() -> None:
+def test_a_release_has_the_champion_of_the_committed_ledger() -> None:
     lines = (ROOT / "promotions.jsonl").read_text()
     entries = [json.loads(line) for line in lines.splitlines()]
     assert released.champion(lines) == max(entries, key=lambda entry: entry["when"])["to"]

@@ -1,4 +1,4 @@
-"""The routes, asked within this process."""
+"""The routes, called within this process."""
 
 import asyncio
 import base64
@@ -63,7 +63,7 @@ def client(champion: Path, study: Path) -> TestClient:
 
 
 def test_answers_equal_the_evaluation_on_all_test_images(client: TestClient, champion: Path, mnist: Dataset) -> None:
-    images = mnist.test.images.copy()  # torch warns of read-only ones
+    images = mnist.test.images.copy()  # torch warns about read-only arrays
     answers = []
     for start in range(0, len(images), schema.MAX_IMAGES):
         answer = client.post("/predict", json={"images": images[start : start + schema.MAX_IMAGES].tolist()})
@@ -86,9 +86,7 @@ def test_an_answer_names_the_model_by_its_content(client: TestClient, champion: 
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_a_picture_is_answered_as_the_image_that_it_is_prepared_to(
-    client: TestClient, digits: Dataset, form: str
-) -> None:
+def test_a_picture_is_answered_as_its_prepared_image(client: TestClient, digits: Dataset, form: str) -> None:
     data = picture(digits.test.images[0], form)
     image = prepare.prepare(prepare.open_picture(data)).tolist()
     [expected] = client.post("/predict", json={"images": [image]}).json()["predictions"]
@@ -116,7 +114,7 @@ def test_bytes_are_answered_in_bytes_as_json_in_json(client: TestClient, champio
 
 
 @pytest.mark.parametrize("size", [0, 1, 783, 785, 784 * (schema.MAX_RAW + 1)])
-def test_bytes_that_are_no_whole_images_are_refused(client: TestClient, size: int) -> None:
+def test_bytes_of_incomplete_images_are_refused(client: TestClient, size: int) -> None:
     answer = client.post("/predict", content=bytes(size), headers={"Content-Type": "application/octet-stream"})
     assert answer.status_code in (400, 413)
     assert "expected" in error(answer)
@@ -202,13 +200,13 @@ def test_without_a_study_there_is_nothing_to_compare(tmp_path: Path, digits: Dat
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"name": "fc"}]'])
-def test_a_study_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+def test_an_invalid_study_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "study.json").write_text(text)
-    with pytest.raises(InputError, match=r"study\.json is not as expected"):
+    with pytest.raises(InputError, match=r"study\.json is invalid"):
         Study(tmp_path)
 
 
-def test_the_lineage_is_the_card_and_what_is_known_of_the_promotion(client: TestClient, champion: Path) -> None:
+def test_the_lineage_is_the_card_and_the_data_of_the_promotion(client: TestClient, champion: Path) -> None:
     card = json.loads((champion / "model.json").read_text())
     found = schema.Lineage.model_validate(client.get("/lineage").json())
     assert (found.model, found.variant, found.seed) == (card["sha256"], card["variant"], card["seed"])
@@ -216,7 +214,7 @@ def test_the_lineage_is_the_card_and_what_is_known_of_the_promotion(client: Test
     assert found.mlflow_version is None
 
 
-def test_the_page_to_draw_on_loads_from_here_alone(client: TestClient) -> None:
+def test_the_drawing_page_loads_only_from_this_service(client: TestClient) -> None:
     folder = ROOT / "service/ui"
     for name in ["", *(file.name for file in folder.iterdir())]:
         answer = client.get(f"/ui/{name}")
@@ -257,7 +255,7 @@ def with_pixel(value: object) -> list[list[object]]:
         ({"0": BLANK}, "images is an object, expected a list of 1 to 256 images"),
     ],
 )
-def test_images_of_another_form_are_refused_by_place(client: TestClient, images: object, sentence: str) -> None:
+def test_images_in_another_format_are_refused_by_place(client: TestClient, images: object, sentence: str) -> None:
     body = json.dumps({"images": images})
     answer = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
@@ -274,17 +272,17 @@ def test_images_of_another_form_are_refused_by_place(client: TestClient, images:
         ("[]", 'the body is a list of 0, expected {"images": [...]}'),
         ("null", 'the body is None, expected {"images": [...]}'),
         ("{}", "images is missing, expected a list of 1 to 256 images"),
-        (json.dumps({"images": [BLANK], "model": "x"}), "model is not known, expected images alone"),
+        (json.dumps({"images": [BLANK], "model": "x"}), "model is unknown, expected only images"),
     ],
 )
-def test_a_body_that_holds_no_images_is_refused(client: TestClient, body: str | bytes, sentence: str) -> None:
+def test_a_body_without_images_is_refused(client: TestClient, body: str | bytes, sentence: str) -> None:
     answer = client.post("/predict", content=body, headers={"Content-Type": "application/json; charset=utf-8"})
     assert answer.status_code == 400
     assert error(answer).startswith(sentence)
 
 
 @pytest.mark.parametrize("kind", [int, float])
-def test_the_short_way_and_the_long_read_the_same(digits: Dataset, kind: type) -> None:
+def test_fast_and_full_validation_read_the_same(digits: Dataset, kind: type) -> None:
     images: Any = digits.test.images[:3].astype(kind)
     body = json.dumps({"images": images.tolist()}).encode()
     short = schema.plain(body)
@@ -295,7 +293,7 @@ def test_the_short_way_and_the_long_read_the_same(digits: Dataset, kind: type) -
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"http://example.com/digit.png"])
-def test_what_is_no_picture_is_refused(client: TestClient, data: bytes) -> None:
+def test_a_file_that_is_not_a_picture_is_refused(client: TestClient, data: bytes) -> None:
     for answer in [
         client.post("/classify", files={"image": data}),
         client.post("/classify", content=data, headers={"Content-Type": "image/png"}),
@@ -330,7 +328,7 @@ def test_a_blank_picture_gets_no_digit(client: TestClient, digits: Dataset) -> N
     ],
     ids=["field", "two", "more", "text", "no boundary", "no part", "no names"],
 )
-def test_a_form_without_just_the_one_file_is_refused(client: TestClient, form: dict[str, Any]) -> None:
+def test_a_form_without_exactly_one_file_is_refused(client: TestClient, form: dict[str, Any]) -> None:
     answer = client.post("/classify", **form)
     assert answer.status_code == 400
     assert error(answer)
@@ -351,7 +349,7 @@ def test_another_method_is_refused(client: TestClient) -> None:
     assert error(answer)
 
 
-def test_a_body_that_does_not_arrive_is_given_up(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_does_not_arrive_times_out(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "BODY_SECONDS", 0.05)
     sent: list[Message] = []
 
@@ -368,11 +366,11 @@ def test_a_body_that_does_not_arrive_is_given_up(client: TestClient, monkeypatch
     assert json.loads(sent[1]["body"]) == {"error": "the body took too long, expected all of it within 0.05 seconds"}
 
 
-def test_a_fault_of_the_service_has_the_same_form(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_the_service_has_the_same_format(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.app.state.champion, "classes", [])
     answer = client.post("/predict", json={"images": [BLANK]})
     assert answer.status_code == 500
-    assert error(answer) == "a fault of the service; its log has more"
+    assert error(answer) == "the service failed; see its log"
 
 
 def test_beyond_its_capacity_the_service_refuses_at_once(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,21 +390,19 @@ def test_beyond_its_capacity_the_service_refuses_at_once(client: TestClient, mon
         assert [answer.result().status_code for answer in accepted] == [200, 200]
     assert refused.status_code == 503
     assert refused.headers["Retry-After"] == "1"
-    assert error(refused) == "the service is at its capacity, try again"
+    assert error(refused) == "the service is at capacity, try again"
     assert api.app.state.work.requests == 0
 
 
-def test_what_has_no_place_is_refused_unread_and_only_work_is(
-    client: TestClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_beyond_capacity_is_refused_unread(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.app.state.work, "requests", work.CAPACITY)
     front = TestClient(Front(Shed(api.app)))
     refused = front.post("/predict", content=b"no JSON")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-    assert error(refused) == "the service is at its capacity, try again"
+    assert error(refused) == "the service is at capacity, try again"
     assert refused.headers["X-Request-ID"]
     assert 'digitline_requests_total{route="/predict",status="503"}' in front.get("/metrics").text
-    assert front.get("/network").status_code == 503  # refused as well, but where it asks for a place
+    assert front.get("/network").status_code == 503  # also refused, when it reserves a place
     assert front.post("/none").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""The route that takes corrections: from its own page alone, and only where a folder is named for them."""
+"""The route for corrections: only from its own page, and only with a folder for them."""
 
 from pathlib import Path
 
@@ -66,7 +66,7 @@ def test_a_correction_from_another_page_is_refused(client: TestClient, tmp_path:
         ("?label=class 1", 785, 413),
     ],
 )
-def test_a_correction_of_another_form_is_refused(
+def test_a_correction_in_another_format_is_refused(
     client: TestClient, tmp_path: Path, query: str, size: int, status: int
 ) -> None:
     answer = client.post(f"/feedback{query}", content=bytes(size), headers=ORIGIN)

@@ -1,4 +1,4 @@
-"""The page in a real browser, before a real server: strokes are drawn, and what then stands there is looked at."""
+"""The page in a real browser with a real server: draws strokes and checks what the page shows."""
 
 import base64
 import re
@@ -21,14 +21,14 @@ from tests.served import CLASSES, Server, new_clone, new_study, started, stopped
 pytestmark = pytest.mark.slow
 
 ANSWERED = re.compile("probability|nearest")
-SEVEN = [(0.3, 0.25), (0.5, 0.22), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]  # of the sheet's sides
+SEVEN = [(0.3, 0.25), (0.5, 0.22), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]  # fractions of the sheet's sides
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
 PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True}
 
 
 class Shown(NamedTuple):
     page: Page
-    troubles: list[str]  # what the browser's console said
+    troubles: list[str]  # messages of the browser's console
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def shown(request: pytest.FixtureRequest, server: Server, browser: Browser) -> I
 
 
 def draw(page: Page, stroke: list[tuple[float, float]]) -> None:
-    """Draws with the mouse and waits for the answer to all of it."""
+    """Draws with the mouse and waits for the answer to the whole drawing."""
     places = on_the_sheet(page, stroke)
     page.mouse.move(*places[0])
     page.mouse.down()
@@ -64,18 +64,18 @@ def draw(page: Page, stroke: list[tuple[float, float]]) -> None:
 
 
 def on_the_sheet(page: Page, places: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Shares of the sheet's sides as places in the window."""
+    """Converts fractions of the sheet's sides to places in the window."""
     box: Any = page.locator("#pad").bounding_box()
     return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
 
 
 def settle(page: Page) -> None:
-    """Waits until what is drawn is what was answered."""
+    """Waits until the answer is that for the current drawing."""
     expect(page.locator("body")).to_have_attribute("aria-busy", "false")
 
 
 def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, server: Server) -> None:
-    """What the page shows for a drawing is what /classify says of the same sheet, image included."""
+    """The page shows /classify's answer to the same sheet, including the image."""
     page = shown.page
     draw(page, SEVEN)
     answer = classified(server, sheet(page))
@@ -97,7 +97,7 @@ def sheet(page: Page) -> bytes:
     return base64.b64decode(page.evaluate("document.getElementById('pad').toDataURL('image/png')").split(",")[1])
 
 
-def test_the_evidence_lies_on_the_page_as_the_service_weighs_it(shown: Shown, server: Server) -> None:
+def test_the_page_shows_the_service_s_evidence(shown: Shown, server: Server) -> None:
     """The coloured squares have the strength and the sign of /explain's evidence."""
     page = shown.page
     draw(page, SEVEN)
@@ -114,7 +114,7 @@ def test_the_evidence_lies_on_the_page_as_the_service_weighs_it(shown: Shown, se
 
 
 def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
-    """Every layer stands there by its name; pointing at a unit frames the pixels that it sees."""
+    """Every layer has its name; pointing at a unit frames its receptive field."""
     page = shown.page
     draw(page, SEVEN)
     names = ["image", "convolution 1", "pooling 1", "ReLU 1", "neurons 2", "ReLU 2", "output"]
@@ -131,8 +131,8 @@ def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
     assert not shown.troubles
 
 
-def test_the_close_up_s_numbers_add_up_to_what_the_model_computes(shown: Shown, server: Server) -> None:
-    """The sums written out for one unit of each layer come to the network's own values."""
+def test_the_close_up_s_numbers_add_up_to_the_model_s(shown: Shown, server: Server) -> None:
+    """The sums shown for one unit of each layer give the network's own values."""
     page = shown.page
     draw(page, SEVEN)
     model = checkpoint.load(server.clone.folder / "models/champion/model.safetensors")
@@ -155,15 +155,15 @@ def test_the_close_up_s_numbers_add_up_to_what_the_model_computes(shown: Shown, 
 
 
 def image(page: Page) -> dataset.Bytes:
-    """The image as the page shows that the model gets it."""
+    """The model's image as the page shows it."""
     return pixels(page, "image")[..., 0]
 
 
 def pixels(page: Page, canvas: str) -> dataset.Bytes:
-    """What a canvas shows: [H, W, 4]."""
+    """The content of a canvas: [H, W, 4]."""
     shown = """map => {
         const copy = new OffscreenCanvas(map.width, map.height).getContext("2d", { willReadFrequently: true });
-        copy.drawImage(map, 0, 0);  // the browser warns of a canvas that is read more than once
+        copy.drawImage(map, 0, 0);  // the browser warns about a canvas that is read more than once
         return [map.height, map.width, ...copy.getImageData(0, 0, map.width, map.height).data];
     }"""
     height, width, *values = page.locator(f"#{canvas}").evaluate(shown)
@@ -179,7 +179,7 @@ def minus(text: str | None) -> str:
     return (text or "").replace("\N{MINUS SIGN}", "-")
 
 
-def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> None:
+def test_sliding_visits_the_units_of_the_map_in_order(shown: Shown) -> None:
     """The animation visits the units row by row, from the first to the last."""
     page = shown.page
     draw(page, SEVEN)
@@ -203,7 +203,7 @@ def test_sliding_goes_over_the_units_of_the_map_in_their_order(shown: Shown) -> 
 
 
 def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
-    """Without a mouse: the keys draw a stroke, and the arrows walk over units and maps."""
+    """Without a mouse: keys draw a stroke, and the arrow keys move over units and maps."""
     page = shown.page
     page.locator("#pad").focus()
     for key in ["Space", *["ArrowDown"] * 9, "Space"]:
@@ -219,7 +219,7 @@ def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
 
 
 def test_a_wrong_answer_is_corrected_with_a_click(shown: Shown, server: Server) -> None:
-    """A click keeps the image on disk under the class named, or as no digit; the offer goes with the drawing."""
+    """A click keeps the image on disk with the class, or as no digit; clearing the drawing hides the buttons."""
     page = shown.page
     expect(page.locator("#correct")).to_be_hidden()
     draw(page, SEVEN)
@@ -243,8 +243,8 @@ MOVES: list[tuple[str, str, Callable[[dataset.Bytes], Any]]] = [
 ]
 
 
-def test_each_slider_moves_what_the_variants_get(shown: Shown) -> None:
-    """Each slider changes the image as it says, and just that image is sent to be compared."""
+def test_each_slider_changes_the_variants_image(shown: Shown) -> None:
+    """Each slider changes the image by its name, and exactly that image is sent to /compare."""
     page = shown.page
     draw(page, SEVEN)
     expect(page.locator("#variants li > span:first-child")).to_have_text(["wide", "narrow", "none"])
@@ -261,8 +261,8 @@ def test_each_slider_moves_what_the_variants_get(shown: Shown) -> None:
     assert not shown.troubles
 
 
-def test_what_is_drawn_is_undone_and_cleared(shown: Shown) -> None:
-    """Ctrl-Z takes a stroke back, Escape all of them."""
+def test_strokes_are_undone_and_cleared(shown: Shown) -> None:
+    """Ctrl-Z undoes a stroke, Escape clears all."""
     page = shown.page
     draw(page, SEVEN)
     draw(page, [(0.4, 0.5), (0.7, 0.5)])
@@ -275,8 +275,8 @@ def test_what_is_drawn_is_undone_and_cleared(shown: Shown) -> None:
     assert not shown.troubles
 
 
-def test_nothing_is_wider_than_the_screen_and_all_that_acts_has_a_name(shown: Shown) -> None:
-    """No sideways scrolling on a phone, and every control has a name for who hears the page."""
+def test_nothing_is_wider_than_the_screen_and_every_control_has_a_name(shown: Shown) -> None:
+    """No horizontal scrolling on a phone, and every control has a name for screen readers."""
     page = shown.page
     draw(page, SEVEN)
     assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("screen.width")
@@ -286,7 +286,7 @@ def test_nothing_is_wider_than_the_screen_and_all_that_acts_has_a_name(shown: Sh
 
 
 def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
-    """The pen's width arrives at the model."""
+    """A wider pen changes the model's image."""
     page, ink = shown.page, []
     for width in ("10", "40"):
         page.keyboard.press("Escape")
@@ -298,7 +298,7 @@ def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
 
 @pytest.mark.parametrize("shown", [PHONE], ids=["phone"], indirect=True)
 def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
-    """Touch draws one stroke by the first finger, whatever a second one does."""
+    """The first finger draws one stroke; a second finger changes nothing."""
     page, session = shown.page, shown.page.context.new_cdp_session(shown.page)
 
     def touch(kind: str, fingers: dict[int, tuple[float, float]]) -> None:
@@ -326,8 +326,8 @@ def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
 
 
 @pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
-def test_a_picture_is_seen_as_the_service_sees_its_file(shown: Shown, server: Server, way: str, form: str) -> None:
-    """A file that is opened, pasted or dropped gives the image and the answer that its bytes give /classify."""
+def test_a_picture_is_answered_as_its_file_by_the_service(shown: Shown, server: Server, way: str, form: str) -> None:
+    """An opened, pasted or dropped file gives the image and the answer of /classify."""
     picture = dark_seven(form)
     hand(shown.page, way, picture, form)
     expect(shown.page.locator("#said")).to_have_text(ANSWERED)
@@ -338,7 +338,7 @@ def test_a_picture_is_seen_as_the_service_sees_its_file(shown: Shown, server: Se
 
 
 def dark_seven(form: str) -> bytes:
-    """Light ink on dark paper, wider than high."""
+    """A picture with light ink on dark paper, wider than high."""
     paper = Image.new("RGB", (640, 480), (40, 44, 52))
     ImageDraw.Draw(paper).line([(640 * x, 480 * y) for x, y in SEVEN], (230, 225, 200), 30, "curve")
     return encoded(paper, form)
@@ -361,8 +361,8 @@ def hand(page: Page, way: str, picture: bytes, form: str) -> None:
         )
 
 
-def test_on_a_dark_picture_the_pen_is_light_and_what_surrounds_it_is_no_ink(shown: Shown) -> None:
-    """On dark paper the pen turns light, and the same stroke gives nearly the same image."""
+def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(shown: Shown) -> None:
+    """On dark paper the pen is light, and the same stroke gives nearly the same image."""
     page = shown.page
     draw(page, SEVEN)
     on_white = image(page).astype(int)
@@ -373,7 +373,7 @@ def test_on_a_dark_picture_the_pen_is_light_and_what_surrounds_it_is_no_ink(show
     assert np.abs(image(page) - on_white).max() <= 3
 
 
-def test_what_is_no_picture_is_told(shown: Shown) -> None:
-    """A file that is no picture ends in a sentence on the page."""
+def test_a_file_that_is_not_a_picture_is_reported(shown: Shown) -> None:
+    """The page shows a sentence."""
     shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
-    expect(shown.page.locator("#said")).to_contain_text("no picture")
+    expect(shown.page.locator("#said")).to_contain_text("cannot open the file")

@@ -1,4 +1,4 @@
-"""What a client that is slow or no client at all gets, over real connections."""
+"""The answers to slow or invalid clients, over real connections."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ async def hello(_: object) -> PlainTextResponse:
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """Of a server that waits half a second for headers."""
+    """The port of a server that waits half a second for headers."""
     monkeypatch.setattr(protocol, "HEADER_SECONDS", 0.5)
     protocol.install()
     port = free_port()
@@ -39,7 +39,7 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def answered(port: int, *parts: bytes) -> bytes:
-    """All that the server says to these, with a pause after each, until it ends the connection."""
+    """Sends the parts with a pause after each; returns everything until the server closes the connection."""
     with closing(socket.create_connection(("127.0.0.1", port), timeout=20)) as client:
         for part in parts:
             client.sendall(part)
@@ -48,21 +48,21 @@ def answered(port: int, *parts: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("parts", [[], [b"GET / HTTP/1.1\r\n"], [b"GET / HTTP/1.1\r\nHost: x\r\nA: ", b"b", b"c"]])
-def test_headers_that_do_not_arrive_are_given_up(port: int, parts: list[bytes]) -> None:
+def test_headers_that_do_not_arrive_time_out(port: int, parts: list[bytes]) -> None:
     head, _, body = answered(port, *parts).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 408 ")
-    sentence = "the request's headers took too long, expected all of them within 0.5 seconds"
+    sentence = "the headers took too long, expected all of them within 0.5 seconds"
     assert json.loads(body) == {"error": sentence}
 
 
-def test_a_second_request_on_the_same_connection_has_its_own_time(port: int) -> None:
+def test_a_second_request_on_the_same_connection_has_its_own_time_limit(port: int) -> None:
     whole = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     answers = answered(port, whole, whole, b"GET / HTTP/1.1\r\n")
     assert answers.count(b"HTTP/1.1 200 OK") == 2
     assert answers.count(b"HTTP/1.1 408 ") == 1
 
 
-def test_what_is_no_http_is_refused_in_the_one_form(port: int) -> None:
+def test_invalid_http_is_refused_as_json(port: int) -> None:
     head, _, body = answered(port, b"\x16\x03\x01 nonsense\r\n\r\n").partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(body) == {"error": "the request is no HTTP/1.1 that can be understood"}
+    assert json.loads(body) == {"error": "the request is not valid HTTP/1.1"}

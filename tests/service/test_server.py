@@ -1,4 +1,4 @@
-"""A real `bentoml serve`, and a Bento that carries its champion."""
+"""A real `bentoml serve`, and a Bento that contains its champion."""
 
 import json
 import re
@@ -59,7 +59,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         stopped(server)
 
 
-def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: Dataset) -> None:
+def test_the_server_uses_its_own_clone_s_champion(server: Server, digits: Dataset) -> None:
     """Of two clones that share BentoML's store, each serves its own champion, and the answers name it."""
     sha256 = digest(server.clone.folder / "models/champion/model.safetensors")
     predicted = httpx.post(f"{server.url}/predict", json={"images": digits.test.images[:3].tolist()})
@@ -69,8 +69,8 @@ def test_the_server_answers_by_its_own_clone_s_champion(server: Server, digits: 
     assert predicted.json()["model"] == classified.json()["model"] == sha256
 
 
-def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> None:
-    """What promotion wrote into BentoML's store reaches whoever asks the running service."""
+def test_the_lineage_is_the_card_and_the_data_of_its_promotion(server: Server) -> None:
+    """The running service returns what the promotion wrote into BentoML's store."""
     card = json.loads((server.clone.folder / "models/champion/model.json").read_text())
     found = httpx.get(f"{server.url}/lineage").json()
     assert {name: found[name] for name in LINEAGE} == LINEAGE
@@ -80,7 +80,7 @@ def test_the_lineage_is_the_card_and_what_its_promotion_knew(server: Server) -> 
 
 
 def test_the_server_is_live_and_counts(server: Server) -> None:
-    """Liveness, and the counts of requests, answers and the model, as Prometheus reads them."""
+    """Liveness, and the metrics of requests, answers and the model."""
     assert httpx.get(f"{server.url}/livez").status_code == 200
     httpx.post(f"{server.url}/predict", json={"images": []})
     httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
@@ -92,8 +92,8 @@ def test_the_server_is_live_and_counts(server: Server) -> None:
     assert f'digitline_model{{sha256="{sha256}",variant="conv1"}} 1.0' in text
 
 
-def test_every_query_of_the_dashboard_names_a_metric_that_there_is(server: Server) -> None:
-    """The dashboard that ships shows what this service counts: none of its panels stays empty."""
+def test_every_query_of_the_dashboard_names_an_existing_metric(server: Server) -> None:
+    """No panel of the dashboard stays empty."""
     httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
     there = set(re.findall(r"^(digitline_\w+)[{ ]", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
     board = json.loads((ROOT / "service/grafana.json").read_text())
@@ -105,8 +105,8 @@ def test_every_query_of_the_dashboard_names_a_metric_that_there_is(server: Serve
         assert named <= there, query
 
 
-def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server: Server) -> None:
-    """Who asks for made-up paths gets one sentence and cannot make the metrics grow."""
+def test_an_unknown_path_gets_one_sentence_and_adds_no_metric(server: Server) -> None:
+    """Requests for invented paths get one sentence and cannot make the metrics grow."""
 
     def rows() -> int:
         return len(httpx.get(f"{server.url}/metrics").text.splitlines())
@@ -114,7 +114,7 @@ def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server
     for path in ("first", "second"):
         answer = httpx.get(f"{server.url}/{path}")
         assert answer.status_code == 404
-        assert error(answer) == f"there is no /{path}, see /docs.json for what there is"
+        assert error(answer) == f"there is no /{path}; see /docs.json for the paths"
     before = rows()
     for number in range(20):
         httpx.get(f"{server.url}/made/up/{number}")
@@ -123,25 +123,25 @@ def test_a_path_that_there_is_not_costs_one_sentence_and_no_row_of_counts(server
 
 @pytest.mark.parametrize(("method", "path", "allowed"), [("GET", "/predict", "POST"), ("POST", "/livez", "GET")])
 def test_another_method_is_refused_with_the_one_that_fits(server: Server, method: str, path: str, allowed: str) -> None:
-    """405 in the one form of a refusal, on our routes and on BentoML's."""
+    """405 in the common format, on our routes and on BentoML's."""
     answer = httpx.request(method, f"{server.url}{path}")
     assert answer.status_code == 405
     assert allowed in answer.headers["Allow"]
-    assert error(answer) == f"{method} is not for {path}, expected {answer.headers['Allow']}"
+    assert error(answer) == f"{path} does not accept {method}, expected {answer.headers['Allow']}"
 
 
-def test_what_is_no_http_is_refused_in_the_one_form(server: Server) -> None:
-    """The real server's protocol answers bytes that are no HTTP as it answers everything else."""
+def test_invalid_http_is_refused_by_the_server_as_json(server: Server) -> None:
+    """The server answers bytes that are not HTTP in the common format."""
     with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as client:
         client.sendall(b"GET / nonsense\r\n\r\n")
         answer = client.makefile("rb").read()
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert json.loads(body) == {"error": "the request is no HTTP/1.1 that can be understood"}
+    assert json.loads(body) == {"error": "the request is not valid HTTP/1.1"}
 
 
 def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server) -> None:
-    """One id follows a request into its answer and its line of the log; a strange one is replaced."""
+    """A request's answer and its log line have its id; an unsafe id is replaced."""
     image = [[77] * 28] * 28
     mine = httpx.post(f"{server.url}/predict", json={"images": [image]}, headers={"X-Request-ID": "mine-1"})
     assert mine.headers["X-Request-ID"] == "mine-1"
@@ -155,9 +155,9 @@ def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server)
         assert re.fullmatch("[0-9a-f]{32}", made)
 
 
-def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server: Server, tmp_path: Path) -> None:
-    """Generated requests over every operation of the OpenAPI document: no 500, no undocumented answer."""
-    # Which bytes are a picture or whole images, a schema cannot say: so valid ones are refused by right.
+def test_no_generated_request_makes_it_fail(server: Server, tmp_path: Path) -> None:
+    """Valid and invalid requests for every operation of the OpenAPI document: no 500, no undocumented answer."""
+    # A schema cannot express which bytes are a picture or complete images, so valid requests may be refused.
     words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance", "--max-examples", "4"]
     done = subprocess.run(
         [Path(sys.executable).with_name("st"), *words, "--seed", "1"],
@@ -172,7 +172,7 @@ def test_no_request_that_its_own_document_allows_or_forbids_makes_it_fail(server
 
 
 def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server: Server) -> None:
-    """Overload: what is taken is answered whole, the rest is refused with 503 and a time to retry."""
+    """Under overload, accepted requests are answered completely, the rest is refused with 503 and a time to retry."""
     images = np.random.default_rng(0).integers(0, 256, (schema.MAX_RAW, 28, 28), np.uint8).tobytes()
 
     def ask(_: int) -> httpx.Response:
@@ -188,12 +188,12 @@ def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server
     assert refused
     for answer in refused:
         assert answer.headers["Retry-After"] == "1"
-        assert error(answer) == "the service is at its capacity, try again"
+        assert error(answer) == "the service is at capacity, try again"
     assert "digitline_waiting 0.0" in httpx.get(f"{server.url}/metrics").text
 
 
-def test_thousands_of_requests_leave_no_memory_behind(server: Server) -> None:
-    """The worker's memory stays below 4 MB more after 1,500 requests of three kinds."""
+def test_thousands_of_requests_do_not_increase_memory(server: Server) -> None:
+    """The worker's memory grows by less than 4 MB over 1,500 requests of three kinds."""
     process = worker(server)
 
     def ask(times: int) -> int:
@@ -210,7 +210,7 @@ def test_thousands_of_requests_leave_no_memory_behind(server: Server) -> None:
 
 @contextmanager
 def asking(server: Server, images: dict[str, Any]) -> Iterator[list[httpx.Response]]:
-    """Three clients that ask the same without a pause, and what they were answered."""
+    """Three clients that repeat the same request without a pause, and their answers."""
     answers: list[httpx.Response] = []
     ended = threading.Event()
 
@@ -229,16 +229,16 @@ def asking(server: Server, images: dict[str, Any]) -> Iterator[list[httpx.Respon
 
 
 def until(server: Server, sha256: str) -> None:
-    """Waits for a model to answer."""
+    """Waits until a model answers."""
     for _ in range(300):
         if httpx.get(f"{server.url}/lineage").json()["model"] == sha256:
             return
         time.sleep(0.1)
-    pytest.fail(f"{sha256} was not taken up")
+    pytest.fail(f"{sha256} was not loaded")
 
 
-def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, digits: Dataset) -> None:
-    """A champion changes under load: every request is answered, each wholly by the old or the new one."""
+def test_a_new_champion_is_loaded_without_dropping_a_request(server: Server, digits: Dataset) -> None:
+    """When the champion changes under load, every request is answered, each by only the old or the new one."""
     folder, images = server.clone.folder / "models/champion", digits.test.images[:2]
     kept, coming = folder.with_name("kept"), folder.with_name("coming")
     new_champion(coming, seed=5)
@@ -260,13 +260,13 @@ def test_a_new_champion_is_taken_up_without_dropping_a_request(server: Server, d
     assert f'{{sha256="{new}",variant="conv1"}} 1.0' in counts
 
 
-def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Server) -> None:
-    """Half a file or a broken study leaves the old champion answering, with a warning; then it goes on."""
+def test_a_champion_that_does_not_fit_its_card_is_not_loaded(server: Server) -> None:
+    """With half a file or a broken study, the old champion stays, with a warning; a later one is loaded."""
 
     def warned(words: str) -> None:
         for _ in range(100):
             messages = [line["message"] for line in lines(server.clone.folder / "log") if line["level"] == "warning"]
-            if messages and messages[-1].startswith("the champion stays: ") and words in messages[-1]:
+            if messages and messages[-1].startswith("kept the old champion: ") and words in messages[-1]:
                 return
             time.sleep(0.1)
         pytest.fail(f"{words}: not in the log")
@@ -278,17 +278,17 @@ def test_a_champion_that_is_not_what_its_card_names_is_not_taken_up(server: Serv
     model.write_bytes(whole)
     study.mkdir()
     (study / "study.json").write_text("{")
-    warned(f"{study}/study.json is not as expected")
+    warned(f"{study}/study.json is invalid")
     shutil.rmtree(study)
     assert httpx.get(f"{server.url}/lineage").json()["model"] == sha256
-    new_champion(server.clone.folder / "models/newer", seed=6)  # and it goes on looking
+    new_champion(server.clone.folder / "models/newer", seed=6)  # it keeps checking
     model.parent.rename(server.clone.folder / "models/older")
     (server.clone.folder / "models/newer").rename(model.parent)
     until(server, digest(model))
 
 
-def test_the_server_describes_itself_in_our_words(server: Server) -> None:
-    """The OpenAPI document is ours, and its page loads nothing from elsewhere."""
+def test_the_server_has_our_document_and_page(server: Server) -> None:
+    """The OpenAPI document is ours, and its page loads nothing from other hosts."""
     assert httpx.get(f"{server.url}/docs.json").json() == schema.openapi()
     page = httpx.get(server.url).text
     assert "googletagmanager" not in page
@@ -303,7 +303,7 @@ def test_the_server_describes_itself_in_our_words(server: Server) -> None:
     [("/predict", "application/json", api.JSON_BYTES), ("/classify", "image/png", prepare.MAX_BYTES)],
 )
 def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str, limit: int, declared: bool) -> None:
-    """A body is cut off at its limit, whether it says its length or not."""
+    """A body is refused at its limit, whether its length is declared or not."""
     block = bytes(2**20)
     content = block * (limit // len(block) + 1) if declared else (block for _ in range(limit // len(block) + 1))
     answer = httpx.post(f"{server.url}{route}", content=content, headers={"Content-Type": media}, timeout=30)
@@ -312,13 +312,13 @@ def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str
 
 
 def test_a_form_over_the_limit_is_refused(server: Server) -> None:
-    """The limit holds for forms too, which are read in parts."""
+    """The limit also holds for forms, which are read in parts."""
     files = {"image": bytes(prepare.MAX_BYTES + 2 * api.FORM_BYTES)}
     assert httpx.post(f"{server.url}/classify", files=files, timeout=30).status_code == 413
 
 
-def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
-    """BentoML would fetch a URL that stands for a file: no form of it makes the service connect anywhere."""
+def test_a_url_instead_of_a_file_is_not_fetched(server: Server) -> None:
+    """BentoML would fetch a URL given for a file; here no form of it makes the service connect anywhere."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         listener.settimeout(1)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/digit.png"
@@ -337,19 +337,19 @@ def test_a_url_in_place_of_a_file_is_not_fetched(server: Server) -> None:
             listener.accept()
 
 
-def test_no_other_site_may_ask_unless_it_is_named(server: Server) -> None:
-    """Without a setting no other site's page gets an answer from a browser."""
+def test_no_other_site_has_access_unless_it_is_named(server: Server) -> None:
+    """By default, browsers do not let another site's page read an answer."""
     asked = {"Origin": "https://example.com", "Access-Control-Request-Method": "POST"}
     answer = httpx.options(f"{server.url}/predict", headers=asked)
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was_reported(server: Server) -> None:
-    """A request half sent at SIGTERM is answered; the exit is clean, and BentoML reported nothing."""
+def test_after_sigterm_the_server_answers_open_requests_and_ends_without_reports(server: Server) -> None:
+    """A half-sent request is answered after SIGTERM; the exit is clean, and BentoML has reported nothing."""
     with closing(socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])))) as client:
         head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: {schema.RAW}\r\nContent-Length: 784\r\n\r\n"
         client.sendall(head.encode() + bytes(400))
-        httpx.get(f"{server.url}/livez")  # what came before it has been read
+        httpx.get(f"{server.url}/livez")  # earlier bytes have been read by then
         server.process.send_signal(signal.SIGTERM)
         while servers.answers(f"{server.url}/livez"):
             time.sleep(0.1)
@@ -365,7 +365,7 @@ def test_sigterm_ends_the_server_when_what_has_begun_is_answered_and_nothing_was
 
 
 def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
-    """With two workers, /metrics sums both, and neither writes into the other's log."""
+    """With two workers, /metrics sums both, and each has its own log."""
     clone, log = new_clone(tmp_path / "clone"), tmp_path / "service.log"
     server = started(clone, DIGITLINE_LOG=str(log), BENTOML_CONFIG_OPTIONS="services.digitline.workers=2")
     logs = [log, tmp_path / "service-2.log"]
@@ -384,8 +384,8 @@ def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
     assert f'digitline_requests_total{{route="/predict",status="200"}} {times}.0' in counts
 
 
-def test_a_bento_serves_the_champion_that_it_carries(server: Server, digits: Dataset) -> None:
-    """A built Bento answers with the model inside it, allows the site named, and takes up a mounted one."""
+def test_a_bento_serves_the_champion_that_it_contains(server: Server, digits: Dataset) -> None:
+    """A Bento uses the model inside it, allows the named site, and loads a mounted model."""
     folder = server.clone.folder
     carried = digest(folder / "models/champion/model.safetensors")
     shutil.copytree(ROOT / "src/digitline", folder / "src/digitline")

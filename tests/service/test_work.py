@@ -1,4 +1,4 @@
-"""How what has arrived is taken up, in one process."""
+"""The queue of one process."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from service.work import Work
 
 
 class Model:
-    """Distinguishes images by their first pixel, and keeps how many it got at once; the first pass waits."""
+    """Distinguishes images by their first pixel, and records the size of each batch; the first batch waits."""
 
     def __init__(self) -> None:
         self.passes: list[int] = []
@@ -53,20 +53,20 @@ def recognised(model: Any, *jobs: Any, other: Any = None) -> list[Any]:
         return thread.submit(lambda: asyncio.run(run())).result()
 
 
-def test_what_waits_goes_through_together_and_each_gets_its_own() -> None:
+def test_waiting_requests_are_batched_and_each_gets_its_own_answer() -> None:
     model = Model()
     found = recognised(model, image(1), image(2, 3), image(3))
     assert [rows[:, 0].tolist() for rows in found] == [[1], [2, 2, 2], [3]]
     assert sorted(model.passes) == [1] * work.THREADS + [5]
 
 
-def test_a_pass_holds_a_batch_or_a_single_larger_request() -> None:
+def test_a_pass_has_at_most_a_batch_or_one_larger_request() -> None:
     model = Model()
     recognised(model, image(1, work.BATCH - 1), image(2, 2), image(3, 10 * work.BATCH), image(4))
     assert sorted(model.passes[work.THREADS :]) == sorted([work.BATCH - 1, 2, 10 * work.BATCH, 1])
 
 
-def test_a_pass_is_one_champion_s() -> None:
+def test_a_pass_has_one_champion() -> None:
     model, other = Model(), Model()
     other.go.set()
     recognised(model, image(1), image(2), other=other)
@@ -74,28 +74,28 @@ def test_a_pass_is_one_champion_s() -> None:
     assert sum(other.passes) == 2
 
 
-def test_a_fault_of_a_pass_is_told_to_all_in_it_and_the_next_goes_on() -> None:
+def test_a_failed_pass_fails_all_its_requests_and_the_next_one_works() -> None:
     found = recognised(Model(), image(1), image(13), image(5, work.BATCH))
     assert [type(each) for each in found[:2]] == [ValueError, ValueError]
     assert found[2][0, 0] == 5
 
 
-def test_bodies_on_their_way_have_a_limit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_arriving_bodies_have_a_common_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "ARRIVING_BYTES", 100)
     place = Work()
     with place.arrival() as first:
         first(90)
-        with place.arrival() as second, pytest.raises(HTTPException, match="at its capacity") as refused:
+        with place.arrival() as second, pytest.raises(HTTPException, match="at capacity") as refused:
             second(20)
         assert refused.value.status_code == 503
         first(10)
     assert place.arriving == 0
 
 
-def test_a_large_body_waits_for_no_other_but_not_beside_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_body_is_accepted_alone_but_not_beside_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(work, "CAPACITY_BYTES", 100)
     place = Work()
-    with place.admitted(1000), pytest.raises(HTTPException, match="at its capacity"), place.admitted(1):
+    with place.admitted(1000), pytest.raises(HTTPException, match="at capacity"), place.admitted(1):
         pass
     with place.admitted(60), place.admitted(40):
         assert (place.requests, place.bytes) == (2, 100)

@@ -1,4 +1,4 @@
-"""What answers is what was evaluated, on all 10,000 test images."""
+"""The served model gives the evaluated answers on all 10,000 test images."""
 
 from copy import deepcopy
 from typing import Any
@@ -36,7 +36,7 @@ RECIPE: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def trained(digits: Dataset) -> dict[str, nn.Module]:
-    """One of each kind that can become champion, trained for a moment."""
+    """One model of each kind that can become champion, trained briefly."""
     parts, kinds = dataset.split(digits.train, validation=100, seed=0), {"plain": PLAIN, "modern": MODERN}
     found: dict[str, nn.Module] = {}
     for name, network in kinds.items():
@@ -46,12 +46,12 @@ def trained(digits: Dataset) -> dict[str, nn.Module]:
     vote = networks.Vote(members=[PLAIN, MODERN])
     for member, model in zip(vote.members, list(found.values()), strict=True):
         member.load_state_dict(model.state_dict())
-    # On a GPU they were trained there; evaluation is the processor's.
+    # With a GPU they were trained there, but evaluation uses the CPU.
     return {name: model.cpu().eval() for name, model in {**found, "vote": vote}.items()}
 
 
 def same(model: nn.Module, images: Any) -> None:
-    """The same labels, and the same probabilities but for rounding, one by one or many at once."""
+    """The same labels, and the same probabilities up to rounding, one by one or many at once."""
     logits, found = predict(model, images), runtime.fastest(deepcopy(model))
     expected = softmax(logits.astype(float), 1)
     probabilities = found(images)
@@ -62,7 +62,7 @@ def same(model: nn.Module, images: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "modern", "vote"])
-def test_what_answers_is_what_was_evaluated_on_all_test_images(
+def test_the_runtime_gives_the_evaluated_answers_on_all_test_images(
     trained: dict[str, nn.Module], mnist: Dataset, kind: str
 ) -> None:
     images, labels = mnist.test.images.copy(), mnist.test.labels
@@ -70,13 +70,13 @@ def test_what_answers_is_what_was_evaluated_on_all_test_images(
     same(trained[kind], images)
 
 
-def test_the_champion_answers_as_it_was_evaluated(mnist: Dataset) -> None:
+def test_the_champion_gives_its_evaluated_answers(mnist: Dataset) -> None:
     path = ROOT / "models/champion/model.safetensors"
     if not path.exists():
-        pytest.skip("there is no champion in this clone; dvc repro makes one")
+        pytest.skip("there is no champion in this clone; make trains and promotes one")
     same(checkpoint.load(path), mnist.test.images.copy())
 
 
-def test_images_may_be_bytes_or_numbers(trained: dict[str, nn.Module], digits: Dataset) -> None:
+def test_images_may_be_bytes_or_floats(trained: dict[str, nn.Module], digits: Dataset) -> None:
     answer, images = runtime.in_onnx_runtime(trained["plain"]), digits.test.images[:100]
     assert (answer(images) == answer(images.astype(np.float32))).all()

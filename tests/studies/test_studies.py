@@ -12,7 +12,7 @@ from studies import record
 from tests.served import ROOT
 
 
-def test_changes_are_laid_over_key_by_key():
+def test_changes_are_applied_key_by_key():
     tree = {"a": {"b": 1, "c": 2}, "d": [1], "g": 5, "h": 6}
     record.merge(tree, {"a": {"c": 3, "e": {"f": 4}}, "d": [2, 3], "g": None})
     assert tree == {"a": {"b": 1, "c": 3, "e": {"f": 4}}, "d": [2, 3], "h": 6}
@@ -42,7 +42,7 @@ def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
 
 
 @pytest.mark.parametrize("name", ["record", "ablation"])
-def test_what_is_reported_is_what_record_yaml_asks_for(studies, name):
+def test_the_reports_are_those_of_record_yaml(studies, name):
     asked, folder = studies[name], ROOT / "reports" / name
     epochs: dict[tuple[str, int], int] = {}
     for variant, seed, epoch, *_ in files.read_csv(folder / "plots/curves.csv"):

@@ -16,7 +16,7 @@ from tests.tracked import NETWORK, RECIPE, Study
 
 @pytest.fixture(scope="session")
 def study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """A variant whose two seeds are trained."""
+    """A variant with two trained seeds."""
     folder, curves = tmp_path_factory.mktemp("models"), {}
     for seed in (1, 2):
         torch.manual_seed(seed)
@@ -31,7 +31,7 @@ def study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.fixture(scope="session")
 def tables(run_folder: Path) -> Path:
-    """A database with MLflow's tables, which take seconds to make: once for all the processes that test."""
+    """A database with MLflow's tables, which take seconds to create, once for all test processes."""
     path = run_folder / "tables.db"
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
@@ -43,7 +43,7 @@ def tables(run_folder: Path) -> Path:
 
 @pytest.fixture
 def folder(tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A checkout whose database has no experiment."""
+    """A checkout with a database without experiments."""
     for name in ("MLFLOW_TRACKING_URI", "DVC_STAGE", "DVC_EXP_NAME"):
         monkeypatch.delenv(name, raising=False)
     root = tmp_path / "a clone"

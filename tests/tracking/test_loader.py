@@ -1,4 +1,4 @@
-"""A logged model loads with what its requirements name, from the code that was logged with it."""
+"""A logged model loads with only its requirements, from the code that was logged with it."""
 
 import json
 import os
@@ -49,13 +49,13 @@ import digitline.tracking.loader
 
 @pytest.fixture
 def logged(store: Store, study: Study, tmp_path: Path) -> Path:
-    """The folder of a model as it is logged."""
+    """The folder of a logged model."""
     made = models.log(store, study.models[1], "small-seed-1", study.examples)
     return Path(made.artifact_location)
 
 
 def closure(names: list[str]) -> set[str]:
-    """The distributions that pip installs for these here."""
+    """The distributions that pip installs for these, on this machine."""
     waiting, found = [Requirement(name) for name in names], set[tuple[str, str]]()
     while waiting:
         wanted = waiting.pop()
@@ -66,7 +66,7 @@ def closure(names: list[str]) -> set[str]:
             found.add(one)
             try:
                 needs = map(Requirement, requires(wanted.name) or [])
-            except PackageNotFoundError:  # required on another platform alone
+            except PackageNotFoundError:  # required only on another platform
                 continue
             waiting += [each for each in needs if not each.marker or each.marker.evaluate({"extra": extra})]
     return {name for name, _ in found}
@@ -74,14 +74,14 @@ def closure(names: list[str]) -> set[str]:
 
 @cache
 def blocked() -> list[str]:
-    """The modules that are installed here and would not be where a logged model's requirements alone are."""
-    there = closure(models.NEEDED) | {"digitline"}  # which the model brings itself
+    """The modules installed here that a logged model's requirements would not install."""
+    there = closure(models.NEEDED) | {"digitline"}  # which the model contains itself
     providers = packages_distributions().items()
     return sorted(name for name, of in providers if not {canonicalize_name(one) for one in of} & there)
 
 
 def alone(code: str, *words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Runs code where just the requirements can be imported, and no code of this checkout."""
+    """Runs code in a process that can import only the requirements, and no code of this checkout."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "-P", "-W", "ignore", "-c", ALONE + code, json.dumps(blocked()), *words]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
@@ -93,16 +93,16 @@ def test_the_requirements_are_pinned_as_the_lock_pins_them(logged: Path) -> None
     assert set(lines) <= set((ROOT / "requirements.lock").read_text().splitlines())
 
 
-def test_what_the_requirements_do_not_bring_is_blocked() -> None:
+def test_modules_outside_the_requirements_are_blocked() -> None:
     assert {"bentoml", "dvc", "onnxruntime", "great_expectations", "torchvision"} <= set(blocked())
     assert not {"mlflow", "numpy", "pandas", "safetensors", "scipy", "sqlalchemy", "torch"} & set(blocked())
 
 
 @pytest.mark.slow
-def test_a_logged_model_needs_its_requirements_and_its_own_code_alone(
+def test_a_logged_model_needs_only_its_requirements_and_its_own_code(
     logged: Path, study: Study, tmp_path: Path
 ) -> None:
-    """MLflow loads the model and asks it in a process that can import neither this checkout nor another package."""
+    """MLflow loads and calls the model in a process that can import neither this checkout nor another package."""
     np.save(tmp_path / "images.npy", study.examples)
     done = alone(PREDICT, str(logged), str(tmp_path / "images.npy"), folder=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -112,8 +112,8 @@ def test_a_logged_model_needs_its_requirements_and_its_own_code_alone(
 
 
 @pytest.mark.slow
-def test_an_import_of_another_package_on_its_way_is_found(logged: Path, tmp_path: Path) -> None:
-    """The test above can fail: `import bentoml`, planted in a module that loading passes, does not get through."""
+def test_an_import_of_another_package_is_detected(logged: Path, tmp_path: Path) -> None:
+    """The test above can fail: `import bentoml`, planted in a module that is loaded, raises an error."""
     planted = logged / "code/digitline/base/files.py"
     planted.write_text(f"{planted.read_text()}\nimport bentoml\n")
     done = alone(IMPORT, str(logged / "code"), folder=tmp_path)

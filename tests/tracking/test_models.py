@@ -43,7 +43,7 @@ def test_a_logged_model_gives_the_probabilities_of_its_file_without_pickle(
     assert names <= {"", ".css", ".jinja", ".json", ".py", ".safetensors", ".txt", ".yaml"}
 
 
-def test_promoting_moves_the_alias_and_makes_one_version_a_model(store: Store, study: Study) -> None:
+def test_promoting_moves_the_alias_and_makes_one_version_per_model(store: Store, study: Study) -> None:
     evaluate(store, study)
     assert [promote(store, study, seed) for seed in (1, 2, 2, 1, 2)] == ["1", "2", "2", "1", "2"]
     champion = store.client.get_model_version_by_alias("digitline", "champion")
@@ -56,7 +56,7 @@ def test_promoting_moves_the_alias_and_makes_one_version_a_model(store: Store, s
     assert len(store.client.search_model_versions("name = 'digitline'")) == 2
 
 
-def test_a_model_that_the_store_does_not_know_can_be_promoted(
+def test_a_model_that_the_store_does_not_have_can_be_promoted(
     store: Store, study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert promote(store, study, 1) == promote(store, study, 1) == "1"
@@ -64,7 +64,7 @@ def test_a_model_that_the_store_does_not_know_can_be_promoted(
     assert pyfunc.load_model("models:/digitline@champion").predict(study.examples).shape == (2, 10)
 
 
-def test_the_registry_tells_its_champion_and_gives_back_each_model_with_its_card(
+def test_the_registry_returns_its_champion_and_each_model_with_its_card(
     store: Store, study: Study, tmp_path: Path
 ) -> None:
     assert models.champion(store) is None

@@ -14,7 +14,7 @@ from tests.tracked import METRICS, Study, evaluate, runs_of, train
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
 
 
-def test_a_variant_is_a_run_with_a_child_a_seed_and_a_point_an_epoch(store: Store, study: Study) -> None:
+def test_a_variant_is_a_run_with_a_child_per_seed_and_a_point_per_epoch(store: Store, study: Study) -> None:
     train(store, study)
     named = runs_of(store)
     assert list(named) == ["small · seed 1", "small · seed 2", "small"]
@@ -30,7 +30,7 @@ def test_a_variant_is_a_run_with_a_child_a_seed_and_a_point_an_epoch(store: Stor
     assert means[1].value == pytest.approx((study.curves[1][1].train_loss + study.curves[2][1].train_loss) / 2)
 
 
-def test_the_data_of_a_run_are_known_by_content(store: Store, study: Study) -> None:
+def test_the_data_of_a_run_are_identified_by_content(store: Store, study: Study) -> None:
     train(store, study)
     inputs = runs_of(store)["small · seed 1"].inputs
     assert inputs
@@ -67,7 +67,7 @@ def test_robustness_becomes_curves_once(store: Store, study: Study) -> None:
 
 
 @pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt, "KILLED"), (InputError, "FAILED")])
-def test_a_training_cut_short_is_not_left_running(
+def test_an_interrupted_training_is_not_left_running(
     store: Store, study: Study, error: type[BaseException], status: str
 ) -> None:
     with suppress(error), runs.train(store, study.variant, seeds=[1, 2]) as begun:
@@ -79,7 +79,7 @@ def test_a_training_cut_short_is_not_left_running(
     assert [len(search(store, f"attributes.status = '{s}'")) for s in (status, "FINISHED")] == [3, 3]
 
 
-def test_training_to_the_same_models_again_leaves_the_first_runs(store: Store, study: Study) -> None:
+def test_training_the_same_models_again_keeps_the_first_runs(store: Store, study: Study) -> None:
     train(store, study)
     first = {run.info.run_id for run in runs_of(store).values()}
     train(store, study)
@@ -103,7 +103,7 @@ def test_evaluating_again_updates_the_same_runs_and_models(store: Store, study: 
     assert "| mean | 0.5000 | 0.8000 | 0.5000 |" in parent.data.tags["mlflow.note.content"]
 
 
-def test_the_metrics_of_a_model_are_bound_to_it_and_to_its_data(store: Store, study: Study) -> None:
+def test_metrics_are_linked_to_their_model_and_data(store: Store, study: Study) -> None:
     evaluate(store, study)
     model = models.logged(store, digest(study.models[2]))
     assert model
@@ -114,7 +114,7 @@ def test_the_metrics_of_a_model_are_bound_to_it_and_to_its_data(store: Store, st
     )
 
 
-def test_a_store_that_knows_nothing_is_filled_from_the_files(store: Store, study: Study) -> None:
+def test_an_empty_store_is_filled_from_the_files(store: Store, study: Study) -> None:
     evaluate(store, study)
     named = runs_of(store)
     assert len(named) == 3
@@ -153,13 +153,13 @@ def test_a_variant_s_runs_have_its_colour_and_its_own_run_the_figures(store: Sto
     }
 
 
-def test_figures_of_models_that_the_store_does_not_know_are_left_out(store: Store, study: Study) -> None:
+def test_figures_of_models_that_the_store_does_not_have_are_omitted(store: Store, study: Study) -> None:
     runs.draw(store, study.models.values(), [Path("data/mnist/README.md")], "#123456")
     runs.illustrate(store, study.models.values(), Path("data/mnist"), "insight")
     assert runs_of(store) == {}
 
 
-def test_what_a_variant_has_learned_is_logged_to_its_own_run(store: Store, study: Study) -> None:
+def test_a_variant_s_insight_is_logged_to_its_own_run(store: Store, study: Study) -> None:
     train(store, study)
     runs.illustrate(store, study.models.values(), Path("data/mnist"), "insight")
     found = store.client.list_artifacts(runs_of(store)["small"].info.run_id, "insight")

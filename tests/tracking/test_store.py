@@ -85,7 +85,7 @@ def test_a_checkout_may_lie_in_a_folder_of_almost_any_name(folder: Path, study: 
 
 @pytest.mark.slow
 def test_two_processes_may_be_first_in_a_new_store(tmp_path: Path) -> None:
-    """Two trainings at once in a fresh clone make its database together, and neither breaks the other's migrations."""
+    """Two trainings that start at once in a fresh clone create its database without breaking each other's migration."""
     code = "from pathlib import Path; from digitline.tracking.store import connect; connect(Path(), dataset='mnist')"
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     environment.pop("MLFLOW_TRACKING_URI", None)
@@ -99,7 +99,7 @@ def test_two_processes_may_be_first_in_a_new_store(tmp_path: Path) -> None:
 
 @pytest.fixture
 def server(tables: Path, tmp_path: Path) -> Iterator[str]:
-    """A tracking server of its own on loopback."""
+    """A separate tracking server on loopback."""
     shutil.copy(tables, tmp_path)
     port = free_port()
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
@@ -125,10 +125,10 @@ def wait_for(url: str) -> None:
 
 
 @pytest.mark.slow
-def test_mlflow_tracking_uri_moves_all_of_it_to_a_server(
+def test_mlflow_tracking_uri_moves_everything_to_a_server(
     server: str, folder: Path, study: Study, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """With a server's address alone, runs, models and registry are there, and nothing is here; nothing is printed."""
+    """Runs, models and registry are on the server and nothing is here; nothing is printed."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     store = connect(folder, dataset="mnist")
     train(store, study)
@@ -142,10 +142,10 @@ def test_mlflow_tracking_uri_moves_all_of_it_to_a_server(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_that_does_not_answer_is_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_does_not_answer_gives_one_sentence(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://someone:secret@127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(InputError, match=r"^http://127.0.0.1:\d+ is no MLflow store to use: .*refused") as caught:
+    with pytest.raises(InputError, match=r"^cannot use http://127.0.0.1:\d+ as MLflow store: .*refused") as caught:
         connect(folder, dataset="mnist")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -156,18 +156,18 @@ def test_a_store_of_a_kind_that_cannot_be_used_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch, uri: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    with pytest.raises(InputError, match=r"is no MLflow store to use: MLflow failed: \w"):
+    with pytest.raises(InputError, match=r"as MLflow store: MLflow failed: \w"):
         connect(folder, dataset="mnist")
 
 
-def test_a_file_that_is_no_database_is_refused_by_name(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_database_is_refused_by_name(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (folder / "mlflow.db").write_bytes(b"no database" * 1000)
-    with pytest.raises(InputError, match=r"mlflow\.db is no MLflow store to use: .*not a database"):
+    with pytest.raises(InputError, match=r"mlflow\.db as MLflow store: .*not a database"):
         connect(folder, dataset="mnist")
     assert capfd.readouterr() == ("", "")
 
 
 def test_a_store_that_was_moved_is_refused(folder: Path, store: Store) -> None:
     moved = folder.rename(folder.with_name("moved"))
-    with pytest.raises(InputError, match=r"made in another place, with its files in .*a clone/mlruns/mnist"):
+    with pytest.raises(InputError, match=r"created elsewhere, with its files in .*a clone/mlruns/mnist"):
         connect(moved, dataset="mnist")

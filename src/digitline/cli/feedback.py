@@ -57,5 +57,5 @@ def sheet(kept: list[Correction]) -> bytes:
     """The first 60 corrections as a picture: what each shows and what the model answered."""
     images = np.stack([one.image for one in kept])
     shown, answers = np.array([(one.label or "none", one.answer) for one in kept]).T
-    title = f"{len(kept)} corrections (shows → was taken for)"
+    title = f"{len(kept)} corrections (label → answer)"
     return charts.png(results.misclassified(images, shown, answers, title))

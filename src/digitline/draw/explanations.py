@@ -40,7 +40,7 @@ def sharing(counts: Mapping[str, Sequence[int]], styles: Mapping[str, Style]) ->
         axes.plot(shared, place, "o", color=styles[name].colour, markersize=7)
         axes.plot(unshared, place, "s", markerfacecolor=PAPER, markeredgecolor=styles[name].colour, markersize=7)
     axes.plot([], [], "o", color=SOFT, label="as it is")
-    axes.plot([], [], "s", markerfacecolor=PAPER, markeredgecolor=SOFT, label="weights of its own for every place")
+    axes.plot([], [], "s", markerfacecolor=PAPER, markeredgecolor=SOFT, label="with own weights at every place")
     figure.legend(loc="outside upper left", ncols=2, handletextpad=0.2, columnspacing=1)
     axes.set(xscale="log", xlabel="parameters", yticks=range(len(counts)), yticklabels=list(counts))
     axes.set(ylim=(len(counts) - 0.4, -0.6))

@@ -84,7 +84,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
         )
     if records:
         heads = [f"{each['actual']}→{each['predicted']} x{each['count']}" for each in records]
-        picture = mosaics.pairs(mosaics.ink(np.stack(tiles)), heads, alt="mistakes beside what they were taken for")
+        picture = mosaics.pairs(mosaics.ink(np.stack(tiles)), heads, alt="mistakes beside digits of that class")
         look.keep("confusions", picture, list(records[0]), [list(each.values()) for each in records])
     return records
 

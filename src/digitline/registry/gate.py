@@ -49,8 +49,8 @@ def judge(
         if pair["p_inferior"] >= LEVEL:
             reasons.append(
                 f"validation accuracy {accuracy:.2%} may be {margin:.2%} or more below the champion's "
-                f"{pair['champion_val_accuracy']:.2%}: alone it got {pair['better']} images right, "
-                f"the champion {pair['worse']}, exact p {pair['p_inferior']:.2g}"
+                f"{pair['champion_val_accuracy']:.2%}: only it got {pair['better']} images right, "
+                f"only the champion {pair['worse']}, exact p {pair['p_inferior']:.2g}"
             )
     if challenger.latency_ms > latency_ms:
         reasons.append(f"latency is above gate.latency_ms, {latency_ms:g} ms")

@@ -1,6 +1,6 @@
 """The ledger of champions: one line of JSON for each promotion and rollback, with time and reason.
 
-The entry with the latest `when` decides, in whatever line: a merge may put the lines of two branches in any order.
+The entry with the latest `when` decides, wherever it is: a merge may put the lines of two branches in any order.
 """
 
 import json

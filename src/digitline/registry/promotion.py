@@ -138,7 +138,7 @@ def whole(folder: Path | None) -> Model | None:
 
 
 def from_cache(places: Places) -> Model | None:
-    """The champion in DVC's cache, by the pointer files in git's history."""
+    """The champion in DVC's cache, restored by the pointer file."""
     if not places.pointer.exists():
         return None
     dvc("checkout", "--quiet", "--force", str(places.pointer))
