@@ -5,6 +5,9 @@ import sys
 from pathlib import Path
 
 # A queued experiment of dvc runs in a copy of the tree and must use that copy's library, not the installed one.
-sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
+# So must the processes that a stage starts: their server imports before it knows this process's path.
+SRC = str(Path(__file__).parents[1] / "src")
+sys.path.insert(0, SRC)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [SRC, os.environ.get("PYTHONPATH")]))
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads it at import

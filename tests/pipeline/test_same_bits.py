@@ -63,3 +63,13 @@ def test_a_change_of_the_training_code_starts_a_training_over(copied):
             source.write("\n# an edit\n")
         assert (checkout.run("python", "-c", ask).stdout != before) == other
     assert len(before.strip()) == 64
+
+
+def test_the_processes_that_train_run_the_checkout_s_own_library(copied):
+    """As in the copy in which DVC runs a queued experiment, whose code differs from the installed one."""
+    checkout = copied()
+    with (checkout.folder / "src/digitline/model/training.py").open("a") as source:
+        source.write('\n\ndef fit(*_, **__):\n    raise InputError("the copy\'s own code")\n')
+    outcome = checkout.run("python", "-m", "pipeline.train", "fc")
+    assert outcome.returncode == 1
+    assert "error: the copy's own code" in outcome.stderr
