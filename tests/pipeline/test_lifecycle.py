@@ -129,6 +129,14 @@ def test_in_a_clone_without_all_of_history_a_trace_says_that_the_origin_may_lie_
     assert "cut" not in origin.digitline("trace", origin.champion())
 
 
+def test_a_server_that_does_not_answer_is_no_disagreement(copied):
+    """status names the server, and advises no command that needs the same one."""
+    told = copied().digitline("status", *NOBODY, status=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert told.startswith("error: cannot use http://127.0.0.1:9 as MLflow store: ")
+    assert "NOT the champion" not in told
+    assert "--mend" not in told
+
+
 @pytest.mark.parametrize("kind", ["folder", "s3"])
 def test_a_clone_that_pulls_trains_nothing_and_logs_the_same_runs_once(copied, origin, kind, tmp_path):
     """The remote has the outputs and the champion; git sees no change; the runs are logged from the files once."""

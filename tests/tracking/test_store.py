@@ -2,6 +2,7 @@ import base64
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -149,6 +150,15 @@ def test_a_server_that_does_not_answer_gives_one_sentence(folder: Path, monkeypa
         connect(folder, dataset="mnist")
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_database_of_an_older_mlflow_is_refused_with_the_command_that_upgrades_it(folder: Path) -> None:
+    with sqlite3.connect(folder / "mlflow.db") as database:
+        database.execute("update alembic_version set version_num = '451aebb31d03'")  # MLflow's first
+    with pytest.raises(InputError, match="mlflow db upgrade sqlite:///") as refusal:
+        connect(folder, dataset="mnist")
+    assert f"mlflow db upgrade sqlite:///{folder}/mlflow.db" in str(refusal.value)
+    assert "<database_uri>" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("uri", ["mysql+nodriver://127.0.0.1/x", "./mlruns", "nonsense://x"])

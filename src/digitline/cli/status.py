@@ -28,7 +28,8 @@ class Place(NamedTuple):
 
     name: str
     sha256: str | None
-    words: str
+    words: str = ""
+    failed: str = ""  # why it could not be asked
 
 
 def status(params: Params, *, url: str, mend: bool) -> None:
@@ -49,11 +50,14 @@ def status(params: Params, *, url: str, mend: bool) -> None:
     sha256 = champion.sha256 if champion else None
     places = [asked("mlflow", lambda: models.champion(store(params))), in_bentoml(sha256), *serving(url)]
     for place in places:
-        differs = "" if place.sha256 == sha256 else "  NOT the champion"
-        print(f"{place.name:12}{(place.sha256 or 'none')[:16]}{place.words}{differs}")
-    apart = [f"{place.name} ({MENDS[place.name]})" for place in places if place.sha256 != sha256]
+        differs = "" if place.failed or place.sha256 == sha256 else "  NOT the champion"
+        print(f"{place.name:12}{place.failed or (place.sha256 or 'none')[:16]}{place.words}{differs}")
+    answered = [place for place in places if not place.failed]
+    apart = [f"{place.name} ({MENDS[place.name]})" for place in answered if place.sha256 != sha256]
     if apart:
         raise InputError(f"the champion of {PLACES.ledger} is not the model in {', '.join(apart)}")
+    if silent := [place.name for place in places if place.failed]:
+        raise InputError(f"{', '.join(silent)} could not be asked for its champion; the reason is above")
 
 
 def challenger(params: Params, champion: Model | None, entries: list[ledger.Entry]) -> str:
@@ -84,7 +88,7 @@ def verdict() -> dict[str, Any]:
 
 def in_bentoml(sha256: str | None) -> Place:
     """The champion that BentoML's store has, if it is unchanged since its promotion."""
-    return Place("bentoml", sha256 if sha256 and bento.kept(sha256) else None, "")
+    return Place("bentoml", sha256 if sha256 and bento.kept(sha256) else None)
 
 
 def serving(url: str) -> list[Place]:
@@ -103,8 +107,8 @@ def serving(url: str) -> list[Place]:
 
 
 def asked(name: str, ask: Callable[[], str | None]) -> Place:
-    """The model that a place names, or the error."""
+    """The model that a place names, or why it could not be asked."""
     try:
-        return Place(name, ask(), "")
+        return Place(name, ask())
     except InputError as error:
-        return Place(name, None, f"  {error}")
+        return Place(name, None, failed=str(error))

@@ -99,7 +99,8 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
             client = MlflowClient(uri)
             experiment = open_experiment(client, f"digitline-{dataset}", artifacts, exact=not given)
     except InputError as error:
-        raise InputError(f"cannot use {without_password(uri)} as MLflow store: {error}") from error
+        reason = str(error).replace("<database_uri>", uri)  # in MLflow's advice to upgrade an older database
+        raise InputError(f"cannot use {without_password(uri)} as MLflow store: {reason}") from error
     return Store(client, experiment, origin() | revision(folder, code))
 
 
