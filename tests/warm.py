@@ -1,7 +1,7 @@
-"""Commands of Python that start at once, by a fork of a process that has imported what they need: start-up is most of
-what a small pipeline takes. `folder()` goes onto PATH; python -m, dvc and digitline in it do what the real ones do.
+"""Starts python -m, dvc and digitline at once, by a fork of a process that has imported what they need.
 
-Nothing of digitline is imported before the fork: a command takes it from the checkout in which it runs.
+Starting up is most of what a small pipeline takes. `folder()` goes onto PATH. Nothing of digitline is imported before
+the fork, so a stage uses the library of its checkout, as it does without this.
 """
 
 import atexit
@@ -21,7 +21,7 @@ import tempfile
 import traceback
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from filelock import FileLock
 from psutil import pid_exists
@@ -120,7 +120,7 @@ def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *words = words[2:] if words[0].endswith("python") else (Path(words[0]).name, *words[1:])
     sys.argv = [module, *words]
-    status: object = 0
+    status: Any = 0
     try:
         if module in MAINS:
             status = importlib.import_module(MAINS[module]).main()
@@ -144,7 +144,7 @@ def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(1 if isinstance(status, str) else int(status or 0))  # type: ignore[call-overload]
+    os._exit(1 if isinstance(status, str) else int(status or 0))
 
 
 if __name__ == "__main__":
