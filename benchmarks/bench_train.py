@@ -60,7 +60,7 @@ def ours(data: dataset.Dataset, seed: int) -> Outcome:
     return Outcome(last.seconds, RECIPE["epochs"], accuracy(predict(model, data.test.images), data.test.labels))
 
 
-def few(part: dataset.Part) -> dataset.Part:
+def few(part: dataset.Subset) -> dataset.Part:
     """A hundred images, because the evaluation within an epoch should not be timed."""
     return dataset.Part(part.images[:100], part.labels[:100])
 

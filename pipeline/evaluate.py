@@ -42,13 +42,12 @@ def evaluate(params: Params, name: str) -> None:
     files_of = paths.model_paths(params, name)
     if name in params.votes:
         checkpoint.vote(list(paths.model_paths(params, params.votes[name]).values()), files_of[0])
-    data = dataset.load(paths.DATASET)
-    _, validation = dataset.split(data.train, **params.split)
+    _, validation, test_part = dataset.divide(paths.DATASET, **params.split)
     networks = [checkpoint.load(path) for path in files_of.values()]
     with ThreadPoolExecutor(cores()) as pool:  # torch releases the interpreter's lock
-        changed = [pool.submit(robustness.accuracies, each, data.test, **params.robustness) for each in networks]
+        changed = [pool.submit(robustness.accuracies, each, test_part, **params.robustness) for each in networks]
         val = [pool.submit(predict, each, validation.images) for each in networks]
-        test = [pool.submit(predict, each, data.test.images) for each in networks]
+        test = [pool.submit(predict, each, test_part.images) for each in networks]
 
         from digitline.cli import runs  # MLflow takes a second to import: meanwhile the models predict
     outcomes = [
@@ -56,7 +55,7 @@ def evaluate(params: Params, name: str) -> None:
         for (seed, path), network, v, t, c in zip(files_of.items(), networks, val, test, changed, strict=True)
     ]
 
-    row = rate(params, name, outcomes, validation.labels, data.test.labels)
+    row = rate(params, name, outcomes, validation.labels, test_part.labels)
     logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in ("val", "test")}
     robust = robustness.means([outcome.robustness for outcome in outcomes])
     files.write(paths.predictions_path(name), save(logits))

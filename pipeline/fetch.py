@@ -14,7 +14,7 @@ def fetch(params: Params) -> None:
     folders = [Path("data") / params.dataset]
     if chosen := os.environ.get("DIGITLINE_DATA"):
         folders.insert(0, Path(chosen))
-    data = sources.fetch(folders, len(params.classes), name=params.dataset, **params.source)
+    data = sources.fetch(folders, len(params.classes), params.image, name=params.dataset, **params.source)
     corrections = retraining.load(paths.FEEDBACK, params.feedback) if params.feedback else None
     dataset.save(data, paths.DATASET, corrections=corrections)
 

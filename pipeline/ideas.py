@@ -14,7 +14,7 @@ from digitline.compute.processes import side_by_side
 from digitline.config import paths
 from digitline.config.params import Params, variant
 from digitline.data import dataset
-from digitline.data.dataset import Part
+from digitline.data.dataset import Part, Subset
 from digitline.draw import charts, explanations
 from digitline.explain import probes
 from digitline.measure.rounding import DIGITS, each
@@ -118,14 +118,14 @@ def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
     model = {"network": "plain", "hidden": 100, **trial.model}
     own = {"model": model, "epochs": params.ideas.epochs, **trial.recipe}
     recipe = variant("ideas", params.recipe, own).recipe
-    return Run(idea, trial, seed, {**model, "classes": len(params.classes)}, recipe, params.split, params.ideas.images)
+    network = {**model, "classes": len(params.classes), **networks.of_shape(params.image)}
+    return Run(idea, trial, seed, network, recipe, params.split, params.ideas.images)
 
 
 def one(run: Run) -> Iterator[Outcome]:
     """Trains and measures one network, in its own process."""
-    data = dataset.load(paths.DATASET)
-    kept, held = dataset.split(data.train, **run.split)
-    few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(data.test, CHOSEN)
+    kept, held, tested = dataset.divide(paths.DATASET, **run.split)
+    few, validation, test = spread(kept, run.images), spread(held, CHOSEN), spread(tested, CHOSEN)
     torch.manual_seed(run.seed)
     model = networks.build(**run.network)
     gradients = [probes.gradients(model, validation)]
@@ -135,7 +135,7 @@ def one(run: Run) -> Iterator[Outcome]:
     yield Outcome(accuracy, gradients, run.trial.measure(model.eval(), validation, test))
 
 
-def spread(part: Part, count: int) -> Part:
+def spread(part: Part | Subset, count: int) -> Part:
     """That many images, evenly spread."""
     places = np.linspace(0, len(part.labels) - 1, min(count, len(part.labels))).astype(int)
     return Part(part.images[places], part.labels[places])

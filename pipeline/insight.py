@@ -41,14 +41,13 @@ def insight(params: Params) -> None:
 
 def one(job: Job) -> Iterator[dict[str, Any]]:
     """Draws one variant, in its own process; yields the numbers for the report."""
-    data, model = dataset.load(paths.DATASET), checkpoint.load(paths.model_path(job.variant, job.seed))
+    parts, model = dataset.divide(paths.DATASET, **job.split), checkpoint.load(paths.model_path(job.variant, job.seed))
 
     def keep(name: str, picture: str, header: Sequence[str], lines: learned.Table) -> None:
         files.write(paths.INSIGHT / job.variant / f"{name}.svg", picture.encode())
         files.write_csv(paths.INSIGHT / job.variant / f"{name}.csv", [header, *lines])
 
-    look = learned.Look(model, data.test, job.classes, filters.respond(model, data.test.images), keep)
-    _, validation = dataset.split(data.train, **job.split)
+    look = learned.Look(model, parts.test, job.classes, filters.respond(model, parts.test.images), keep)
     logits = load_file(paths.predictions_path(job.variant))["val"][0]
     yield {
         "seed": job.seed,
@@ -59,7 +58,7 @@ def one(job: Job) -> Iterator[dict[str, Any]]:
         "evidence": mistakes.explained(look),
         "confusions": mistakes.confused(look),
         "uncertain": mistakes.uncertain(look),
-        "temperature": mistakes.losses(logits, validation),
+        "temperature": mistakes.losses(logits, parts.validation),
     }
 
 

@@ -35,7 +35,8 @@ class Run(NamedTuple):
 def train(params: Params, name: str) -> None:
     """Trains every seed of a variant of params.yaml; resumes an interrupted training."""
     variant = choose("the variant", name, params.variants)
-    network, recipe, keep = {**variant.model, "classes": len(params.classes)}, variant.recipe, paths.UNFINISHED / name
+    network = {**variant.model, "classes": len(params.classes), **networks.of_shape(params.image)}
+    recipe, keep = variant.recipe, paths.UNFINISHED / name
     of = code.identity("train")
     runs_of = [
         Run(seed, network, recipe, params.split, paths.model_path(name, seed), keep, of) for seed in params.seeds
@@ -68,11 +69,10 @@ def train(params: Params, name: str) -> None:
 
 def one(run: Run) -> Iterator[Epoch | None]:
     """Trains one seed and yields its epochs; then writes its model and yields None."""
-    kept, held = dataset.split(dataset.load(paths.DATASET).train, **run.split)
-    kept = dataset.joined(kept, dataset.corrections(paths.DATASET))
+    parts = dataset.divide(paths.DATASET, **run.split)
     torch.manual_seed(run.seed)
     model = networks.build(**run.model)
-    yield from fit(model, kept, held, seed=run.seed, keep=run.keep / identity(run), **run.recipe)
+    yield from fit(model, parts.training, parts.validation, seed=run.seed, keep=run.keep / identity(run), **run.recipe)
     checkpoint.save(model, run.path, **run.model)
     yield None
 

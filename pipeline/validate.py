@@ -19,7 +19,9 @@ def validate(params: Params) -> None:
     data = dataset.load(paths.DATASET)
     sha256 = digest(paths.DATASET)
     table = expectations.features(data)
-    outcome = expectations.validate(table, expectations.rules(classes=params.classes, **params.bounds))
+    outcome = expectations.validate(
+        table, expectations.rules(classes=params.classes, image=params.image, **params.bounds)
+    )
     failed = [finding for finding in outcome.findings if not finding.success]
     described = partial(sentence, dataset=params.dataset)
     critical = {finding.name: described(finding) for finding in failed if finding.severity == "critical"}

@@ -20,7 +20,8 @@ from starlette.types import Message
 
 from digitline.base.errors import InputError
 from digitline.data import prepare
-from digitline.data.dataset import SIDE, Bytes
+from digitline.data.dataset import Bytes
+from digitline.data.prepare import SIDE
 from service import feedback, metrics, schema
 from service.work import Work
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError
 from pydantic.json_schema import models_json_schema
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import SIDE
+from digitline.data.prepare import SIDE
 
 MAX_IMAGES = 256  # of one JSON request
 MAX_RAW = 4096  # of one request in bytes

@@ -118,9 +118,9 @@ class Checkout:
 
 def small(tree: Any, files: dict[str, str]) -> None:
     tree["dataset"] = "few"
-    classes = list(tree["datasets"]["mnist"]["classes"])
+    of = {key: tree["datasets"]["mnist"][key] for key in ("classes", "image", "preparation")}
     bounds = {"images": SUBSET}
-    tree["datasets"]["few"] = {"classes": classes, "files": files, "mirrors": [], "bounds": bounds}
+    tree["datasets"]["few"] = {**of, "source": {"files": files, "mirrors": []}, "bounds": bounds}
     tree["seeds"][:] = [1, 2]  # in place, as the file is written
     tree["split"]["validation"] = 200
     tree["variants"] = {name: tree["variants"][name] for name in ("fc", "conv1")}

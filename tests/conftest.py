@@ -55,7 +55,8 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mnist() -> Dataset:
     """All of MNIST, from the bundled copy."""
     read = params.read()
-    return sources.fetch([Path("data/mnist")], len(read.classes), lambda line: None, name=read.dataset, **read.source)
+    given = {"name": read.dataset, **read.source}
+    return sources.fetch([Path("data/mnist")], len(read.classes), read.image, report=lambda line: None, **given)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from tests.checkout import Checkout
 
 if __name__ == "__main__":
     read = params.read()
-    mnist = sources.fetch([Path("data/mnist")], len(read.classes), name=read.dataset, **read.source)
+    mnist = sources.fetch([Path("data/mnist")], len(read.classes), read.image, name=read.dataset, **read.source)
     with tempfile.TemporaryDirectory() as folder:
         checkout = Checkout(Path(folder) / "clone", cold=True).make(mnist)
         checkout.repro()

@@ -16,11 +16,11 @@ from digitline.registry import gate
 from digitline.registry.limits import Limits
 
 TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the arguments that are not from params.yaml
-    "source": (entry.Source, sources.fetch, {"folders", "classes", "report", "timeout", "pause", "name"}),
-    "bounds": (entry.Bounds, expectations.rules, {"classes"}),
-    "split": (entry.Split, dataset.split, {"part"}),
-    "plain": (recipe.Plain, networks.NETWORKS["plain"], {"classes"}),
-    "modern": (recipe.Modern, networks.NETWORKS["modern"], {"classes"}),
+    "files": (entry.Files, sources.fetch, {"folders", "classes", "image", "report", "timeout", "pause", "name"}),
+    "bounds": (entry.Bounds, expectations.rules, {"classes", "image"}),
+    "split": (entry.Split, dataset.split, {"part", "groups"}),
+    "plain": (recipe.Plain, networks.NETWORKS["plain"], {"classes", "image"}),
+    "modern": (recipe.Modern, networks.NETWORKS["modern"], {"classes", "image"}),
     "recipe": (recipe.Recipe, training.fit, {"model", "training", "validation", "seed", "keep"}),
     "augmentation": (recipe.Augmentation, augmentation.warp, {"images", "generator"}),
     "robustness": (Sample, robustness.accuracies, {"model", "part"}),
@@ -43,11 +43,6 @@ def test_a_record_has_the_keys_annotations_and_defaults_of_what_takes_it(section
 
 def test_a_variant_may_name_exactly_the_existing_networks() -> None:
     assert list(recipe.NETWORKS) == list(networks.NETWORKS)
-
-
-def test_a_data_set_s_entry_holds_its_source() -> None:
-    own = keys(entry.Entry)
-    assert {name: own[name] for name in keys(entry.Source)} == keys(entry.Source)
 
 
 class Record(NamedTuple):

@@ -16,7 +16,7 @@ from digitline.config import params, paths
 from digitline.config.keys import check
 from digitline.data import datadocs, dataset, expectations, retraining
 from digitline.data.dataset import Bytes, Dataset, Part
-from digitline.data.entry import Bounds
+from digitline.data.entry import MNIST, Bounds
 from digitline.data.expectations import Finding, Outcome
 from pipeline import validate
 
@@ -36,7 +36,9 @@ def bounds() -> dict[str, Any]:
 
 
 def outcome(data: Dataset, **bounds: Any) -> Outcome:
-    return expectations.validate(expectations.features(data), expectations.rules(classes=CLASSES, **bounds))
+    return expectations.validate(
+        expectations.features(data), expectations.rules(classes=CLASSES, image=MNIST, **bounds)
+    )
 
 
 def failed(findings: list[Finding]) -> dict[str, set[str]]:
@@ -183,7 +185,7 @@ def test_a_wrong_bound_is_refused_by_name(section, sentence):
 
 def test_a_bound_in_the_wrong_order_is_refused_by_name():
     with pytest.raises(InputError, match=r"the bounds of ink are 0\.5 and 0\.1, expected the lower one first"):
-        expectations.rules(classes=CLASSES, ink=[0.5, 0.1])
+        expectations.rules(classes=CLASSES, image=MNIST, ink=[0.5, 0.1])
 
 
 def test_the_page_needs_no_network_and_is_the_same_each_time(digits, bounds):

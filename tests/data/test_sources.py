@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from digitline.base.errors import InputError
 from digitline.config import params
 from digitline.data import sources
 from digitline.data.dataset import Bytes, Dataset
+from digitline.data.entry import MNIST
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = [
     "train-images-idx3-ubyte",
@@ -120,9 +122,8 @@ def fetch(contents: dict[str, bytes], messages: list[str]) -> Fetch:
     def call(*folders: Path, mirrors: list[str] | None = None, classes: int = 10, **changed: bytes) -> Dataset:
         wanted = contents | changed
         files = {name: hashlib.sha256(content).hexdigest() for name, content in wanted.items()}
-        return sources.fetch(
-            folders, classes, messages.append, timeout=0.3, pause=0.01, name="small", files=files, mirrors=mirrors or []
-        )
+        given: dict[str, Any] = {"name": "small", "files": files, "mirrors": mirrors or []}
+        return sources.fetch(folders, classes, MNIST, report=messages.append, timeout=0.3, pause=0.01, **given)
 
     return call
 
@@ -305,8 +306,10 @@ def test_a_label_beyond_the_classes_is_refused_by_name(tmp_path, fetch, contents
 
 def test_a_data_set_without_one_of_the_four_files_is_refused():
     files = {name: "0" * 64 for name in NAMES if name != TEST_LABELS}
-    with pytest.raises(InputError, match=r"^datasets\.small\.files has .*, expected one with t10k-labels in its name$"):
-        sources.fetch([], 10, name="small", files=files, mirrors=[])
+    with pytest.raises(
+        InputError, match=r"^datasets\.small\.source\.files has .*, expected one with t10k-labels in its name$"
+    ):
+        sources.fetch([], 10, MNIST, name="small", files=files, mirrors=[])
 
 
 def test_the_bundled_copy_is_mnist(mnist):

@@ -139,9 +139,9 @@ def test_erase_covers_a_rectangle_in_that_share_of_the_images():
 def test_the_split_is_stratified_whole_and_fixed(digits):
     training, validation = dataset.split(digits.train, validation=100, seed=0)
     again = dataset.split(digits.train, validation=100, seed=0)[1]
-    assert np.array_equal(validation.images, again.images)
+    assert np.array_equal(validation.images[:], again.images[:])
     assert len(training.labels) + len(validation.labels) == len(digits.train.labels)
-    together = np.concatenate([training.images, validation.images]).reshape(-1, 784)
+    together = np.concatenate([training.images[:], validation.images[:]]).reshape(-1, 784)
     assert sorted(map(bytes, together)) == sorted(map(bytes, digits.train.images.reshape(-1, 784)))
     expected = np.bincount(digits.train.labels) * 100 / len(digits.train.labels)
     assert np.abs(np.bincount(validation.labels) - expected).max() < 1

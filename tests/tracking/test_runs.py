@@ -3,10 +3,12 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
+from digitline.data.dataset import Part
 from digitline.tracking import models, runs
 from digitline.tracking.store import Store, search
 from tests.tracked import METRICS, Study, evaluate, runs_of, train
@@ -37,10 +39,10 @@ def test_the_data_of_a_run_are_identified_by_content(store: Store, study: Study)
     assert {i.tags[0].value: i.dataset.digest for i in inputs.dataset_inputs} == {
         data.context: runs.lineage(data).dataset.digest for data in study.variant.data
     }
-    changed = study.variant.data[0].part.images.copy()
-    changed[0, 0, 0] += 1
     data = study.variant.data[0]
-    assert runs.lineage(data._replace(part=data.part._replace(images=changed))) != runs.lineage(data)
+    changed = np.array(data.part.images[:])
+    changed[0, 0, 0] += 1
+    assert runs.lineage(data._replace(part=Part(changed, data.part.labels))) != runs.lineage(data)
 
 
 def test_runs_of_a_killed_process_are_ended_by_the_next_training(store: Store, study: Study) -> None:

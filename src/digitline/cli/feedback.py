@@ -28,7 +28,9 @@ def feedback(params: Params) -> None:
         raise InputError(f"{folder} has no corrections; to collect some, run DIGITLINE_FEEDBACK={folder} make serve")
     digits = [one for one in kept if one.label]
     data = dataset.load(paths.DATASET)
-    reasons = retraining.reasons(retraining.part(digits, params.classes), data, classes=params.classes, **params.bounds)
+    reasons = retraining.reasons(
+        retraining.part(digits, params.classes, params.image), data, classes=params.classes, **params.bounds
+    )
     fit = [one for one, why in zip(digits, reasons, strict=True) if not why]
     why_not = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
     lines = [line(one, why_not.get(corrections.identity(one.image))) for one in kept]
@@ -36,7 +38,7 @@ def feedback(params: Params) -> None:
     files.write(SHEET, sheet(kept))
     if not fit:
         raise InputError(f"none of the {len(kept)} corrections can be used for training; the table above says why")
-    retraining.save(retraining.part(fit, params.classes), paths.FEEDBACK)
+    retraining.save(retraining.part(fit, params.classes, params.image), paths.FEEDBACK)
     print(f"saved {len(fit)} of {len(kept)} corrections in {paths.FEEDBACK}, all drawn in {SHEET}", file=sys.stderr)
     print(digest(paths.FEEDBACK))
 

@@ -164,7 +164,7 @@ def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verd
 
     if digest(candidate.file) != candidate.sha256:
         raise InputError(f"{candidate.file} is not the model that was evaluated, expected SHA-256 {candidate.sha256}")
-    _, validation = dataset.split(dataset.load(paths.DATASET).train, **params.split)
+    validation = dataset.divide(paths.DATASET, **params.split).validation
 
     def right(model: Path) -> gate.Right:
         return np.asarray(predict(checkpoint.load(model), validation.images).argmax(1) == validation.labels)

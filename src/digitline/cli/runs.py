@@ -49,12 +49,11 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
     """What MLflow records of a variant, or of the vote of its members, before its results."""
     from digitline.model import arithmetic, networks
 
-    data, variant = dataset.load(paths.DATASET), params.variants[params.votes.get(name, name)]
-    training, validation = dataset.split(data.train, **params.split)
-    training = dataset.joined(training, dataset.corrections(paths.DATASET))
-    parts = {"training": training, "validation": validation, "test": data.test}
-    of_data = [tracking.Data(context, params.dataset, part, str(paths.DATASET)) for context, part in parts.items()]
-    model = networks.build(**variant.model, classes=len(params.classes))
+    variant, parts = params.variants[params.votes.get(name, name)], dataset.divide(paths.DATASET, **params.split)
+    of_data = [
+        tracking.Data(context, params.dataset, part, str(paths.DATASET)) for context, part in parts._asdict().items()
+    ]
+    model = networks.build(**variant.model, classes=len(params.classes), **networks.of_shape(params.image))
     counts = {"parameters": arithmetic.parameters(model), "macs": arithmetic.macs(model)}
     cost = {key: count * (len(members) or 1) for key, count in counts.items()}
     votes = {"members": list(members)} if members else {}

@@ -28,6 +28,8 @@ class Variant(NamedTuple):
 class Params(NamedTuple):
     dataset: str
     classes: list[str]
+    image: entry.Shape
+    preparation: entry.Preparation
     source: dict[str, Any]  # keyword arguments of sources.fetch
     bounds: dict[str, Any]  # keyword arguments of expectations.rules
     feedback: str | None  # the SHA-256 of corrections to train with
@@ -84,7 +86,9 @@ def checked(tree: Sections) -> Params:
     return Params(
         dataset=tree.dataset,
         classes=own["classes"],
-        source={key: own[key] for key in entry.Source._fields},
+        image=entry.Shape(**check(f"{where}.image", entry.Shape, own["image"])),
+        preparation=own["preparation"],
+        source=source(f"{where}.source", own["source"]),
         bounds=check(f"{where}.bounds", entry.Bounds, own["bounds"]),
         feedback=tree.feedback,
         split=check("split", entry.Split, tree.split),
@@ -108,6 +112,14 @@ def variant(name: str, shared: dict[str, Any], options: dict[str, Any]) -> Varia
     merged = check(where, recipe.Recipe, {**shared, **{key: options[key] for key in options if key not in own}})
     check(f"{where}.augmentation", recipe.Augmentation, merged["augmentation"])
     return Variant(recipe=merged, **own)
+
+
+def source(where: str, options: dict[str, Any]) -> dict[str, Any]:
+    """A data set's source, which one of its keys names."""
+    kinds = [kind for kind in entry.SOURCES if kind in options]
+    if len(kinds) != 1:
+        raise InputError(f"{where} has {' and '.join(kinds) or 'none'} of {', '.join(entry.SOURCES)}, expected one")
+    return check(where, entry.SOURCES[kinds[0]], options)
 
 
 def vote(place: int, name: str, variants: dict[str, Variant]) -> str:

@@ -12,13 +12,13 @@ from PIL import Image
 
 from digitline.base import files
 from digitline.base.errors import InputError
-from digitline.data.dataset import SIDE, Bytes
+from digitline.data.dataset import Bytes
 
 TABLE = "corrections.csv"  # beside the images, each a PNG named by the SHA-256 of its pixels
 
 
 class Correction(NamedTuple):
-    image: Bytes  # [28, 28], as the model got it
+    image: Bytes  # [H, W] or [H, W, 3], as the model got it
     label: str  # the class that it shows; empty if it shows none
     answer: str  # the model's
     doubtful: bool
@@ -75,13 +75,12 @@ def read(folder: Path, classes: list[str]) -> list[Correction]:
 
 
 def pixels(path: Path) -> Bytes:
-    """The image [28, 28] in a file that is named after the SHA-256 of its pixels."""
+    """The image in a file that is named after the SHA-256 of its pixels."""
     try:
         with Image.open(path, formats=["PNG"]) as picture:
-            fits = picture.size == (SIDE, SIDE) and picture.mode == "L"
-            image = np.array(picture) if fits else None
+            image = np.array(picture) if picture.mode in ("L", "RGB") else None
     except (OSError, SyntaxError, ValueError):
         image = None
     if image is None or identity(image) != path.stem:
-        raise InputError(f"{path} is not the image of its name, expected {SIDE}x{SIDE} grey pixels with that SHA-256")
+        raise InputError(f"{path} is not the image of its name, expected grey or RGB pixels with that SHA-256")
     return image

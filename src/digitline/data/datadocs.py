@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitline.data.dataset import Bytes, Dataset
+from digitline.data.dataset import Bytes, Dataset, joined
 from digitline.data.expectations import NAMES, Outcome
 
 BARS = 40  # of a histogram
@@ -22,7 +22,7 @@ def page(name: str, sha256: str, dataset: Dataset, table: pd.DataFrame, outcome:
     from great_expectations.render.view.view import DefaultJinjaPageView
 
     document = ValidationResultsPageRenderer().render(outcome.result).to_json_dict()
-    images = np.concatenate([dataset.train.images, dataset.test.images])
+    images = joined(*dataset).images
     failed = [finding for finding in outcome.findings if not finding.success]
     # The library's own page loads styles from a CDN and prints the time, so this template takes only its sections.
     template = DefaultJinjaPageView().env.from_string(PAGE)
@@ -36,7 +36,9 @@ def page(name: str, sha256: str, dataset: Dataset, table: pd.DataFrame, outcome:
             (one, picture(images[one.rows]) if one.rows and not one.success else None) for one in outcome.findings
         ],
         distributions=[
-            (NAMES[column], *histogram(table[column])) for column in NAMES if table[column].min() < table[column].max()
+            (NAMES[column], *histogram(table[column]))
+            for column in NAMES
+            if column in table and table[column].min() < table[column].max()
         ],
         samples=picture(samples(dataset)),
         sections=document["sections"][1:],  # the first is about the run
@@ -46,23 +48,22 @@ def page(name: str, sha256: str, dataset: Dataset, table: pd.DataFrame, outcome:
 def samples(dataset: Dataset) -> Bytes:
     """The first training images of each class, one row per class."""
     images, labels = dataset.train
-    rows = [images[labels == label][:ACROSS] for label in np.unique(labels)]
+    rows = [images[np.flatnonzero(labels == label)[:ACROSS]] for label in np.unique(labels)]
     return np.concatenate(
         [np.concatenate([row, np.zeros((ACROSS - len(row), *row.shape[1:]), np.uint8)]) for row in rows]
     )
 
 
 def picture(images: Bytes) -> str:
-    """A PNG of images [N, H, W] side by side, as a data URL."""
-    count, height, width = images.shape
+    """A PNG of images [N, H, W] or [N, H, W, 3] side by side, as a data URL; grey ones as ink on white."""
+    count, height, width, *colours = images.shape
     across = min(count, ACROSS)
-    padded = np.zeros((-count % across + count, height, width), np.uint8)
+    padded = np.zeros((-count % across + count, *images.shape[1:]), np.uint8)
     padded[:count] = images
-    grid = (
-        padded.reshape(-1, across, height, width).swapaxes(1, 2).reshape(-1, across * width)
-    )  # (N, H, W) -> (R*H, A*W)
+    grid = padded.reshape(-1, across, height, width, *colours).swapaxes(1, 2)
+    sheet = grid.reshape(-1, across * width, *colours)  # (N, H, W) -> (R*H, A*W)
     file = io.BytesIO()
-    Image.fromarray(255 - grid).save(file, "PNG")
+    Image.fromarray(sheet if colours else 255 - sheet).save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 

@@ -1,4 +1,4 @@
-"""The keys of a data set's entry in params.yaml, and of the split."""
+"""The keys of a data set's entry in params.yaml, and of the split; the shape of its images."""
 
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -10,18 +10,38 @@ Range = Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]  # 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
+# How a picture becomes an image of the data set: like MNIST's, from a pen on paper; or resized, the rest of the frame
+# in grey (letterbox) or its longer side cut (crop).
+Preparation = Literal["mnist", "letterbox", "crop"]
+
+
+class Shape(NamedTuple):
+    """The size of an image: `image` of the entry."""
+
+    height: PositiveInt = 28  # pixels
+    width: PositiveInt = 28
+    channels: Literal[1, 3] = 1  # grey or RGB
+
+
+MNIST = Shape()  # of a model whose file names no other
+
+
 class Entry(NamedTuple):
     classes: Annotated[list[str], Field(min_length=2)]
+    image: dict[str, Any]  # see Shape
+    preparation: Preparation
+    source: dict[str, Any]  # see SOURCES
     bounds: dict[str, Any]  # see Bounds
+
+
+class Files(NamedTuple):
+    """Four IDX files: what sources.fetch takes."""
+
     files: dict[str, Sha256]  # of the uncompressed content
     mirrors: list[Url]
 
 
-class Source(NamedTuple):
-    """What sources.fetch takes."""
-
-    files: dict[str, Sha256]
-    mirrors: list[Url]
+SOURCES: dict[str, type] = {"files": Files}  # the kinds of source, each by a key that only it has
 
 
 class Bounds(NamedTuple):
@@ -34,6 +54,9 @@ class Bounds(NamedTuple):
     contrast: Range | None = None
     mean: Range | None = None
     std: Range | None = None
+    red: Range | None = None
+    green: Range | None = None
+    blue: Range | None = None
     ink: Range | None = None
     saturated: Range | None = None
     box: Range | None = None

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from pydantic import PositiveInt
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import SIDE, Dataset, Part
-from digitline.data.entry import Fraction, Range
+from digitline.data.dataset import Bytes, Dataset, Part, chunks
+from digitline.data.entry import Fraction, Range, Shape
 
 if TYPE_CHECKING:  # half a second each to import, which stages that only read the bounds should not pay
     import pandas as pd
@@ -32,6 +32,9 @@ NAMES = {  # of the features in the rules
     "saturated": "share of pixels at 255 (1 in a saturated image)",
     "mean": "mean of the pixels",
     "std": "standard deviation of the pixels",
+    "red": "mean of red",
+    "green": "mean of green",
+    "blue": "mean of blue",
     "ink": "share of pixels with ink",
     "box": "longer side of the ink's bounding box",
     "centre_row": "row of the ink's centre of mass",
@@ -40,6 +43,9 @@ NAMES = {  # of the features in the rules
 }
 # The key of bounds for each feature that has another name than its key, or none: no key allows other shapes.
 BOUND = {"centre_row": "centre", "centre_column": "centre", "training_copies": "leakage", "height": "", "width": ""}
+
+
+GREY, COLOUR = ("ink", "box", "centre_row"), ("red", "green", "blue")  # features of grey and of colour images alone
 
 
 class Rule(NamedTuple):
@@ -78,35 +84,50 @@ def features(dataset: Dataset) -> "pd.DataFrame":
 
 
 def measured(part: Part) -> "pd.DataFrame":
-    """The features of each image. A blank image has a box of size 0 and no centre of mass."""
+    """The features of each image, computed in chunks."""
     import pandas as pd
 
-    images = part.images
-    count, height, width = images.shape
+    labels = part.labels
+    first = {"label": labels, "class_share": (np.bincount(labels) / max(1, len(labels)))[labels]}
+    found = [pd.DataFrame(of(images)) for images in chunks(part.images)]
+    return pd.concat([pd.DataFrame(first), pd.concat(found, ignore_index=True)], axis=1)
+
+
+def of(images: Bytes) -> dict[str, Any]:
+    """The features of images [N, H, W] or [N, H, W, 3], without those of their classes."""
+    count, height, width = images.shape[:3]
     pixels = images.reshape(count, -1)
+    darkest, brightest = pixels.min(1), pixels.max(1)
+    return {
+        "height": np.full(count, height),
+        "width": np.full(count, width),
+        "darkest": darkest,
+        "brightest": brightest,
+        "contrast": brightest - darkest,
+        "mean": pixels.mean(1),
+        "std": pixels.std(1),
+        "saturated": (pixels == 255).mean(1),
+        **(of_ink(images) if images.ndim == 3 else of_colour(images)),
+        "sha256": [hashlib.sha256(image).hexdigest() for image in np.ascontiguousarray(images)],
+    }
+
+
+def of_ink(images: Bytes) -> dict[str, Any]:
+    """The features of grey images [N, H, W]. A blank image has a box of size 0 and no centre of mass."""
     inked = images > 0
     rows, columns = images.sum(2, dtype=np.int64), images.sum(1, dtype=np.int64)  # (N, H, W) -> (N, H), (N, W)
     weight = np.where(inked.any((1, 2)), rows.sum(1), np.nan)
-    darkest, brightest = pixels.min(1), pixels.max(1)
-    return pd.DataFrame(
-        {
-            "label": part.labels,
-            "class_share": (np.bincount(part.labels) / count)[part.labels],
-            "height": height,
-            "width": width,
-            "darkest": darkest,
-            "brightest": brightest,
-            "contrast": brightest - darkest,
-            "mean": pixels.mean(1),
-            "std": pixels.std(1),
-            "ink": inked.mean((1, 2)),
-            "saturated": (pixels == 255).mean(1),
-            "box": np.maximum(extent(rows > 0), extent(columns > 0)),
-            "centre_row": rows @ np.arange(height) / weight,
-            "centre_column": columns @ np.arange(width) / weight,
-            "sha256": [hashlib.sha256(image).hexdigest() for image in np.ascontiguousarray(images)],
-        }
-    )
+    return {
+        "ink": inked.mean((1, 2)),
+        "box": np.maximum(extent(rows > 0), extent(columns > 0)),
+        "centre_row": rows @ np.arange(images.shape[1]) / weight,
+        "centre_column": columns @ np.arange(images.shape[2]) / weight,
+    }
+
+
+def of_colour(images: Bytes) -> dict[str, Any]:
+    """The means of the three channels of images [N, H, W, 3]."""
+    return dict(zip(("red", "green", "blue"), images.mean((1, 2)).T, strict=True))
 
 
 def extent(marks: NDArray[np.bool_]) -> NDArray[np.integer]:
@@ -118,6 +139,7 @@ def extent(marks: NDArray[np.bool_]) -> NDArray[np.integer]:
 def rules(
     *,
     classes: list[str],
+    image: Shape,
     images: dict[Literal["train", "test"], PositiveInt] | None = None,
     class_share: Range | None = None,
     darkest: Range | None = None,
@@ -125,6 +147,9 @@ def rules(
     contrast: Range | None = None,
     mean: Range | None = None,
     std: Range | None = None,
+    red: Range | None = None,
+    green: Range | None = None,
+    blue: Range | None = None,
     ink: Range | None = None,
     saturated: Range | None = None,
     box: Range | None = None,
@@ -146,15 +171,19 @@ def rules(
         "saturated": saturated or [0, 0.5],
         "mean": mean,
         "std": std,
+        "red": red,
+        "green": green,
+        "blue": blue,
         "ink": ink,
         "box": box,
         "centre_row": centre,
         "centre_column": centre,
     }
+    applicable(bounds, image)
     return [
         *(counted(split, number) for split, number in (images or {}).items()),
-        within("height", [SIDE, SIDE]),
-        within("width", [SIDE, SIDE]),
+        within("height", [image.height] * 2),
+        within("width", [image.width] * 2),
         known("ExpectColumnValuesToBeInSet", len(classes)),
         *(known("ExpectColumnDistinctValuesToContainSet", len(classes), split) for split in Dataset._fields),
         *([] if class_share else [within("class_share", [even / 2, even * 2], "warning")]),
@@ -167,6 +196,14 @@ def rules(
         *(unrepeated(split, duplicates) for split in Dataset._fields),
         within("training_copies", [0, 0], most=1 - leakage, split="test"),
     ]
+
+
+def applicable(bounds: dict[str, Any], image: Shape) -> None:
+    """InputError if a bound is of a feature that images with these channels do not have."""
+    kind, absent = ("colour", GREY) if image.channels == 3 else ("grey", COLOUR)
+    for name in absent:
+        if bounds[name]:
+            raise InputError(f"bounds.{BOUND.get(name, name)} is given, but {kind} images have no such feature")
 
 
 def within(

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import SIDE, Bytes
+from digitline.data.dataset import Bytes
+from digitline.data.entry import MNIST
 
+SIDE = MNIST.height  # pixels of MNIST's images
 BOX = 20  # pixels of the digit's longer side, as in MNIST
 CENTRE = 14  # the pixel of the centre of mass in MNIST's images, to within half a pixel
 

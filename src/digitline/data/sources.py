@@ -16,8 +16,8 @@ import requests
 from tqdm import tqdm
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import SIDE, Bytes, Dataset, Part
-from digitline.data.entry import Sha256, Url
+from digitline.data.dataset import Bytes, Dataset, Part
+from digitline.data.entry import Sha256, Shape, Url
 
 ROLES = ["train-images", "train-labels", "t10k-images", "t10k-labels"]  # each is part of one file's name
 LIMIT = 2**29  # bytes of one file, downloaded or inflated
@@ -42,10 +42,11 @@ class File(NamedTuple):
 def fetch(
     folders: Sequence[Path],
     classes: int,
+    image: Shape,
+    *,
     report: Callable[[str], None] = print,
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
-    *,
     name: str,
     files: dict[str, Sha256],
     mirrors: list[Url],
@@ -61,14 +62,16 @@ def fetch(
         File(file, nearest(file, files[file], ways(file, folders, mirrors, timeout, pause), report))
         for file in by_role(name, list(files))
     ]
-    return Dataset(part(train_images, train_labels, classes), part(test_images, test_labels, classes))
+    return Dataset(part(train_images, train_labels, classes, image), part(test_images, test_labels, classes, image))
 
 
 def by_role(name: str, files: list[str]) -> list[str]:
     """The names of the four files in the order of ROLES."""
     for role in ROLES:
         if sum(role in file for file in files) != 1:
-            raise InputError(f"datasets.{name}.files has {', '.join(files)}, expected one with {role} in its name")
+            raise InputError(
+                f"datasets.{name}.source.files has {', '.join(files)}, expected one with {role} in its name"
+            )
     return [file for role in ROLES for file in files if role in file]
 
 
@@ -166,12 +169,12 @@ def once(url: str, timeout: float) -> bytes:
     return bytes(content)
 
 
-def part(images: File, labels: File, classes: int) -> Part:
+def part(images: File, labels: File, classes: int, image: Shape) -> Part:
     """The images and labels in two IDX files."""
     pixels, numbers = idx(images, 3), idx(labels, 1)
-    if pixels.shape[1:] != (SIDE, SIDE):
-        height, width = pixels.shape[1:]
-        raise InputError(f"{images.name} has images of {height}x{width} pixels, expected {SIDE}x{SIDE}")
+    if (found := pixels.shape[1:]) != image[:2]:
+        sides = "x".join(map(str, found))
+        raise InputError(f"{images.name} has images of {sides} pixels, expected {image.height}x{image.width}")
     if len(pixels) != len(numbers):
         raise InputError(f"{images.name} has {len(pixels)} images but {labels.name} has {len(numbers)} labels")
     if not len(numbers):

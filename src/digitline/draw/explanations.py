@@ -99,12 +99,12 @@ def temperatures(
 
 @styled
 def answers(
-    image: NDArray[np.uint8], by_temperature: Mapping[float, NDArray[np.floating]], classes: Sequence[str]
+    image: mosaics.Colours, by_temperature: Mapping[float, NDArray[np.floating]], classes: Sequence[str]
 ) -> Figure:
-    """An image and the class probabilities at several temperatures."""
+    """An image [height, width, 4] and the class probabilities at several temperatures."""
     figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
     panels = list(figure.subplots(2, -(-(len(by_temperature) + 1) // 2), sharey=False).flat)
-    panels[0].imshow(mosaics.ink(image), interpolation="none")
+    panels[0].imshow(image, interpolation="none")
     panels[0].set_axis_off()
     for axes in panels[len(by_temperature) + 1 :]:
         axes.set_axis_off()

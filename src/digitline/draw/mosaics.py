@@ -28,6 +28,11 @@ def ink(images: NDArray[np.uint8]) -> Colours:
     return coloured(images / 255, PAPER)
 
 
+def photos(images: NDArray[np.uint8]) -> Colours:
+    """Colour pictures [..., height, width, 3] as they are."""
+    return np.concatenate([images, np.full_like(images[..., :1], 255)], -1)
+
+
 def signed(values: Floats, axes: Sequence[int]) -> Colours:
     """Values [..., height, width] as colours from blue (below 0) over white (0) to orange, scaled over the axes."""
     most = np.abs(values).max(tuple(axes), keepdims=True)

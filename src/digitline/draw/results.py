@@ -182,7 +182,7 @@ def families(found: Mapping[str, Curves], styles: Mapping[str, Style], units: Ma
 def misclassified(
     images: NDArray[np.uint8], actual: NDArray[np.str_], predicted: NDArray[np.str_], title: str
 ) -> Figure:
-    """The first 60 of the images [N, 28, 28], each with its true and its predicted class."""
+    """The first 60 of the images [N, H, W] or [N, H, W, 3], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)
     figure.suptitle(title, fontsize=13)
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):

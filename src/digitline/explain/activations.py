@@ -1,5 +1,6 @@
 """What a convolutional network sees in one image: the feature maps of its layers, and where the evidence lies."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -7,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitline.data.dataset import SIDE
-from digitline.model.networks import Flatten, Vote, sequence, standardise
+from digitline.model.networks import Flatten, Vote, sequence, shape, standardise
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +19,8 @@ NAMES = {
     "AdaptiveMaxPool2d": "maximum",
     "Linear": "neurons",
 }
-COVER, STRIDE = 6, 2  # pixels: the side of the square that covers part of the image, and its step
+GRID = 14  # steps of the square that covers part of the image, along the longer side
+COVER = 3  # steps that its side has
 
 
 class Field(NamedTuple):
@@ -43,8 +44,11 @@ class Layer(NamedTuple):
 
 
 def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
-    """The layers from image [28, 28] to logits, with their outputs on that image; for a vote, its first member's."""
-    member = sequence(model.get_submodule("members.0") if isinstance(model, Vote) else model)
+    """The layers from one image to logits, with their outputs on that image; for a vote, its first member's."""
+    whole, member = (
+        max(shape(model)[:2]),
+        sequence(model.get_submodule("members.0") if isinstance(model, Vote) else model),
+    )
     field, number = Field(), 0
     with torch.inference_mode():
         features: Tensor = standardise(torch.from_numpy(image)[None].to(next(model.parameters()).device))
@@ -54,7 +58,7 @@ def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
             if isinstance(layer, Flatten | nn.Dropout):
                 continue  # its output has the same numbers
             number += isinstance(layer, nn.Conv2d | nn.Linear)
-            field, before = seen(field, layer), found[-1].maps
+            field, before = seen(field, layer, whole), found[-1].maps
             name = "output" if layer is member[-1] else f"{title(layer)} {number}"
             found.append(Layer(name, field, window(layer, before), output(features), **numbers(layer, before)))
     return found
@@ -99,8 +103,8 @@ def window(layer: nn.Module, before: Floats) -> int:
             return 1
 
 
-def seen(field: Field, layer: nn.Module) -> Field:
-    """The receptive field after one more layer (Araujo et al., 2019)."""
+def seen(field: Field, layer: nn.Module, whole: int) -> Field:
+    """The receptive field after one more layer (Araujo et al., 2019); `whole` is the image's longer side."""
     match layer:
         case nn.Conv2d():
             reach, padding = layer.kernel_size[0] - 1, int(layer.padding[0])
@@ -108,7 +112,7 @@ def seen(field: Field, layer: nn.Module) -> Field:
         case nn.MaxPool2d():
             return Field(field.size + field.step, 2 * field.step, field.start)
         case nn.Linear() | nn.AdaptiveMaxPool2d():
-            return Field(SIDE, 0, 0)
+            return Field(whole, 0, 0)
         case _:
             return field
 
@@ -119,16 +123,19 @@ def title(layer: nn.Module) -> str:
 
 
 def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
-    """How much each part of an image [28, 28] contributes to the answer's log-odds: [14, 14].
+    """How much each part of an image contributes to the answer's log-odds: [14, 14] for an image [28, 28].
 
-    It is the loss from covering that part (Zeiler & Fergus, 2014); a negative value is evidence against the answer.
+    It is the loss from covering that part (Zeiler & Fergus, 2014), in black or in a colour image's mean colour; a
+    negative value is evidence against the answer.
     """
     pixels = torch.from_numpy(image).float().to(next(model.parameters()).device)
-    places = [(row, column) for row in range(0, SIDE, STRIDE) for column in range(0, SIDE, STRIDE)]
-    covered = pixels.repeat(len(places) + 1, 1, 1)  # the last one stays uncovered
-    margin = (COVER - STRIDE) // 2
+    step = stride(image)
+    rows, columns = (range(0, side, step) for side in image.shape[:2])
+    places = [(row, column) for row in rows for column in columns]
+    covered = pixels.repeat(len(places) + 1, *[1] * pixels.ndim)  # the last one stays uncovered
+    margin, side, fill = step * (COVER - 1) // 2, step * COVER, 0 if pixels.ndim == 2 else pixels.mean((0, 1))
     for each, (row, column) in zip(covered[:-1], places, strict=True):
-        each[max(row - margin, 0) : row - margin + COVER, max(column - margin, 0) : column - margin + COVER] = 0
+        each[max(row - margin, 0) : row - margin + side, max(column - margin, 0) : column - margin + side] = fill
     touched = [*(covered[:-1] != pixels).flatten(1).any(1).tolist(), True]
     with torch.inference_mode():
         logits = model(covered[touched]).float()
@@ -136,4 +143,10 @@ def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
         scores = (logits[:, answer] - others.logsumexp(1)).cpu().numpy()
     found = np.zeros(len(places), np.float32)
     found[np.array(touched[:-1])] = scores[-1] - scores[:-1]
-    return found.reshape(SIDE // STRIDE, SIDE // STRIDE)
+    return found.reshape(len(rows), len(columns))
+
+
+def stride(image: NDArray[Any]) -> int:
+    """The pixels between two places of the square that covers part of an image."""
+    height, width = map(int, image.shape[:2])
+    return math.ceil(max(height, width) / GRID)

@@ -10,10 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitline.data.dataset import SIDE, Bytes
+from digitline.data.dataset import Bytes, Images, chunks
 from digitline.explain.activations import Field, seen
 from digitline.model.evaluation import CHUNK
-from digitline.model.networks import ACTIVATIONS, sequence, standardise
+from digitline.model.networks import ACTIVATIONS, blanks, sequence, shape, standardise
 
 Floats = NDArray[np.float32]
 
@@ -41,7 +41,8 @@ class Responses(NamedTuple):
 
 def stages(model: nn.Module) -> list[Stage]:
     """The convolutions of a network, or its first layer if it has none."""
-    found, field, number = [], Field(), 0
+    found, field, number, image = [], Field(), 0, shape(model)
+    whole = max(image.height, image.width)
     weights: Tensor | None = None
     for depth, layer in enumerate(sequence(model)):
         if weights is not None and isinstance(layer, tuple(ACTIVATIONS.values())):
@@ -49,16 +50,16 @@ def stages(model: nn.Module) -> list[Stage]:
             found.append(Stage(number, depth, field, weights.detach().float().numpy()))
             weights = None
         if isinstance(layer, nn.Linear) and not found:
-            field, weights = Field(SIDE), layer.weight.view(-1, 1, SIDE, SIDE)
+            field, weights = Field(whole), layer.weight.view(-1, *image).permute(0, 3, 1, 2)  # Flatten's order
         if isinstance(layer, nn.Conv2d):
             weights = layer.weight
-        field = seen(field, layer)
+        field = seen(field, layer, whole)
     return found
 
 
-def respond(model: nn.Module, images: Bytes) -> Responses:
-    """Passes the images [N, 28, 28] through the network once; keeps each filter's strongest excitation."""
-    found = zip(*(passed(model, chunk) for chunk in torch.split(torch.from_numpy(images), CHUNK)), strict=True)
+def respond(model: nn.Module, images: Images) -> Responses:
+    """Passes the images through the network once, in chunks; keeps each filter's strongest excitation."""
+    found = zip(*(passed(model, torch.from_numpy(np.array(chunk))) for chunk in chunks(images, CHUNK)), strict=True)
     peaks, places, widths, features, logits = found
     return Responses(
         peaks=[torch.cat(of).numpy() for of in zip(*peaks, strict=True)],
@@ -92,15 +93,16 @@ def exciting(model: nn.Module, stage: Stage, shown: int) -> Bytes:
     """
     count = min(shown, len(stage.weights))
     generator = torch.Generator().manual_seed(0)
-    drawn = 0.1 * torch.randn(count, SIDE, SIDE, generator=generator)
+    drawn = 0.1 * torch.randn(blanks(model, count).shape, generator=generator)
+    pixels = tuple(range(1, drawn.ndim))
     for _ in range(STEPS):
         features = standardise(255 * drawn.requires_grad_().sigmoid())
         features = sequence(model)[: stage.depth](features)
         middle = features.flatten(2)[:, :, centre(features)] if features.ndim == 4 else features
-        roughness = drawn.diff(dim=1).square().mean((1, 2)) + drawn.diff(dim=2).square().mean((1, 2))
+        roughness = drawn.diff(dim=1).square().mean(pixels) + drawn.diff(dim=2).square().mean(pixels)
         aim = (middle[range(count), range(count)] - 0.1 * roughness).sum()
         (slope,) = torch.autograd.grad(aim, drawn)
-        drawn = drawn.detach() + RATE * slope / slope.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
+        drawn = drawn.detach() + RATE * slope / slope.square().mean(pixels, keepdim=True).sqrt().clamp_min(1e-12)
     images = (255 * drawn.sigmoid()).round().byte().numpy()
     row, column = divmod(centre(features), features.shape[-1]) if features.ndim == 4 else (0, 0)
     return np.stack([patch(image, stage.field, row, column) for image in images])
@@ -113,21 +115,21 @@ def centre(features: Tensor) -> int:
 
 
 def patch(image: Bytes, field: Field, row: int, column: int) -> Bytes:
-    """The receptive field of unit (row, column) in an image [28, 28], black beyond the edge; at most as large."""
-    size = min(field.size, SIDE)
-    top, left = (field.start + at * field.step + (field.size - size) // 2 for at in (row, column))
-    if field.size > SIDE:
+    """The receptive field of unit (row, column) in an image, black beyond the edge; at most as large as the image."""
+    size = field.size
+    if size > min(image.shape[:2]):
         return image
-    margin = field.size
-    padded = np.pad(image, margin)
+    top, left = (field.start + at * field.step for at in (row, column))
+    margin = size
+    padded = np.pad(image, [(margin, margin)] * 2 + [(0, 0)] * (image.ndim - 2))
     return padded[top + margin : top + margin + size, left + margin : left + margin + size]
 
 
 def saliency(model: nn.Module, image: Bytes, answer: int) -> Floats:
-    """The absolute gradient of the answer's log-odds by each pixel of an image [28, 28] (Simonyan et al., 2014)."""
+    """The absolute gradient of the answer's log-odds by each pixel of an image (Simonyan et al., 2014)."""
     pixels = torch.from_numpy(image).float()[None].requires_grad_()
     logits = model(pixels).float()[0]
     others = torch.cat([logits[:answer], logits[answer + 1 :]])
     (slope,) = torch.autograd.grad(logits[answer] - others.logsumexp(0), pixels)
-    steep: Floats = slope[0].abs().numpy()
+    steep: Floats = slope[0].abs().reshape(*image.shape[:2], -1).amax(2).numpy()  # over the colours
     return steep

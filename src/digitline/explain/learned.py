@@ -10,7 +10,8 @@ from digitline.data.dataset import Bytes, Part
 from digitline.draw import charts, explanations, mosaics
 from digitline.explain import activations, embedding, filters
 from digitline.explain.filters import Responses
-from digitline.measure.rounding import each
+from digitline.measure.rounding import decimals, each
+from digitline.model.networks import shape
 
 SHOWN = 20  # filters of a layer
 PATCHES = 6  # test images per filter
@@ -37,7 +38,7 @@ def excited(look: Look) -> list[dict[str, Any]]:
         found = strongest(look, place, layer, len(made))
         rows = np.stack([np.stack([image, *patches]) for image, (patches, _) in zip(made, found, strict=True)])
         names = [str(number) for number in range(len(rows))]
-        picture = mosaics.svg(mosaics.ink(rows), rows=names, breaks=[1], halves=True, alt="what excites each filter")
+        picture = mosaics.svg(pictures(look, rows), rows=names, breaks=[1], halves=True, alt="what excites each filter")
         lines = [[number, *line] for number, (_, lines) in enumerate(found) for line in lines]
         look.keep(
             f"exciting-{layer.number}",
@@ -69,8 +70,8 @@ def strongest(look: Look, place: int, layer: filters.Stage, shown: int) -> list[
 def draw_weights(look: Look, layer: filters.Stage) -> None:
     """Draws all weights of a layer: one picture per filter in the first layer, one column per filter in later ones."""
     count, inputs, side, _ = layer.weights.shape
-    if inputs == 1:
-        tiles, cell = mosaics.wrapped(mosaics.signed(layer.weights[:, 0], (1, 2)), 10), mosaics.CELL
+    if layer.number == 1:
+        tiles, cell = mosaics.wrapped(templates(layer.weights), 10), mosaics.CELL
     else:
         tiles = mosaics.signed(layer.weights, (1, 2, 3)).swapaxes(0, 1)  # one column per filter
         cell = max(2 * side, 300 // count)
@@ -78,6 +79,20 @@ def draw_weights(look: Look, layer: filters.Stage) -> None:
     lines = [[*divmod(place, inputs), *(f"{w:.3g}" for w in kernel)] for place, kernel in enumerate(kernels)]
     header = ["filter", "input", *(f"w{place}" for place in range(side * side))]
     look.keep(f"weights-{layer.number}", mosaics.svg(tiles, cell=cell, alt="weights"), header, lines)
+
+
+def pictures(look: Look, images: Bytes) -> mosaics.Colours:
+    """Images of the data set as tiles: grey ones as ink on white, colour as it is."""
+    return mosaics.ink(images) if shape(look.model).channels == 1 else mosaics.photos(images)
+
+
+def templates(weights: filters.Floats) -> mosaics.Colours:
+    """The weights of a first layer [filters, channels, height, width]: signed, or for RGB as colours around grey."""
+    if weights.shape[1] == 1:
+        return mosaics.signed(weights[:, 0], (1, 2))
+    most = np.abs(weights).max((1, 2, 3), keepdims=True)
+    colours = decimals(255 * (0.5 + 0.5 * weights / np.maximum(most, 1e-12)), 0).astype(np.uint8)
+    return mosaics.photos(colours.transpose(0, 2, 3, 1))
 
 
 def mapped(look: Look) -> list[dict[str, Any]]:

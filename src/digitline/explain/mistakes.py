@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from scipy.special import softmax
 
-from digitline.data.dataset import Part
+from digitline.data.dataset import Part, Subset
 from digitline.draw import charts, explanations, mosaics
 from digitline.explain import activations, filters
-from digitline.explain.learned import Look
+from digitline.explain.learned import Look, pictures
 from digitline.measure.calibration import temperature
 from digitline.measure.rounding import DIGITS, decimals, each
 from digitline.measure.uncertainty import entropy
@@ -40,8 +40,9 @@ def explained(look: Look) -> list[dict[str, Any]]:
         decimals(activations.evidence(look.model, image, answer))  # no effect is 0, not a rounding error
         for image, answer in zip(images, answers, strict=True)
     ]
-    large = np.stack(carried).repeat(2, 1).repeat(2, 2)
-    tiles = np.stack([mosaics.ink(images), mosaics.heatmap(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
+    height, width, step = *images.shape[1:3], activations.stride(images[0])
+    large = np.stack(carried).repeat(step, 1).repeat(step, 2)[:, :height, :width]
+    tiles = np.stack([pictures(look, images), mosaics.heatmap(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
     heads = [caption(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]
     rows = ["image", "slope", "cover"]
     picture = mosaics.svg(tiles, columns=heads, rows=rows, breaks=[len(right)], alt="where the evidence lies")
@@ -50,7 +51,7 @@ def explained(look: Look) -> list[dict[str, Any]]:
         for index, answer, *both in zip(chosen, answers, steep, large, strict=True)
         for row, values in zip(rows[1:], both, strict=True)
     ]
-    header = ["test_image", "actual", "predicted", "map", *(f"v{place}" for place in range(look.test.images[0].size))]
+    header = ["test_image", "actual", "predicted", "map", *(f"v{place}" for place in range(height * width))]
     look.keep("evidence", picture, header, lines)
     return [{"test_image": index, "head": head} for index, head in zip(chosen, heads, strict=True)]
 
@@ -84,7 +85,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
         )
     if records:
         heads = [f"{each['actual']}→{each['predicted']} x{each['count']}" for each in records]
-        picture = mosaics.pairs(mosaics.ink(np.stack(tiles)), heads, alt="mistakes beside digits of that class")
+        picture = mosaics.pairs(pictures(look, np.stack(tiles)), heads, alt="mistakes beside digits of that class")
         look.keep("confusions", picture, list(records[0]), [list(each.values()) for each in records])
     return records
 
@@ -95,13 +96,13 @@ def uncertain(look: Look) -> dict[str, Any]:
     most = int(decimals(entropy(softmax(logits, 1)), DIGITS).argmax())
     answers = {t: decimals(softmax(logits[most] / t)) for t in SHOWN_AT}
     lines = [[t, *(f"{share:.4f}" for share in shares)] for t, shares in answers.items()]
-    figure = explanations.answers(look.test.images[most], answers, look.classes)
+    figure = explanations.answers(pictures(look, look.test.images[most]), answers, look.classes)
     look.keep("answers", charts.svg(figure), ["temperature", *look.classes], lines)
     surest = {f"{t:g}": round(100 * float(shares.max()), 1) for t, shares in answers.items()}
     return {"test_image": most, "actual": look.classes[look.test.labels[most]], "surest": surest}
 
 
-def losses(logits: np.ndarray, validation: Part) -> dict[str, Any]:
+def losses(logits: np.ndarray, validation: Part | Subset) -> dict[str, Any]:
     """The validation loss of logits [N, classes] by temperature, and the temperature of the minimum."""
     found = {f"{t:g}": round(nll(exact(logits) / t, validation.labels), 5) for t in TEMPERATURES}
     return {"best": round(temperature(logits, validation.labels), 3), "losses": found}

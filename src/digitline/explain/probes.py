@@ -8,7 +8,7 @@ from torch.nn import functional
 from digitline.data.dataset import Bytes, Part
 from digitline.measure.robustness import affine
 from digitline.model.evaluation import predict
-from digitline.model.networks import sequence, standardise
+from digitline.model.networks import pictures, planes, sequence, standardise
 from digitline.model.scores import accuracy
 
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1))  # right, left, down, up
@@ -44,6 +44,6 @@ def silenced(model: nn.Module, part: Part, share: float, *, draws: int) -> float
 
 def shifted(model: nn.Module, part: Part, distance: int) -> float:
     """The accuracy on images shifted by that many pixels: the mean of right, left, down and up."""
-    pixels = torch.from_numpy(part.images).unsqueeze(1)
-    moved = [affine(pixels, right=x * distance, down=y * distance).squeeze(1).numpy() for x, y in DIRECTIONS]
+    pixels = planes(torch.from_numpy(part.images))
+    moved = [pictures(affine(pixels, right=x * distance, down=y * distance)).numpy() for x, y in DIRECTIONS]
     return float(np.mean([accuracy(predict(model, images), part.labels) for images in moved]))

@@ -11,8 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from digitline.data.dataset import Bytes, Part
+from digitline.data.entry import MNIST
 from digitline.model.evaluation import predict
+from digitline.model.networks import pictures, planes
 from digitline.model.scores import accuracy
+
+SIDE = MNIST.height  # of the images for which the levels in pixels are stated
 
 Change = Callable[[Tensor, float], Tensor]
 
@@ -21,7 +25,7 @@ class Family(NamedTuple):
     unit: str  # the unit of the level
     plain: float  # the level that changes nothing
     levels: tuple[float, ...]
-    change: Change  # of images [N, 1, 28, 28], 0-255, by a level
+    change: Change  # of images [N, C, H, W], 0-255, by a level; pixels are those of an image whose longer side has 28
     corrupt: float | None = None  # the level used as a corruption
 
 
@@ -72,17 +76,18 @@ def speckle(images: Tensor, share: float) -> Tensor:
 
 def glass(images: Tensor, reach: float) -> Tensor:
     """Replaces each pixel by one up to `reach` pixels away, as through frosted glass."""
-    count, _, height, width = images.shape
+    count, _, _, width = images.shape
     plain = torch.eye(2, 3).expand(count, 2, 3)
-    grid = functional.affine_grid(plain, [count, 1, height, width], align_corners=False)
+    grid = functional.affine_grid(plain, list(images.shape), align_corners=False)
     moved = (uniform(grid.shape) * 2 - 1) * reach * 2 / width
     return functional.grid_sample(images, grid + moved, align_corners=False)
 
 
 def smear(images: Tensor, length: float) -> Tensor:
     """Motion blur along the diagonal, over that many pixels."""
-    kernel = torch.eye(int(length)).view(1, 1, int(length), int(length)) / length
-    return functional.conv2d(images, kernel, padding=int(length) // 2)
+    size, channels = int(length) | 1, images.shape[1]  # odd, so that the image stays where it is
+    kernel = (torch.eye(size) / size).expand(channels, 1, size, size)
+    return functional.conv2d(images, kernel, padding=size // 2, groups=channels)
 
 
 def fog(images: Tensor, density: float) -> Tensor:
@@ -114,12 +119,13 @@ def stripe(images: Tensor, width: float) -> Tensor:
 
 def strike(images: Tensor, lines: float) -> Tensor:
     """Draws random straight white lines across each image."""
-    side = images.shape[-1]
-    places = torch.arange(side) - (side - 1) / 2
+    height, width = images.shape[-2:]
+    down, across = (torch.arange(side) - (side - 1) / 2 for side in (height, width))
+    thick = max(1.0, max(height, width) / SIDE)
     for drawn in uniform((int(lines), len(images), 2, 1, 1, 1)):
-        angle, offset = drawn[:, 0] * torch.pi, (drawn[:, 1] * 2 - 1) * side / 4
-        distance = (places * angle.cos() + places.view(-1, 1) * angle.sin() - offset).abs()
-        images = torch.maximum(images, 255 * (1.25 - distance).clamp(0, 1))
+        angle, offset = drawn[:, 0] * torch.pi, (drawn[:, 1] * 2 - 1) * max(height, width) / 4
+        distance = (across * angle.cos() + down.view(-1, 1) * angle.sin() - offset).abs()
+        images = torch.maximum(images, 255 * (1.25 - distance / thick).clamp(0, 1))
     return images
 
 
@@ -160,7 +166,7 @@ FAMILIES = {
 def accuracies(model: nn.Module, part: Part, *, images: PositiveInt) -> list[tuple[str, float, float]]:
     """The accuracy at every level of every family, as (family, level, fraction), on `images` evenly spread images."""
     places = np.linspace(0, len(part.labels) - 1, min(images, len(part.labels))).astype(int)
-    pixels, labels = torch.from_numpy(part.images[places]).float().unsqueeze(1), part.labels[places]
+    pixels, labels = planes(torch.from_numpy(part.images[places]).float()), part.labels[places]
     return [
         (name, level, accuracy(predict(model, changed(pixels, family, level)), labels))
         for name, family in FAMILIES.items()
@@ -174,9 +180,10 @@ def corrupted(lines: Sequence[tuple[str, float, float]]) -> float:
 
 
 def changed(pixels: Tensor, family: Family, level: float) -> Bytes:
-    """The images [N, 1, 28, 28] changed to one level, as pixels [N, 28, 28]."""
-    images = pixels if level == family.plain else family.change(pixels, level)
-    return images.round().clamp(0, 255).byte().squeeze(1).numpy()
+    """The images [N, C, H, W] changed to one level, as bytes [N, H, W] or [N, H, W, 3]."""
+    by = level * max(pixels.shape[-2:]) / SIDE if "pixels" in family.unit else level
+    images = pixels if level == family.plain else family.change(pixels, by)
+    return pictures(images.round().clamp(0, 255).byte()).contiguous().numpy()
 
 
 def means(runs: Sequence[Sequence[tuple[str, float, float]]]) -> list[tuple[str, float, float]]:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from digitline.data.dataset import SIDE
+from digitline.model.networks import blanks
+from digitline.model.networks import shape as taken
 
 Shape = tuple[int, ...]  # for one image: [channels, height, width] or [units]
 
@@ -34,7 +35,7 @@ def steps(model: nn.Module) -> list[Step]:
     hooks = [leaf.register_forward_hook(note) for leaf in leaves]
     training = model.training
     with torch.inference_mode():
-        model.eval()(torch.zeros(1, SIDE, SIDE))
+        model.eval()(blanks(model))
     model.train(training)
     for hook in hooks:
         hook.remove()
@@ -63,11 +64,12 @@ def text(name: str, model: nn.Module) -> str:
     """The whole account as text: one line per layer, the sums, and how sides and units shrink."""
     passed = steps(model)
     lines = [["layer", "output", "each side", "parameters", "", "multiply-adds"]]
-    lines += [["image", shape((1, SIDE, SIDE)), "", "", "", ""]]
+    image = taken(model)
+    lines += [["image", shape((image.channels, image.height, image.width)), "", "", "", ""]]
     lines += [row(step) for step in passed if not isinstance(step.layer, nn.Sigmoid | nn.Tanh | nn.ReLU | nn.GELU)]
     sums = [f"{sum(getattr(step, key) for step in passed):,}" for key in ("parameters", "macs")]
     lines.append(["in all", "", "", "", *sums])
-    return "\n".join([name, *columns(lines), *chains(passed)])
+    return "\n".join([name, *columns(lines), *chains(image.height, passed)])
 
 
 def row(step: Step) -> list[str]:
@@ -121,9 +123,9 @@ def columns(lines: Sequence[Sequence[str]]) -> list[str]:
     return ["  " + "  ".join(laid(place, cell) for place, cell in enumerate(line)).rstrip() for line in lines]
 
 
-def chains(passed: Sequence[Step]) -> list[str]:
+def chains(side: int, passed: Sequence[Step]) -> list[str]:
     """The sides of the maps, then the numbers of units, listed where they change."""
-    sides: list[Any] = [SIDE] + [step.outputs[1] for step in passed if len(step.outputs) == 3]
+    sides: list[Any] = [side] + [step.outputs[1] for step in passed if len(step.outputs) == 3]
     units: list[Any] = [step.outputs[0] for step in passed if len(step.outputs) == 1]
     kept = [[size for size, before in zip(of, [None, *of], strict=False) if size != before] for of in (sides, units)]
     return [f"  {name:<6} {' → '.join(map(str, of))}" for name, of in zip(("sides", "units"), kept, strict=True)]

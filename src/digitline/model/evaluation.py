@@ -8,26 +8,26 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from digitline.data.dataset import SIDE
+from digitline.data.dataset import Images, chunks
+from digitline.model.networks import blanks
 
 CHUNK = 500  # images per forward pass
 
 
-def predict(model: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The logits [N, classes] of images [N, 28, 28], in float32; keeps the model's mode."""
+def predict(model: nn.Module, images: Images) -> NDArray[np.float32]:
+    """The logits [N, classes] of images [N, H, W] or [N, H, W, 3], in float32; keeps the model's mode."""
     training, place = model.training, next(model.parameters()).device
     model.eval()
     with torch.inference_mode():
-        logits = torch.cat(
-            [model(chunk.to(place)).float().cpu() for chunk in torch.split(torch.from_numpy(images), CHUNK)]
-        )
+        read = (torch.from_numpy(np.array(chunk)).to(place) for chunk in chunks(images, CHUNK))
+        logits = torch.cat([model(chunk).float().cpu() for chunk in read])
     model.train(training)
     return logits.numpy()
 
 
 def latency(model: nn.Module, *, repeats: int = 200) -> float:
     """The median time of one image's forward pass on one thread, in milliseconds."""
-    image, seconds, threads = torch.zeros(1, SIDE, SIDE, dtype=torch.uint8), [], torch.get_num_threads()
+    image, seconds, threads = blanks(model).byte(), [], torch.get_num_threads()
     torch.set_num_threads(1)
     with torch.inference_mode():
         for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""The networks of the study. Each takes raw pixels [N, 28, 28], 0-255, and returns logits [N, classes]."""
+"""The networks. Each takes pixels 0-255, [N, H, W] grey or [N, H, W, 3] colour, and returns logits [N, classes]."""
 
 import math
 from typing import Any
@@ -8,18 +8,30 @@ from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import SIDE
+from digitline.data.dataset import blank
+from digitline.data.entry import MNIST, Shape
 from digitline.model.recipe import Activation, Four, Probability
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
 
 def standardise(images: Tensor) -> Tensor:
-    """Scales each image [N, 28, 28] to mean 0 and standard deviation 1, as [N, 1, 28, 28]; a blank one to zeros."""
-    centred = images.float() - images.float().mean((1, 2), keepdim=True)
-    standard = centred / centred.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-3)
+    """Scales each image, all channels alike, to mean 0 and standard deviation 1, as [N, C, H, W]; a blank one to 0."""
+    all_pixels = tuple(range(1, images.ndim))
+    centred = images.float() - images.float().mean(all_pixels, keepdim=True)
+    standard = centred / centred.square().mean(all_pixels, keepdim=True).sqrt().clamp_min(1e-3)
     # Convolutions are fastest in channels-last memory, on CPUs in bfloat16 and on CUDA.
-    return standard.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+    return planes(standard).contiguous(memory_format=torch.channels_last)
+
+
+def planes(images: Tensor) -> Tensor:
+    """Images [N, H, W] or [N, H, W, 3] as [N, C, H, W]."""
+    return images.unsqueeze(1) if images.ndim == 3 else images.permute(0, 3, 1, 2)
+
+
+def pictures(planes: Tensor) -> Tensor:
+    """The reverse: [N, C, H, W] as images [N, H, W] or [N, H, W, 3]."""
+    return planes.squeeze(1) if planes.shape[1] == 1 else planes.permute(0, 2, 3, 1)
 
 
 def sequence(model: Any) -> nn.Sequential:
@@ -42,6 +54,7 @@ class Plain(nn.Module):
         self,
         *,
         classes: PositiveInt,
+        image: Shape = MNIST,
         filters: list[PositiveInt],
         kernel: PositiveInt = 5,
         hidden: PositiveInt = 100,
@@ -50,18 +63,18 @@ class Plain(nn.Module):
         pooling: bool = True,
     ) -> None:
         super().__init__()
+        self.image = image
         layers: list[nn.Module] = []
-        channels, side = 1, SIDE
+        size: list[int] = [image.height, image.width]
+        channels, chain = int(image.channels), [size]
         for width in filters:
             # Pooling before the monotonic activation gives the same result at a quarter of the cost.
             pool = [nn.MaxPool2d(2)] if pooling else []
             layers += [nn.Conv2d(channels, width, kernel), *pool, ACTIVATIONS[activation]()]
-            channels, side = width, (side - kernel + 1) // (2 if pooling else 1)
-        if side < 1:
-            raise InputError(
-                f"model.filters has {len(filters)} layers of {kernel}x{kernel} filters, too many for {SIDE}x{SIDE}"
-            )
-        layers += [Flatten(), nn.Linear(channels * side**2, hidden), ACTIVATIONS[activation]()]
+            channels, size = width, [(side - kernel + 1) // (2 if pooling else 1) for side in size]
+            chain.append(size)
+        left(chain, f"model.filters has {len(filters)} layers of {kernel}x{kernel} filters, too many")
+        layers += [Flatten(), nn.Linear(channels * math.prod(size), hidden), ACTIVATIONS[activation]()]
         layers += [nn.Dropout(dropout), nn.Linear(hidden, classes)]
         self.layers = nn.Sequential(*layers)
         initialise(self, activation)
@@ -74,12 +87,25 @@ class Plain(nn.Module):
 class Modern(nn.Module):
     """Batch-normalised 3x3 convolutions after a 5x5 one, with a global maximum in place of a hidden layer."""
 
-    def __init__(self, *, classes: PositiveInt, widths: Four, padded: bool = False, dropout: Probability = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        classes: PositiveInt,
+        image: Shape = MNIST,
+        widths: Four,
+        padded: bool = False,
+        dropout: Probability = 0.0,
+    ) -> None:
         super().__init__()
+        self.image = image
         a, b, c, d = widths
         edge = int(padded)
+        sizes = [[image.height, image.width]]
+        for _ in range(2):
+            sizes.append([(side - 4 + 4 * edge) // 2 for side in sizes[-1]])
+        left(sizes, "model.network modern needs larger images" + ("" if padded else ", or padded: true"))
         self.layers = nn.Sequential(
-            *block(1, a, kernel=5, padding=2 * edge, pool=True),  # 28 -> 24 -> 12; padded: 28 -> 14
+            *block(image.channels, a, kernel=5, padding=2 * edge, pool=True),  # 28 -> 24 -> 12; padded: 28 -> 14
             *block(a, b, padding=edge),  # 12 -> 10; padded: 14
             *block(b, b, padding=edge, pool=True),  # 10 -> 8 -> 4; padded: 14 -> 7
             *block(b, c, padding=1),
@@ -102,6 +128,7 @@ class Vote(nn.Module):
     def __init__(self, *, members: list[dict[str, Any]]) -> None:
         super().__init__()
         self.members = nn.ModuleList(build(**member) for member in members)
+        self.image = shape(self.members[0])
 
     def forward(self, images: Tensor) -> Tensor:
         logits = torch.stack(
@@ -111,11 +138,36 @@ class Vote(nn.Module):
         return mean
 
 
+def shape(model: nn.Module) -> Shape:
+    """The shape of the images that a network takes."""
+    image: Any = model.image
+    return Shape(*image)
+
+
+def blanks(model: nn.Module, count: int = 1) -> Tensor:
+    """Black images of the shape that a network takes, in float32."""
+    return torch.from_numpy(blank(count, shape(model))).float()
+
+
+def of_shape(image: Shape) -> dict[str, Any]:
+    """The arguments of build for images of that shape; none for MNIST's, whose models' files do not name it."""
+    return {} if image == MNIST else {"image": image._asdict()}
+
+
+def left(sizes: list[list[int]], problem: str) -> None:
+    """InputError unless each layer leaves at least one pixel of height and width."""
+    if min(map(min, sizes)) < 1:
+        chain = " -> ".join("x".join(map(str, size)) for size in sizes)
+        raise InputError(f"{problem}: {chain} pixels, expected at least 1x1")
+
+
 NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}  # the values of model.network
 
 
 def build(network: str, **options: Any) -> nn.Module:
     """Builds the network of that name, with weights drawn from torch's global generator."""
+    if "image" in options:
+        options["image"] = Shape(**options["image"])
     model: nn.Module = {**NETWORKS, "vote": Vote}[network](**options)
     nn.utils.convert_conv2d_weight_memory_format(model, torch.channels_last)
     return model

@@ -60,3 +60,6 @@ class Augmentation(NamedTuple):
     shift: NonNegativeFloat = 0.0  # pixels
     elastic: NonNegativeFloat = 0.0  # pixels
     erase: Fraction = 0.0  # share of the images
+    mirror: Fraction = 0.0  # share of the images
+    crop: Probability = 0.0  # fraction of each side
+    colour: Probability = 0.0  # fraction

@@ -13,7 +13,7 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import OneCycleLR
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import Part
+from digitline.data.dataset import Images, Part, Subset
 from digitline.model import snapshot
 from digitline.model.augmentation import warp
 from digitline.model.evaluation import predict
@@ -43,8 +43,8 @@ def has_bfloat16() -> bool:
 
 def fit(
     model: nn.Module,
-    training: Part,
-    validation: Part,
+    training: Part | Subset,
+    validation: Part | Subset,
     *,
     epochs: PositiveInt,
     seed: int,
@@ -65,7 +65,7 @@ def fit(
     """
     place = device()
     model.to(place)
-    images, labels = tensors(training, place)
+    labels = torch.from_numpy(training.labels).long().to(place)
     steps = len(labels) // batch_size
     if not steps:
         raise InputError(f"batch_size is {batch_size}, expected at most the {len(labels)} training images")
@@ -77,7 +77,7 @@ def fit(
     yield from done
     began = time.perf_counter() - (done[-1].seconds if done else 0)
     for epoch in range(len(done) + 1, epochs + 1):
-        seen = batches(images, labels, batch_size, generator, **augmentation)
+        seen = batches(training.images, labels, batch_size, generator, **augmentation)
         loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16) / steps
         logits = predict(model, validation.images)
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
@@ -90,13 +90,14 @@ def fit(
 
 
 def batches(
-    images: Tensor, labels: Tensor, size: int, generator: torch.Generator, **limits: Any
+    images: Images, labels: Tensor, size: int, generator: torch.Generator, **limits: Any
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Augmented images and labels of one epoch in random order; drops an incomplete last batch."""
     steps = len(labels) // size
-    order = torch.randperm(len(labels), generator=generator)[: steps * size].to(images.device)
+    order = torch.randperm(len(labels), generator=generator)[: steps * size]
     for batch in order.view(steps, size):
-        yield vary(images.index_select(0, batch), generator, **limits), labels[batch]
+        pixels = torch.from_numpy(images[batch.numpy()]).to(labels.device)
+        yield vary(pixels, generator, **limits), labels[batch.to(labels.device)]
 
 
 def run_through(
@@ -115,11 +116,6 @@ def run_through(
         state.schedule.step()
         total += loss.detach()
     return total.item()
-
-
-def tensors(part: Part, place: torch.device) -> tuple[Tensor, Tensor]:
-    """The images and labels as tensors on that device."""
-    return torch.from_numpy(part.images).to(place), torch.from_numpy(part.labels).long().to(place)
 
 
 def descend(

@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from digitline.data.dataset import SIDE
+from digitline.model.networks import blanks
 
 CHUNK = 64  # images per pass, so that their feature maps stay in the processor's cache
 
-Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, 28, 28], 0-255
+Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, H, W] or [N, H, W, 3], 0-255
 Floats = NDArray[np.float32]
 Run = Callable[[Images], Floats]  # returns probabilities [N, classes]; thread-safe
 
@@ -44,7 +44,7 @@ def onnx(model: nn.Module) -> bytes:
     # Tracing takes a sixth of a second; the newer exporter takes five.
     torch.onnx.export(
         nn.Sequential(model, nn.Softmax(1)).eval(),
-        (torch.zeros(1, SIDE, SIDE),),
+        (blanks(model),),
         file,
         input_names=["images"],
         output_names=["probabilities"],

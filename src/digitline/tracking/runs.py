@@ -18,7 +18,7 @@ from psutil import pid_exists
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
-from digitline.data.dataset import Bytes, Part
+from digitline.data.dataset import Bytes, Part, Subset, chunks
 from digitline.tracking import models as logged_models
 from digitline.tracking.store import Store, answering, search
 
@@ -31,7 +31,7 @@ MEASURED_ON = {"val": "validation", "test": "test"}  # by the prefix of a metric
 class Data(NamedTuple):
     context: str  # training, validation or test
     name: str
-    part: Part
+    part: Part | Subset
     source: str  # the file of the arrays
 
 
@@ -256,7 +256,11 @@ def family(digests: Iterable[str]) -> str:
 
 def lineage(data: Data) -> DatasetInput:
     """A part of the data set, identified by the first half of its SHA-256, the most that MLflow stores."""
-    content = hashlib.sha256(data.part.images.tobytes() + data.part.labels.tobytes()).hexdigest()
+    hashed = hashlib.sha256()
+    for images in chunks(data.part.images):
+        hashed.update(images.tobytes())
+    hashed.update(data.part.labels.tobytes())
+    content = hashed.hexdigest()
     profile = json.dumps({"images": len(data.part.labels), "sha256": content})
     dataset = Dataset(data.name, content[:32], "local", json.dumps({"uri": data.source}), profile=profile)
     return DatasetInput(dataset, [InputTag("mlflow.data.context", data.context)])
