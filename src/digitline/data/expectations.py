@@ -163,22 +163,9 @@ def rules(
     `leakage` the fraction of test images that may also be training images.
     """
     even = 1 / len(classes)
-    bounds = {
-        "class_share": class_share,
-        "darkest": darkest,
-        "brightest": brightest,
-        "contrast": contrast or [1, 255],
-        "saturated": saturated or [0, 0.5],
-        "mean": mean,
-        "std": std,
-        "red": red,
-        "green": green,
-        "blue": blue,
-        "ink": ink,
-        "box": box,
-        "centre_row": centre,
-        "centre_column": centre,
-    }
+    bounds = {"class_share": class_share, "darkest": darkest, "brightest": brightest, "contrast": contrast or [1, 255]}
+    bounds |= {"saturated": saturated or [0, 0.5], "mean": mean, "std": std, "red": red, "green": green, "blue": blue}
+    bounds |= {"ink": ink, "box": box, "centre_row": centre, "centre_column": centre}
     applicable(bounds, image)
     return [
         *(counted(split, number) for split, number in (images or {}).items()),
