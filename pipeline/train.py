@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from digitline.base import files
@@ -30,6 +31,7 @@ class Run(NamedTuple):
     path: Path
     keep: Path  # the folder of its snapshot
     code: str  # the SHA-256 of the training code
+    start: dict[str, Any] | None  # the file of weights to begin with, and its SHA-256
 
 
 def train(params: Params, name: str) -> None:
@@ -39,8 +41,12 @@ def train(params: Params, name: str) -> None:
     recipe, keep = variant.recipe, paths.UNFINISHED / name
     of = code.identity("train")
     runs_of = [
-        Run(seed, network, recipe, params.split, paths.model_path(name, seed), keep, of) for seed in params.seeds
+        Run(seed, network, recipe, params.split, paths.model_path(name, seed), keep, of, variant.start)
+        for seed in params.seeds
     ]
+    if variant.start:
+        fresh = begin(networks.build(**network), variant.start)
+        print(f"{name} starts from {variant.start['file']}, except {', '.join(fresh) or 'nothing'}")
     records = side_by_side(one, runs_of, imports=["digitline.model.training", "digitline.data.dataset"])
 
     from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
@@ -72,15 +78,22 @@ def one(run: Run) -> Iterator[Epoch | None]:
     parts = dataset.divide(paths.DATASET, **run.split)
     torch.manual_seed(run.seed)
     model = networks.build(**run.model)
+    if run.start:
+        begin(model, run.start)
     yield from fit(model, parts.training, parts.validation, seed=run.seed, keep=run.keep / identity(run), **run.recipe)
     checkpoint.save(model, run.path, **run.model)
     yield None
 
 
+def begin(model: nn.Module, start: dict[str, Any]) -> list[str]:
+    """Loads the weights to begin with; returns the names of those that stay as drawn."""
+    return checkpoint.start(model, Path(start["file"]), start["sha256"])
+
+
 def identity(run: Run) -> str:
     """The snapshot's path, named by all that the run's bits depend on, so that it is reused only if nothing changed."""
     means = [torch.__version__, str(training.device()), training.has_bfloat16(), digest(paths.DATASET)]
-    content = json.dumps([run.seed, run.model, run.recipe, run.split, run.code, means])
+    content = json.dumps([run.seed, run.model, run.recipe, run.split, run.code, run.start, means])
     return f"{hashlib.sha256(content.encode()).hexdigest()}.safetensors"
 
 

@@ -67,6 +67,20 @@ def digits(mnist: Dataset) -> Dataset:
 
 
 @pytest.fixture(scope="session")
+def photos() -> Dataset:
+    """Colour pictures of 20x24 pixels in three classes, each of which has a colour of its own."""
+    random = np.random.default_rng(0)
+
+    def part(size: int) -> Part:
+        labels = np.arange(size, dtype=np.uint8) % 3
+        images = random.integers(0, 128, (size, 20, 24, 3), np.uint8)
+        images[np.arange(size), :, :, labels] += 100
+        return Part(images, labels)
+
+    return Dataset(part(120), part(30))
+
+
+@pytest.fixture(scope="session")
 def drawings(mnist: Dataset) -> Bytes:
     """Six images like prepared drawings: similar, but not equal, to images of the data set."""
     sheets = [Image.fromarray(255 - image).resize((280, 280)) for image in mnist.test.images[5000:5006]]

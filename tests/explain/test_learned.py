@@ -73,3 +73,31 @@ def test_right_answers_precede_wrong_ones_without_repetition(digits):
     wrong = ["→" in one["head"] for one in found]
     assert wrong == sorted(wrong)
     assert sum(wrong) == mistakes.EACH
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"network": "residual", "widths": [4, 6]},
+        {"network": "plain", "filters": [4], "hidden": 6},
+        {"network": "plain", "filters": []},
+    ],
+)
+def test_colour_pictures_are_explained_at_their_own_size(photos, network):
+    torch.manual_seed(0)
+    model = networks.build(**network, classes=3, image={"height": 20, "width": 24, "channels": 3}).eval()
+    kept: dict = {}
+
+    def keep(name, picture, header, lines):
+        kept[name] = picture, header, lines
+
+    seen = learned.Look(model, photos.test, ["red", "green", "blue"], filters.respond(model, photos.test.images), keep)
+    learned.excited(seen)
+    learned.mapped(seen)
+    mistakes.explained(seen)
+    mistakes.confused(seen)
+    mistakes.uncertain(seen)
+    assert {"weights-1", "exciting-1", "evidence", "answers"} <= set(kept)
+    assert activations.evidence(model, photos.test.images[0], 1).shape == (10, 12)
+    assert len(kept["evidence"][1]) == 4 + 20 * 24
+    assert activations.layers(model, photos.test.images[0])[0].maps.shape == (3, 20, 24)

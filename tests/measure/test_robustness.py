@@ -26,6 +26,20 @@ def test_the_plain_level_changes_nothing_and_the_others_do(name, digits):
         assert np.array_equal(images, digits.test.images[:8]) == (level == family.plain)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_colour_pictures_are_changed_too(name, photos):
+    pixels = torch.from_numpy(photos.test.images).float().permute(0, 3, 1, 2)
+    level = next(level for level in reversed(FAMILIES[name].levels) if level != FAMILIES[name].plain)
+    images = changed(pixels, FAMILIES[name], level)
+    assert images.shape == photos.test.images.shape
+    assert not np.array_equal(images, photos.test.images)
+
+
+def test_levels_in_pixels_grow_with_the_image():
+    large = torch.nn.functional.interpolate(PIXELS, scale_factor=2)
+    assert np.array_equal(changed(large, FAMILIES["shift right"], 3)[0, ::2, ::2], at("shift right", 3))
+
+
 def test_each_family_does_what_its_name_says():
     plain = PIXELS[0, 0].byte().numpy()
     assert np.array_equal(at("shift right", 3), np.roll(plain, 3, 1))

@@ -6,6 +6,7 @@ from torch import nn
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
+from digitline.data.entry import MNIST
 from digitline.model import arithmetic, checkpoint, networks
 
 STUDY: dict[str, tuple[dict[str, Any], int, int]] = {
@@ -35,7 +36,13 @@ STUDY: dict[str, tuple[dict[str, Any], int, int]] = {
         25 * 8 + 9 * (8 * 16 + 16 * 16 + 16 * 24 + 24 * 32) + 2 * (8 + 16 + 16 + 24 + 32) + 33 * 10,
         24**2 * 25 * 8 + 9 * (10**2 * 8 * 16 + 8**2 * 16 * 16 + 4**2 * (16 * 24 + 24 * 32)) + 320,
     ),
+    "residual": (
+        {"network": "residual", "widths": [8, 16, 24]},
+        9 * (8 + 8 * 16 + 2 * 16 * 16 + 16 * 24 + 2 * 24 * 24) + 2 * (8 + 3 * 16 + 3 * 24) + 25 * 10,
+        9 * (28**2 * (8 + 8 * 16) + 14**2 * (2 * 16 * 16 + 16 * 24) + 7**2 * 2 * 24 * 24) + 240,
+    ),
 }
+COLOUR = {"height": 20, "width": 24, "channels": 3}
 
 
 @pytest.fixture(params=STUDY)
@@ -94,9 +101,74 @@ def test_dropout_acts_only_in_training():
     assert torch.equal(model(images), model(images))
 
 
-def test_more_layers_than_pixels_are_refused():
-    with pytest.raises(InputError, match="3 layers of 5x5 filters, too many"):
-        networks.build(network="plain", filters=[4, 4, 4], classes=10)
+@pytest.mark.parametrize(
+    ("network", "image", "sentence"),
+    [
+        (
+            {"network": "plain", "filters": [4, 4, 4]},
+            {},
+            "3 layers of 5x5 filters, too many: 28x28 -> 12x12 -> 4x4 -> 0x0",
+        ),
+        (
+            {"network": "modern", "widths": [4] * 4},
+            {"height": 28, "width": 9},
+            "padded: true: 28x9 -> 12x2 -> 4x-1 pixels",
+        ),
+        (
+            {"network": "residual", "widths": [4] * 6},
+            {},
+            "6 stages, each of which halves the one before, too many: 28x28",
+        ),
+    ],
+)
+def test_a_network_that_leaves_no_pixel_is_refused_with_the_arithmetic(network, image, sentence):
+    with pytest.raises(InputError, match=sentence):
+        networks.build(**network, classes=10, image=image)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"network": "plain", "filters": []},
+        {"network": "plain", "filters": [4, 6]},
+        {"network": "modern", "widths": [4, 4, 6, 6], "padded": True},
+        {"network": "residual", "widths": [4, 6]},
+    ],
+)
+def test_a_network_takes_the_shape_of_its_data_set_and_its_file_says_so(network, photos, tmp_path):
+    described = {**network, "classes": 3, "image": COLOUR}
+    model = networks.build(**described).eval()
+    checkpoint.save(model, tmp_path / "model.safetensors", **described)
+    again = checkpoint.load(tmp_path / "model.safetensors")
+    images = torch.from_numpy(photos.test.images)
+    assert torch.equal(model(images), again(images))
+    assert networks.shape(again) == (20, 24, 3)
+    assert "20 x 24" in arithmetic.text("it", again)
+
+
+def test_a_model_of_mnist_s_shape_does_not_name_it(tmp_path):
+    assert networks.of_shape(MNIST) == {}
+    network: dict[str, Any] = {"network": "plain", "filters": [2], "classes": 10}
+    checkpoint.save(networks.build(**network), tmp_path / "model.safetensors", **network)
+    assert networks.shape(checkpoint.load(tmp_path / "model.safetensors")) == (28, 28, 1)
+
+
+def test_a_start_takes_the_weights_that_fit_and_names_the_others(tmp_path):
+    given: dict[str, Any] = {"network": "modern", "widths": [4, 4, 6, 6], "classes": 10}
+    source, file = networks.build(**given), tmp_path / "given.safetensors"
+    checkpoint.save(source, file, **given)
+    model = networks.build(**given | {"classes": 3})
+    last = [name for name in model.state_dict() if name.startswith("layers.")][-2:]
+    drawn = model.state_dict()[last[0]].clone()
+    assert checkpoint.start(model, file, digest(file)) == last
+    assert torch.equal(model.state_dict()["layers.0.weight"], source.state_dict()["layers.0.weight"])
+    assert torch.equal(model.state_dict()[last[0]], drawn)
+    with pytest.raises(InputError, match=r"given\.safetensors has SHA-256 .*, expected 0000"):
+        checkpoint.start(model, file, "0" * 64)
+    with pytest.raises(InputError, match="none: the file is missing"):
+        checkpoint.start(model, tmp_path / "none", "0" * 64)
+    with pytest.raises(InputError, match="no weight of the shape"):
+        checkpoint.start(networks.build(network="plain", filters=[], classes=2, hidden=7), file, digest(file))
 
 
 def test_a_vote_is_the_mean_of_its_members_probabilities(digits, tmp_path):

@@ -123,6 +123,42 @@ def test_elastic_displaces_an_image_by_about_that_many_pixels():
     assert (bent[:, :, 1:] - bent[:, :, :-1]).abs().mean() < 0.5
 
 
+def test_mirror_flips_that_share_of_the_images():
+    ramp = torch.arange(24.0).expand(400, 20, 24)
+    seen = warp(ramp, torch.Generator().manual_seed(0), mirror=0.25)
+    flipped = [torch.allclose(image, ramp[0].flip(1), atol=0.01) for image in seen]
+    assert all(flip or torch.allclose(image, ramp[0], atol=0.01) for flip, image in zip(flipped, seen, strict=True))
+    assert 0.18 < np.mean(flipped) < 0.32
+
+
+def test_crop_enlarges_a_window_within_the_image():
+    ramp = torch.arange(24.0).expand(400, 20, 24)  # an image whose brightness is its column
+    seen = warp(ramp, torch.Generator().manual_seed(0), crop=0.5)[:, 5:-5, 5:-5]
+    slope = (seen[:, :, 1:] - seen[:, :, :-1]).mean((1, 2))
+    assert slope.min() == pytest.approx(0.5, abs=0.02)
+    assert slope.max() == pytest.approx(1, abs=0.02)
+    assert 0 <= seen.min() <= seen.max() <= 23
+
+
+def test_colour_changes_brightness_contrast_and_saturation(photos):
+    images = torch.from_numpy(photos.train.images)
+    seen = warp(images, torch.Generator().manual_seed(0), colour=0.3)
+    ratio = seen.mean((1, 2, 3)) / images.float().mean((1, 2, 3))
+    assert 0.65 < ratio.min() < 0.8
+    assert 1.2 < ratio.max() < 1.35
+    assert seen.shape == images.shape
+
+
+@pytest.mark.parametrize("network", [{"network": "residual", "widths": [8, 8]}, {"network": "plain", "filters": [8]}])
+def test_colour_pictures_are_learned(photos, network):
+    torch.manual_seed(0)
+    model = networks.build(**network, classes=3, image={"height": 20, "width": 24, "channels": 3})
+    varied = {"rotation": 5, "shift": 1, "erase": 0.1, "mirror": 0.5, "crop": 0.1, "colour": 0.1}
+    own = {"augmentation": varied, "epochs": 6, "batch_size": 20, "optimizer": "AdamW", "learning_rate": 0.01}
+    *_, last = fit(model, photos.train, photos.test, seed=1, **{**RECIPE, **own})
+    assert last.val_accuracy > 0.9
+
+
 def test_erase_covers_a_rectangle_in_that_share_of_the_images():
     blank = torch.zeros(400, 28, 28)
     covered = warp(blank, torch.Generator().manual_seed(0), erase=0.5)

@@ -23,6 +23,7 @@ class Variant(NamedTuple):
     model: dict[str, Any]  # keyword arguments of networks.build, without classes
     recipe: dict[str, Any]  # keyword arguments of training.fit, without seed
     parent: str | None = None  # the variant that it is compared with
+    start: dict[str, Any] | None = None  # the file of weights to begin with, and its SHA-256
 
 
 class Params(NamedTuple):
@@ -79,14 +80,15 @@ def checked(tree: Sections) -> Params:
         raise InputError(f"seeds is {tree.seeds}, expected distinct numbers")
     where = f"datasets.{tree.dataset}"
     own = check(where, entry.Entry, choose("dataset", tree.dataset, tree.datasets))
-    variants = {name: variant(name, tree.recipe, options) for name, options in tree.variants.items()}
+    image = entry.Shape(**check(f"{where}.image", entry.Shape, own["image"]))
+    variants = {name: variant(name, tree.recipe, options, image) for name, options in tree.variants.items()}
     for name, one in variants.items():
         if one.parent is not None:
             choose(f"variants.{name}.parent", one.parent, {other: None for other in variants if other != name})
     return Params(
         dataset=tree.dataset,
         classes=own["classes"],
-        image=entry.Shape(**check(f"{where}.image", entry.Shape, own["image"])),
+        image=image,
         preparation=own["preparation"],
         source=source(f"{where}.source", own["source"]),
         bounds=check(f"{where}.bounds", entry.Bounds, own["bounds"]),
@@ -102,15 +104,23 @@ def checked(tree: Sections) -> Params:
     )
 
 
-def variant(name: str, shared: dict[str, Any], options: dict[str, Any]) -> Variant:
+def variant(name: str, shared: dict[str, Any], options: dict[str, Any], image: entry.Shape) -> Variant:
     """One variant: its network, and the recipe with the variant's own keys."""
     where = f"variants.{name}"
     own = {key: options[key] for key in recipe.Entry._fields if key in options}
     network = dict(check(where, recipe.Entry, own)["model"])
     kind = choose(f"{where}.model.network", network.pop("network", None), recipe.NETWORKS)
     check(f"{where}.model", kind, network)
+    try:
+        recipe.sizes(own["model"]["network"], image, network)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
     merged = check(where, recipe.Recipe, {**shared, **{key: options[key] for key in options if key not in own}})
-    check(f"{where}.augmentation", recipe.Augmentation, merged["augmentation"])
+    if own.get("start"):
+        check(f"{where}.start", recipe.Start, own["start"])
+    varied = check(f"{where}.augmentation", recipe.Augmentation, merged["augmentation"])
+    if image.channels == 1 and varied.get("colour"):
+        raise InputError(f"{where}.augmentation.colour is {varied['colour']}, expected 0: the images are grey")
     return Variant(recipe=merged, **own)
 
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from digitline.model.networks import Flatten, Vote, sequence, shape, standardise
+from digitline.model.networks import Flatten, Shortcut, Vote, sequence, shape, standardise
 
 Floats = NDArray[np.float32]
 
@@ -17,6 +17,7 @@ NAMES = {
     "MaxPool2d": "pooling",
     "BatchNorm2d": "normalisation",
     "AdaptiveMaxPool2d": "maximum",
+    "Shortcut": "residual block",
     "Linear": "neurons",
 }
 GRID = 14  # steps of the square that covers part of the image, along the longer side
@@ -97,6 +98,8 @@ def window(layer: nn.Module, before: Floats) -> int:
             return int(layer.kernel_size[0])
         case nn.MaxPool2d():
             return 2
+        case Shortcut():
+            return 5  # of two 3x3 convolutions
         case nn.Linear() | nn.AdaptiveMaxPool2d():
             return int(before.shape[1])
         case _:
@@ -109,6 +112,8 @@ def seen(field: Field, layer: nn.Module, whole: int) -> Field:
         case nn.Conv2d():
             reach, padding = layer.kernel_size[0] - 1, int(layer.padding[0])
             return Field(field.size + reach * field.step, field.step, field.start - padding * field.step)
+        case Shortcut():
+            return Field(field.size + 4 * field.step, field.step, field.start - 2 * field.step)
         case nn.MaxPool2d():
             return Field(field.size + field.step, 2 * field.step, field.start)
         case nn.Linear() | nn.AdaptiveMaxPool2d():

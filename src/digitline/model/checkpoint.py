@@ -11,6 +11,7 @@ from safetensors.torch import save as serialise
 from torch import nn
 
 from digitline.base import files
+from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.model import networks
 
@@ -41,6 +42,22 @@ def described(path: Path) -> dict[str, Any]:
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a digitline model: {error}") from error
     return network
+
+
+def start(model: nn.Module, path: Path, sha256: str) -> list[str]:
+    """Loads the weights whose names and shapes fit; returns the names of the model's others, which stay as drawn.
+
+    InputError if the file is missing, has another SHA-256, or no weight in it fits.
+    """
+    found = digest(path) if path.is_file() else "none: the file is missing"
+    if found != sha256:
+        raise InputError(f"{path} has SHA-256 {found}, expected {sha256}; run dvc pull {path} or change start")
+    own, given = model.state_dict(), load_file(path)
+    fitting = {name: given[name] for name, value in own.items() if name in given and given[name].shape == value.shape}
+    if not fitting:
+        raise InputError(f"{path} has no weight of the shape of this network's, expected a model of a similar one")
+    model.load_state_dict({**own, **fitting})
+    return [name for name in own if name not in fitting]
 
 
 def vote(members: Sequence[Path], path: Path) -> None:

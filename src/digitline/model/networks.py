@@ -1,16 +1,16 @@
 """The networks. Each takes pixels 0-255, [N, H, W] grey or [N, H, W, 3] colour, and returns logits [N, classes]."""
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from digitline.base.errors import InputError
 from digitline.data.dataset import blank
 from digitline.data.entry import MNIST, Shape
-from digitline.model.recipe import Activation, Four, Probability
+from digitline.model.recipe import Activation, Four, Probability, Several, sizes
 
 ACTIVATIONS = {"sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
 
@@ -65,16 +65,14 @@ class Plain(nn.Module):
         super().__init__()
         self.image = image
         layers: list[nn.Module] = []
-        size: list[int] = [image.height, image.width]
-        channels, chain = int(image.channels), [size]
+        channels = int(image.channels)
         for width in filters:
             # Pooling before the monotonic activation gives the same result at a quarter of the cost.
             pool = [nn.MaxPool2d(2)] if pooling else []
             layers += [nn.Conv2d(channels, width, kernel), *pool, ACTIVATIONS[activation]()]
-            channels, size = width, [(side - kernel + 1) // (2 if pooling else 1) for side in size]
-            chain.append(size)
-        left(chain, f"model.filters has {len(filters)} layers of {kernel}x{kernel} filters, too many")
-        layers += [Flatten(), nn.Linear(channels * math.prod(size), hidden), ACTIVATIONS[activation]()]
+            channels = width
+        *_, left = sizes("plain", image, {"filters": filters, "kernel": kernel, "pooling": pooling})
+        layers += [Flatten(), nn.Linear(channels * math.prod(left), hidden), ACTIVATIONS[activation]()]
         layers += [nn.Dropout(dropout), nn.Linear(hidden, classes)]
         self.layers = nn.Sequential(*layers)
         initialise(self, activation)
@@ -100,10 +98,7 @@ class Modern(nn.Module):
         self.image = image
         a, b, c, d = widths
         edge = int(padded)
-        sizes = [[image.height, image.width]]
-        for _ in range(2):
-            sizes.append([(side - 4 + 4 * edge) // 2 for side in sizes[-1]])
-        left(sizes, "model.network modern needs larger images" + ("" if padded else ", or padded: true"))
+        sizes("modern", image, {"widths": widths, "padded": padded})
         self.layers = nn.Sequential(
             *block(image.channels, a, kernel=5, padding=2 * edge, pool=True),  # 28 -> 24 -> 12; padded: 28 -> 14
             *block(a, b, padding=edge),  # 12 -> 10; padded: 14
@@ -120,6 +115,41 @@ class Modern(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.layers(standardise(images))
         return logits
+
+
+class Residual(nn.Module):
+    """Stages of a 3x3 convolution, pooling and a residual block, after He et al. (2016) and Page (2018)."""
+
+    def __init__(
+        self, *, classes: PositiveInt, image: Shape = MNIST, widths: Several, dropout: Probability = 0.0
+    ) -> None:
+        super().__init__()
+        self.image = image
+        sizes("residual", image, {"widths": widths})
+        layers = block(image.channels, widths[0], padding=1)
+        for before, width in pairwise(widths):
+            layers += [*block(before, width, padding=1, pool=True), Shortcut(width)]
+        self.layers = nn.Sequential(
+            *layers, nn.AdaptiveMaxPool2d(1), Flatten(), nn.Dropout(dropout), nn.Linear(widths[-1], classes)
+        )
+        initialise(self, "relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.layers(standardise(images))
+        return logits
+
+
+class Shortcut(nn.Module):
+    """A residual block: two 3x3 convolutions, whose output is added to their input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(*block(width, width, padding=1), *block(width, width, padding=1)[:-1])
+        self.activation = nn.ReLU(inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        added: Tensor = self.activation(features + self.body(features))
+        return added
 
 
 class Vote(nn.Module):
@@ -154,14 +184,11 @@ def of_shape(image: Shape) -> dict[str, Any]:
     return {} if image == MNIST else {"image": image._asdict()}
 
 
-def left(sizes: list[list[int]], problem: str) -> None:
-    """InputError unless each layer leaves at least one pixel of height and width."""
-    if min(map(min, sizes)) < 1:
-        chain = " -> ".join("x".join(map(str, size)) for size in sizes)
-        raise InputError(f"{problem}: {chain} pixels, expected at least 1x1")
-
-
-NETWORKS: dict[str, type[nn.Module]] = {"plain": Plain, "modern": Modern}  # the values of model.network
+NETWORKS: dict[str, type[nn.Module]] = {
+    "plain": Plain,
+    "modern": Modern,
+    "residual": Residual,
+}  # the values of model.network
 
 
 def build(network: str, **options: Any) -> nn.Module:

@@ -1,12 +1,17 @@
 """The keys of a variant in params.yaml: its network, its recipe, its augmentation."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from digitline.base.errors import InputError
+from digitline.data.entry import Sha256, Shape
+
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Four = Annotated[list[PositiveInt], Field(min_length=4, max_length=4)]
+Several = Annotated[list[PositiveInt], Field(min_length=2)]
 Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
 Optimizer = Literal["SGD", "AdamW"]
 
@@ -16,6 +21,14 @@ class Entry(NamedTuple):
 
     model: dict[str, Any]  # network, and the keys of that network
     parent: str | None = None  # the variant that it is compared with and differs from in one thing
+    start: dict[str, Any] | None = None  # see Start
+
+
+class Start(NamedTuple):
+    """The weights that a variant's training begins with."""
+
+    file: str  # a model's safetensors file
+    sha256: Sha256
 
 
 class Plain(NamedTuple):
@@ -33,7 +46,36 @@ class Modern(NamedTuple):
     dropout: Probability = 0.0
 
 
-NETWORKS: dict[str, type] = {"plain": Plain, "modern": Modern}  # the values of model.network
+class Residual(NamedTuple):
+    widths: Several  # of the stages; each after the first halves the sides
+    dropout: Probability = 0.0
+
+
+NETWORKS: dict[str, type] = {"plain": Plain, "modern": Modern, "residual": Residual}  # the values of model.network
+
+
+def sizes(network: str, image: Shape, options: Mapping[str, Any]) -> list[list[int]]:
+    """Height and width of an image and of the maps after each halving; InputError if no pixel is left."""
+    chain = [[image.height, image.width]]
+    match network:
+        case "plain":
+            one = Plain(**options)
+            filters, reduce = f"{one.kernel}x{one.kernel} filters", one.kernel - 1
+            what = f"model.filters has {len(one.filters)} layers of {filters}, too many"
+            for _ in one.filters:
+                chain.append([(side - reduce) // (2 if one.pooling else 1) for side in chain[-1]])
+        case "modern":
+            what = "model.network modern needs larger images" + ("" if options.get("padded") else " or padded: true")
+            for _ in range(2):
+                chain.append([(side - (0 if options.get("padded") else 4)) // 2 for side in chain[-1]])
+        case _:
+            what = f"model.widths has {len(options['widths'])} stages, each of which halves the one before, too many"
+            for _ in options["widths"][1:]:
+                chain.append([side // 2 for side in chain[-1]])
+    if min(map(min, chain)) < 1:
+        steps = " -> ".join(f"{height}x{width}" for height, width in chain)
+        raise InputError(f"{what}: {steps} pixels, expected at least 1x1")
+    return chain
 
 
 class Recipe(NamedTuple):
