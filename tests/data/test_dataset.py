@@ -60,7 +60,7 @@ def test_rows_of_several_arrays_are_read_in_any_order(digits):
     order = np.random.default_rng(0).permutation(len(both.labels))
     whole = np.concatenate([digits.train.images, digits.test.images])
     assert np.array_equal(both.images[order], whole[order])
-    assert np.array_equal(np.concatenate(list(dataset.chunks(both.images, 70))), whole)
+    assert np.array_equal(np.concatenate(list(dataset.chunks(both.images, 70 * 784))), whole)
 
 
 def test_a_group_stays_on_one_side_and_the_classes_keep_their_shares(digits, tmp_path):

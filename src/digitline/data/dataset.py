@@ -19,7 +19,7 @@ from digitline.data.entry import Shape
 Bytes = NDArray[np.uint8]
 
 DTYPES = {"U8": np.uint8, "U32": np.uint32}  # by their names in a safetensors file
-CHUNK = 2**12  # images that are worked on at a time
+VALUES = 2**20  # of a chunk of images, which are worked on at a time
 
 
 @dataclass(frozen=True)
@@ -89,8 +89,9 @@ def sizes(count: int, of: Shape) -> tuple[int, ...]:
     return (count, of.height, of.width) if of.channels == 1 else (count, *of)
 
 
-def chunks(images: Images, size: int = CHUNK) -> Iterator[Bytes]:
-    """The images as arrays of at most that many."""
+def chunks(images: Images, values: int = VALUES) -> Iterator[Bytes]:
+    """The images as arrays of about that many pixels (three a pixel in colour), at least one image each."""
+    size = max(1, values // math.prod(shape(images)))
     for start in range(0, len(images), size):
         yield np.asarray(images[start : start + size])
 

@@ -1,5 +1,6 @@
 """A model's answers to images, and its latency."""
 
+import math
 import time
 from statistics import median
 
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from digitline.data.dataset import Images, chunks
+from digitline.data.entry import MNIST
 from digitline.model.networks import blanks
 
-CHUNK = 500  # images per forward pass
+CHUNK = 500 * math.prod(MNIST)  # values of the images in one forward pass
 
 
 def predict(model: nn.Module, images: Images) -> NDArray[np.float32]:
