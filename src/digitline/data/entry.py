@@ -41,7 +41,15 @@ class Files(NamedTuple):
     mirrors: list[Url]
 
 
-SOURCES: dict[str, type] = {"files": Files}  # the kinds of source, each by a key that only it has
+class Pictures(NamedTuple):
+    """Pictures listed in a manifest: what pictures.fetch takes."""
+
+    manifest: str  # a CSV file in git, see pictures.Line
+    pictures: str  # their folder
+    sha256: Sha256  # of the data set's file that they give
+
+
+SOURCES: dict[str, type] = {"files": Files, "manifest": Pictures}  # the kinds of source, each by a key that only it has
 
 
 class Bounds(NamedTuple):
