@@ -127,6 +127,17 @@ def keep(path: Path, lines: Iterable[Line]) -> None:
     files.write_csv(path, [Line._fields, *lines])
 
 
+def left_out(manifest: Path) -> Path:
+    """The file beside a manifest that lists what was left out, if anything was."""
+    return manifest.with_suffix(".left-out.csv")
+
+
+def read_left_out(manifest: Path) -> list[dict[str, str]]:
+    """What that file lists: the path of each file that was left out, and why."""
+    path = left_out(manifest)
+    return [{"path": where, "why": why} for where, why in files.read_csv(path)] if path.exists() else []
+
+
 def present(root: Path, lines: Sequence[Line], manifest: str) -> None:
     """InputError if pictures are missing."""
     missing = [line.path for line in lines if not (root / line.path).is_file()]

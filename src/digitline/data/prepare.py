@@ -3,6 +3,8 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Literal
 
@@ -56,15 +58,29 @@ def open_picture(data: bytes, *, formats: tuple[str, ...] = SENT, least: int = W
 
     InputError if it is of another format, damaged or larger than the limits.
     """
-    if len(data) > MAX_BYTES:
-        raise InputError(f"the picture has {len(data)} bytes, expected at most {MAX_BYTES}")
-    try:
-        picture = Image.open(io.BytesIO(data), formats=formats)
-        if picture.width * picture.height > MAX_PIXELS:
-            raise InputError(f"the picture is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels")
+    with refusals(formats):
+        picture = undecoded(data, formats)
         picture.draft(None, (least, least))  # decodes a JPEG at a half, quarter or eighth of its size
         picture.load()
-        picture.getexif()  # within this try, because damaged EXIF raises here
+        picture.getexif()  # within this block, because damaged EXIF raises here
+    return picture
+
+
+def undecoded(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+    """The picture before it is decoded, with its size; to be called within refusals."""
+    if len(data) > MAX_BYTES:
+        raise InputError(f"the picture has {len(data)} bytes, expected at most {MAX_BYTES}")
+    picture = Image.open(io.BytesIO(data), formats=formats)
+    if picture.width * picture.height > MAX_PIXELS:
+        raise InputError(f"the picture is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels")
+    return picture
+
+
+@contextmanager
+def refusals(formats: tuple[str, ...]) -> Iterator[None]:
+    """Turns what Pillow raises for bad pictures into an InputError."""
+    try:
+        yield
     except InputError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -73,7 +89,6 @@ def open_picture(data: bytes, *, formats: tuple[str, ...] = SENT, least: int = W
         raise InputError(f"the file is not a picture, expected a {', '.join(formats[:-1])} or {formats[-1]}") from None
     except (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise InputError(f"the picture is damaged: {error}") from None
-    return picture
 
 
 def resized(picture: Image.Image, shape: Shape, how: Literal["letterbox", "crop"]) -> Bytes:
