@@ -1,4 +1,4 @@
-"""Gets the four IDX files from the first source that has them and saves them as one file of arrays."""
+"""Gets the data set from the first source that has it, or from its pictures, and saves it as one file of arrays."""
 
 import os
 from pathlib import Path
@@ -6,16 +6,21 @@ from pathlib import Path
 from digitline.cli import entry
 from digitline.config import paths
 from digitline.config.params import Params
-from digitline.data import dataset, retraining, sources
+from digitline.data import dataset, pictures, retraining, sources
 
 
 def fetch(params: Params) -> None:
     """Gets the data set from the folder DIGITLINE_DATA, data/NAME or a mirror, and the corrections if requested."""
-    folders = [Path("data") / params.dataset]
-    if chosen := os.environ.get("DIGITLINE_DATA"):
-        folders.insert(0, Path(chosen))
-    data = sources.fetch(folders, len(params.classes), params.image, name=params.dataset, **params.source)
     corrections = retraining.load(paths.FEEDBACK, params.feedback) if params.feedback else None
+    chosen = os.environ.get("DIGITLINE_DATA")
+    if "manifest" in params.source:
+        given = {"folder": chosen, "decoded": paths.ADOPTED, "name": params.dataset, **params.source}
+        pictures.fetch(paths.DATASET, params.classes, params.image, params.preparation, **given)
+        if corrections:
+            pictures.with_corrections(paths.DATASET, corrections)
+        return
+    folders = [*([Path(chosen)] if chosen else []), Path("data") / params.dataset]
+    data = sources.fetch(folders, len(params.classes), params.image, name=params.dataset, **params.source)
     dataset.save(data, paths.DATASET, corrections=corrections)
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from functools import partial
+from pathlib import Path
 
 from digitline.base import files
 from digitline.base.digest import digest
@@ -9,7 +10,7 @@ from digitline.base.errors import InputError
 from digitline.cli import entry
 from digitline.config import paths
 from digitline.config.params import Params
-from digitline.data import datadocs, dataset, expectations, retraining
+from digitline.data import datadocs, dataset, expectations, pictures, retraining
 
 UNWRITTEN = ("rows", "bound")  # of a finding, in the report
 
@@ -34,6 +35,9 @@ def validate(params: Params) -> None:
             for finding in outcome.findings
         ],
     }
+    if "manifest" in params.source and (left := pictures.read_left_out(Path(params.source["manifest"]))):
+        report["left_out"] = left
+        print(f"warning: {len(left)} files were left out when {params.dataset} was adopted", file=sys.stderr)
     files.write(paths.DATA_DOCS, datadocs.page(params.dataset, sha256, data, table, outcome).encode())
     files.write_json(paths.VALIDATION, report)
     for finding in failed:
