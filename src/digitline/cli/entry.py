@@ -58,7 +58,7 @@ def end_well(work: Callable[..., None], **values: Any) -> None:
         addressable(Path.cwd())
         work(**values)
     except KeyboardInterrupt:
-        sys.exit("interrupted; dvc repro continues from here")
+        sys.exit("interrupted; the same command continues from here")
     except (InputError, OSError) as error:
         if "DIGITLINE_TRACEBACK" in os.environ:
             traceback.print_exc()

@@ -103,6 +103,17 @@ COMMANDS = {  # each has the module of its name
         {"name": {"help": "an entry of datasets"}},
         params=False,
     ),
+    "predict": Command(
+        "answer a folder of pictures with the champion, without a server",
+        "Writes a row for each file: path, label, probability, doubtful, error, and p_CLASS for each class. Run again\n"
+        "after an interruption, it goes on. The exit status is 1 if a file could not be answered.",
+        ["predict ~/scans --to answers.parquet", "predict ~/scans --to answers.csv"],
+        {
+            "folder": {"help": "the folder, with those below it"},
+            "--to": {"required": True, "metavar": "FILE", "help": "the file to write, .parquet or .csv"},
+        },
+        params=False,
+    ),
     "runs": Command(
         "log to MLflow the runs that it does not have yet",
         "Reads them from the files, for example in a clone that has pulled, or after mlflow.db was deleted.",
