@@ -1,26 +1,27 @@
-"""Gets the data set from the first source that has it and saves it as one file of arrays."""
+"""Gets the data set from the first source that has it, or from its pictures, and saves it as one file of arrays."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from digitline.cli import entry
 from digitline.config import paths
 from digitline.config.params import Params
-from digitline.data import archives, dataset, retraining, sources
-
-# The kinds of source, each by a key that only it has.
-KINDS: dict[str, Callable[..., dataset.Dataset]] = {"files": sources.fetch, "archive": archives.fetch}
+from digitline.data import archives, dataset, pictures, retraining, sources
 
 
 def fetch(params: Params) -> None:
     """Gets the data set from the folder DIGITLINE_DATA, data/NAME or a mirror, and the corrections if requested."""
-    folders = [Path("data") / params.dataset]
-    if chosen := os.environ.get("DIGITLINE_DATA"):
-        folders.insert(0, Path(chosen))
-    [take] = [take for kind, take in KINDS.items() if kind in params.source]
-    data = take(folders, len(params.classes), params.image, name=params.dataset, **params.source)
     corrections = retraining.load(paths.FEEDBACK, params.feedback) if params.feedback else None
+    chosen = os.environ.get("DIGITLINE_DATA")
+    if "manifest" in params.source:
+        given = {"folder": chosen, "decoded": paths.ADOPTED, "name": params.dataset, **params.source}
+        pictures.fetch(paths.DATASET, params.classes, params.image, params.preparation, **given)
+        if corrections:
+            pictures.with_corrections(paths.DATASET, corrections)
+        return
+    folders = [*([Path(chosen)] if chosen else []), Path("data") / params.dataset]
+    take = archives.fetch if "archive" in params.source else sources.fetch
+    data = take(folders, len(params.classes), params.image, name=params.dataset, **params.source)
     dataset.save(data, paths.DATASET, corrections=corrections)
 
 

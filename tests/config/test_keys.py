@@ -8,7 +8,7 @@ import pytest
 
 from digitline.base.errors import InputError
 from digitline.config.keys import check
-from digitline.data import archives, dataset, entry, expectations, sources
+from digitline.data import archives, dataset, entry, expectations, pictures, sources
 from digitline.measure import robustness
 from digitline.measure.sample import Sample
 from digitline.model import augmentation, networks, recipe, training
@@ -19,6 +19,11 @@ GIVEN = {"folders", "classes", "image", "report", "timeout", "pause", "name"}  #
 TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the arguments that are not from params.yaml
     "files": (entry.Files, sources.fetch, GIVEN),
     "archive": (entry.Archive, archives.fetch, GIVEN),
+    "manifest": (
+        entry.Pictures,
+        pictures.fetch,
+        {"path", "classes", "image", "preparation", "folder", "decoded", "name"},
+    ),
     "bounds": (entry.Bounds, expectations.rules, {"classes", "image"}),
     "split": (entry.Split, dataset.split, {"part", "groups"}),
     "plain": (recipe.Plain, networks.NETWORKS["plain"], {"classes", "image"}),

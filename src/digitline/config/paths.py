@@ -7,6 +7,7 @@ from pathlib import Path
 from digitline.config.params import Params
 
 DATASET = Path("data/dataset.safetensors")
+ADOPTED = Path("data/adopted.safetensors")  # what digitline adopt decoded, for the first fetch
 FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, written by make feedback
 MODELS = Path("models/variants")
 UNFINISHED = Path("models/unfinished")  # snapshots of trainings; not an output, so DVC keeps it

@@ -66,8 +66,16 @@ class Archive(NamedTuple):
     first_label: NonNegativeInt = 0
 
 
+class Pictures(NamedTuple):
+    """Pictures listed in a manifest: what pictures.fetch takes."""
+
+    manifest: str  # a CSV file in git, see pictures.Line
+    pictures: str  # their folder
+    sha256: Sha256  # of the data set's file that they give
+
+
 # The kinds of source, each by a key that only it has.
-SOURCES: dict[str, type] = {"files": Files, "archive": Archive}
+SOURCES: dict[str, type] = {"files": Files, "archive": Archive, "manifest": Pictures}
 
 
 class Bounds(NamedTuple):
