@@ -13,7 +13,7 @@ def test_a_checkout_whose_path_breaks_an_address_is_refused_before_any_work(name
     folder.mkdir()
     monkeypatch.chdir(folder)
     with pytest.raises(SystemExit) as end:
-        entry.end_well(lambda params: pytest.fail("it worked"))
+        entry.end_well(lambda: pytest.fail("it worked"))
     assert str(end.value) == (
         f"error: the path {folder} contains {name[-1]}, which MLflow's database cannot have; rename the folder"
     )

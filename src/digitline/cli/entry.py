@@ -27,7 +27,7 @@ def run(stage: Work, *arguments: str) -> None:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
     end_with_dvc()
-    end_well(partial(with_ledger, stage), **values)
+    end_well(partial(with_params, partial(with_ledger, stage)), **values)
 
 
 def addressable(folder: Path) -> None:
@@ -44,14 +44,19 @@ def with_ledger(stage: Work, params: Params, **values: Any) -> None:
     stage(params, **values)
 
 
-def end_well(work: Work, **values: Any) -> None:
-    """Does the work with params.yaml; an InputError ends in one sentence and exit status 1."""
+def with_params(work: Work, **values: Any) -> None:
+    """Does the work with params.yaml."""
+    work(file.read(), **values)
+
+
+def end_well(work: Callable[..., None], **values: Any) -> None:
+    """Does the work; an InputError ends in one sentence and exit status 1."""
     if torch := sys.modules.get("torch"):  # stages that do not use torch need not import it
         torch.set_num_threads(1)  # as in the training processes: results must not depend on the number of cores
     bypass_proxy()
     try:
         addressable(Path.cwd())
-        work(file.read(), **values)
+        work(**values)
     except KeyboardInterrupt:
         sys.exit("interrupted; dvc repro continues from here")
     except (InputError, OSError) as error:

@@ -7,11 +7,12 @@ becomes champion.
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from digitline.cli.entry import end_well
+from digitline.cli.entry import end_well, with_params
 
 SERVER = "http://127.0.0.1:3000"
 END = """\
@@ -29,6 +30,7 @@ class Command(NamedTuple):
     examples: list[str]
     arguments: Mapping[str, Mapping[str, Any]] = MappingProxyType({})  # name, keywords of add_argument
     work: str = ""  # the function of the command's module, by default of the command's name
+    params: bool = True  # whether it needs a valid params.yaml
 
 
 COMMANDS = {  # each has the module of its name
@@ -69,6 +71,14 @@ COMMANDS = {  # each has the module of its name
         "For a model: metrics, promotions, commit, parameters, data. For a data set: its models and champions.",
         ["trace c3c86b49", "trace prediction.json", "trace digitline:cuda"],
         {"subject": {"help": "first digits of a SHA-256, a JSON answer of the service, or a container image"}},
+    ),
+    "use": Command(
+        "put another data set of params.yaml to use",
+        "Sets `dataset`. The split, gate, recipe, variants and votes that its entry has of its own come to the top\n"
+        "of params.yaml; those that they replace go into the entry of the data set that they belong to.",
+        ["use mnist"],
+        {"name": {"help": "an entry of datasets"}},
+        params=False,
     ),
     "runs": Command(
         "log to MLflow the runs that it does not have yet",
@@ -129,8 +139,9 @@ def parser() -> argparse.ArgumentParser:
 def main(words: list[str] | None = None) -> None:
     """Runs the command; an error that a user can correct ends in one sentence and exit status 1."""
     arguments = {name: value for name, value in vars(parser().parse_args(words)).items() if value is not None}
-    module = import_module(f"digitline.cli.{arguments.pop('command')}")  # which takes seconds
-    end_well(getattr(module, arguments.pop("work")), **arguments)
+    module = import_module(f"digitline.cli.{(name := arguments.pop('command'))}")  # which takes seconds
+    work = getattr(module, arguments.pop("work"))
+    end_well(partial(with_params, work) if COMMANDS[name].params else work, **arguments)
 
 
 if __name__ == "__main__":

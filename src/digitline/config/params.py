@@ -64,47 +64,111 @@ class Sections(NamedTuple):
 
 def read(path: Path = FILE) -> Params:
     """Reads and checks all of params.yaml, so that a mistake in any section stops the first stage, not the last."""
+    return parsed(text(path), path)
+
+
+def text(path: Path) -> str:
+    """The file's text; InputError where there is none."""
     if not path.exists():
         raise InputError(f"there is no {path} here; run digitline and the stages in the root of a checkout")
+    return path.read_text(encoding="utf-8")
+
+
+def parsed(content: str, path: Path) -> Params:
+    """The text of the file at that path, checked."""
+    return checked(loaded(content, path))
+
+
+def loaded(content: str, path: Path) -> Sections:
+    """The sections of the text, themselves unchecked."""
     try:
-        tree = YAML(typ="safe").load(path)
+        tree = YAML(typ="safe").load(content)
     except YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return checked(Sections(**check(str(path), Sections, tree)))
+    return Sections(**check(str(path), Sections, tree))
 
 
 def checked(tree: Sections) -> Params:
     """Checks each section against its record."""
     if len(set(tree.seeds)) < len(tree.seeds):
         raise InputError(f"seeds is {tree.seeds}, expected distinct numbers")
-    where = f"datasets.{tree.dataset}"
-    own = check(where, entry.Entry, choose("dataset", tree.dataset, tree.datasets))
-    variants = {name: variant(name, tree.recipe, options) for name, options in tree.variants.items()}
-    for name, one in variants.items():
-        if one.parent is not None:
-            choose(f"variants.{name}.parent", one.parent, {other: None for other in variants if other != name})
+    choose("dataset", tree.dataset, tree.datasets)
+    entries = {name: described(f"datasets.{name}", options) for name, options in tree.datasets.items()}
+    if kept := entry.carried(entries[tree.dataset]):
+        raise InputError(f"datasets.{tree.dataset} has its own {', '.join(kept)}; run digitline use {tree.dataset}")
+    for name, options in entries.items():
+        if entry.carried(options):
+            set_aside(name, tree, entries)
+    top = sections({section: getattr(tree, section) for section in entry.OWN}, {})
+    room(tree.dataset, entries[tree.dataset], "split", top["split"])
     return Params(
         dataset=tree.dataset,
-        classes=own["classes"],
-        image=entry.Shape(**check(f"{where}.image", entry.Shape, own["image"])),
-        preparation=own["preparation"],
-        source=source(f"{where}.source", own["source"]),
-        bounds=check(f"{where}.bounds", entry.Bounds, own["bounds"]),
+        **entries[tree.dataset],
         feedback=tree.feedback,
-        split=check("split", entry.Split, tree.split),
         seeds=tree.seeds,
-        recipe=tree.recipe,
-        variants=variants,
-        votes={vote(place, name, variants): name for place, name in enumerate(tree.votes)},
+        **top,
         robustness=check("robustness", Sample, tree.robustness),
         ideas=Lessons(**check("ideas", Lessons, tree.ideas)),
-        gate=check("gate", Limits, tree.gate),
     )
 
 
-def variant(name: str, shared: dict[str, Any], options: dict[str, Any]) -> Variant:
+def described(where: str, options: dict[str, Any]) -> dict[str, Any]:
+    """An entry of datasets, whether in use or not; the sections of its own are not looked at."""
+    found = check(where, entry.Entry, options)
+    return found | {
+        "image": entry.Shape(**check(f"{where}.image", entry.Shape, found["image"])),
+        "source": source(f"{where}.source", found["source"]),
+        "bounds": check(f"{where}.bounds", entry.Bounds, found["bounds"]),
+    }
+
+
+def set_aside(name: str, tree: Sections, entries: dict[str, dict[str, Any]]) -> None:
+    """Checks an entry's own sections; for others it has those of the first entry or of the top (see own.use)."""
+    where, options, first = f"datasets.{name}.", entries[name], next(iter(entries.values()))
+    shared = {section: getattr(tree, section) for section in entry.OWN}
+    shared |= {section: first[section] for section in entry.carried(first)}
+    given = shared | {section: options[section] for section in entry.carried(options)}
+    if "recipe" in options:
+        check(f"{where}recipe", recipe.Recipe, {**shared["recipe"], **options["recipe"]})
+    if "variants" in options and "votes" not in options and not set(given["votes"]) <= set(given["variants"]):
+        raise InputError(f"{where}votes is missing: {where}variants has other names than votes; [] stands for none")
+    found = sections(given, dict.fromkeys(entry.carried(options), where))
+    if "split" in options:
+        room(name, options, f"{where}split", found["split"])
+
+
+def sections(given: dict[str, Any], where: dict[str, str]) -> dict[str, Any]:
+    """The sections that a data set may have of its own; `where` has what stands before the name of some."""
+    at = {section: where.get(section, "") + section for section in entry.OWN}
+    variants = {
+        name: variant(f"{at['variants']}.{name}", given["recipe"], options)
+        for name, options in given["variants"].items()
+    }
+    for name, one in variants.items():
+        if one.parent is not None:
+            others = {other: None for other in variants if other != name}
+            choose(f"{at['variants']}.{name}.parent", one.parent, others)
+    return {
+        "split": check(at["split"], entry.Split, given["split"]),
+        "gate": check(at["gate"], Limits, given["gate"]),
+        "recipe": given["recipe"],
+        "variants": variants,
+        "votes": {vote(f"{at['votes']}.{place}", name, variants): name for place, name in enumerate(given["votes"])},
+    }
+
+
+def room(name: str, options: dict[str, Any], where: str, split: dict[str, Any]) -> None:
+    """InputError if validation would take all training images of a data set that says how many it has."""
+    images = (options["bounds"].get("images") or {}).get("train")
+    if images is not None and split["validation"] >= images:
+        raise InputError(
+            f"{where}.validation is {split['validation']}, expected less than the {images} training images "
+            f"of datasets.{name}"
+        )
+
+
+def variant(where: str, shared: dict[str, Any], options: dict[str, Any]) -> Variant:
     """One variant: its network, and the recipe with the variant's own keys."""
-    where = f"variants.{name}"
     own = {key: options[key] for key in recipe.Entry._fields if key in options}
     network = dict(check(where, recipe.Entry, own)["model"])
     kind = choose(f"{where}.model.network", network.pop("network", None), recipe.NETWORKS)
@@ -122,9 +186,9 @@ def source(where: str, options: dict[str, Any]) -> dict[str, Any]:
     return check(where, entry.SOURCES[kinds[0]], options)
 
 
-def vote(place: int, name: str, variants: dict[str, Variant]) -> str:
+def vote(where: str, name: str, variants: dict[str, Variant]) -> str:
     """The name of the row for the vote of a variant's seeds."""
-    choose(f"votes.{place}", name, variants)
+    choose(where, name, variants)
     if name + VOTE in variants:
         raise InputError(f"variants.{name}{VOTE} has the name of a row of votes; rename the variant")
     return name + VOTE

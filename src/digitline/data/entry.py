@@ -1,6 +1,7 @@
 """The keys of a data set's entry in params.yaml, and of the split; the shape of its images."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
@@ -43,6 +44,20 @@ class Entry(NamedTuple):
     preparation: Preparation
     source: dict[str, Any]  # see SOURCES
     bounds: dict[str, Any]  # see Bounds
+    # Its own sections, while it is not in use; `digitline use` brings them to the top of params.yaml.
+    split: dict[str, Any] | None = None
+    gate: dict[str, Any] | None = None
+    recipe: dict[str, Any] | None = None
+    variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
+    votes: list[str] | None = None
+
+
+OWN = ("split", "gate", "recipe", "variants", "votes")
+
+
+def carried(options: Mapping[str, Any]) -> list[str]:
+    """The sections that an entry has of its own."""
+    return [section for section in OWN if section in options]
 
 
 class Files(NamedTuple):

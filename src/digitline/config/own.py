@@ -1,0 +1,125 @@
+"""Puts another data set to use: its own sections of params.yaml come to the top, those that they replace step aside.
+
+The first entry of `datasets` owns what no other has: while another is in use, it keeps the sections that were replaced.
+Whole lines move, with their comments, in the form that DVC's writer leaves alone.
+"""
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from digitline.base import files
+from digitline.base.errors import InputError
+from digitline.config import params
+from digitline.config.keys import choose
+from digitline.data import entry
+
+STEP = "    "  # from a section at the top to one of an entry
+
+
+def use(path: Path, name: str) -> str:
+    """Makes `name` the data set in use and says what moved; InputError if params.yaml would not be valid."""
+    text = params.text(path)
+    datasets = params.loaded(text, path).datasets
+    choose("dataset", name, datasets)
+    for one, options in datasets.items():
+        params.described(f"datasets.{one}", options)
+    came = entry.carried(datasets[name])
+    try:
+        new = exchanged(text, name)
+    except YAMLError as error:  # an anchor that a moved line needs
+        raise InputError(f"{path} could not be rearranged: {' '.join(str(error).split())}") from None
+    params.parsed(new, path)
+    files.write(path, new.encode())
+    return f"dataset is {name}" + (f", with its own {', '.join(came)}" if came else "")
+
+
+def exchanged(text: str, name: str) -> str:
+    """The text with the sections of another data set at the top."""
+    text = blocks(text)
+    datasets = parsed(text)["datasets"]
+    before, home = in_use(text), next(iter(datasets))
+    for section in entry.carried(datasets[home]) if before != home else []:
+        text = swap(text, section, home, before)
+    for section in entry.carried(datasets[name]) if name != home else []:
+        text = swap(text, section, name, home)
+    lines = text.splitlines(keepends=True)
+    place = part(lines, parsed(text), "dataset")
+    comment = re.search(r"(\s+#.*)?\n$", lines[place.start])
+    lines[place] = [dumped({"dataset": name}).rstrip(), comment[0] if comment else "\n"]
+    return dumped(parsed("".join(lines)))
+
+
+def in_use(text: str) -> str:
+    """The data set whose sections are at the top, which is not `dataset` where that was set by hand."""
+    tree = YAML(typ="safe").load(text)
+    datasets, name = tree["datasets"], str(tree["dataset"])
+    home = str(next(iter(datasets)))
+    if name in datasets and not entry.carried(datasets[name]):
+        return name
+    if not (replaced := entry.carried(datasets[home])):
+        return home
+    possible = [str(one) for one in datasets if one != home and not set(replaced) & set(entry.carried(datasets[one]))]
+    if len(possible) != 1:
+        raise InputError(
+            f"dataset was set to {name} by hand, and whose {', '.join(replaced)} params.yaml now has is unknown; "
+            "set dataset back to that data set and run digitline use again"
+        )
+    return possible[0]
+
+
+def swap(text: str, section: str, comes: str, goes: str) -> str:
+    """Moves a section of the entry `comes` to the top, and the one there to the end of the entry `goes`."""
+    lines, tree = text.splitlines(keepends=True), parsed(text)
+    old, new = part(lines, tree, section), part(lines, tree, "datasets", comes, section)
+    end = part(lines, tree, "datasets", goes).stop
+    rising = [line.removeprefix(STEP) for line in lines[new]]
+    sinking = [STEP + line if line.strip() else line for line in lines[old]]
+    edits = [(old, rising), (new, []), (slice(end, end), sinking)]
+    for place, content in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
+        lines[place] = content
+    return "".join(lines)
+
+
+def part(lines: list[str], section: Any, *keys: str) -> slice:
+    """The lines of what stands under the keys, without the empty lines and comments before the next key."""
+    end = len(lines)
+    for key in keys:
+        names = list(section)
+        start, column = section.lc.key(key)
+        if key != names[-1]:
+            end = section.lc.key(names[names.index(key) + 1])[0]
+        section = section[key]
+    while end > start + 1 and outside(lines[end - 1], column):
+        end -= 1
+    return slice(start, end)
+
+
+def outside(line: str, column: int) -> bool:
+    """Whether a line is empty, or a comment no deeper than the key."""
+    rest = line.lstrip()
+    return not rest or (rest.startswith("#") and len(line) - len(rest) <= column)
+
+
+def blocks(text: str) -> str:
+    """The text with the sections and entries as lines of their own."""
+    tree = parsed(text)
+    for mapping in (tree, tree["datasets"], *tree["datasets"].values()):
+        mapping.fa.set_block_style()
+    return dumped(tree)
+
+
+def parsed(text: str) -> Any:
+    """The tree with comments and places."""
+    return YAML().load(text)
+
+
+def dumped(tree: Any) -> str:
+    """The tree's text."""
+    stream = io.StringIO()
+    YAML().dump(tree, stream)
+    return stream.getvalue()
