@@ -6,7 +6,7 @@ from pathlib import Path
 from digitline.cli import entry
 from digitline.config import paths
 from digitline.config.params import Params
-from digitline.data import dataset, pictures, retraining, sources
+from digitline.data import archives, dataset, pictures, retraining, sources
 
 
 def fetch(params: Params) -> None:
@@ -20,7 +20,8 @@ def fetch(params: Params) -> None:
             pictures.with_corrections(paths.DATASET, corrections)
         return
     folders = [*([Path(chosen)] if chosen else []), Path("data") / params.dataset]
-    data = sources.fetch(folders, len(params.classes), params.image, name=params.dataset, **params.source)
+    take = archives.fetch if "archive" in params.source else sources.fetch
+    data = take(folders, len(params.classes), params.image, name=params.dataset, **params.source)
     dataset.save(data, paths.DATASET, corrections=corrections)
 
 

@@ -14,13 +14,13 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from digitline.data.dataset import Dataset, Part
-from digitline.data.sources import ROLES
 from tests import warm
 
 HERE = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 OF_THE_STUDY = ("data/mnist/", "reports/", "dvc.lock", "promotions.jsonl", "models/")
 NEEDED = ("reports/record/", "reports/ablation/", "reports/bench/", "reports/timings.json")  # by commands and tests
+NAMES = ["train-images", "train-labels", "t10k-images", "t10k-labels"]
 SUBSET = {"train": 1000, "test": 300}
 YAML_FILE = YAML()
 # Of this process: a user has none of these, and lets Python compile beside the modules.
@@ -43,7 +43,9 @@ def command(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 
 
 def idx(array: Any) -> bytes:
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+    header = bytes([0, 0, 8 if array.itemsize == 1 else 12, array.ndim]) + b"".join(
+        size.to_bytes(4, "big") for size in array.shape
+    )
     return header + bytes(array.tobytes())
 
 
@@ -77,7 +79,7 @@ class Checkout:
 
     def files(self, mnist: Dataset) -> dict[str, str]:
         parts = [Part(part.images[:n], part.labels[:n]) for part, n in zip(mnist, SUBSET.values(), strict=True)]
-        arrays = dict(zip(ROLES, (array for part in parts for array in part), strict=True))
+        arrays = dict(zip(NAMES, (array for part in parts for array in part), strict=True))
         (self.folder / "data/few").mkdir(parents=True)
         for name, array in arrays.items():
             (self.folder / f"data/few/{name}.gz").write_bytes(gzip.compress(idx(array)))

@@ -8,13 +8,17 @@ import pytest
 import torch
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
+from ruamel.yaml import YAML
 
 from digitline.base.loopback import bypass_proxy
 from digitline.config import params
 from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
+from digitline.data.entry import Shape
 
 MAKE = "The container image was not tested: make container-test builds and runs it."
+
+FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first one starts fastest
 
@@ -78,6 +82,16 @@ def photos() -> Dataset:
         return Part(images, labels)
 
     return Dataset(part(120), part(30))
+
+
+@pytest.fixture(scope="session")
+def fashion() -> Dataset:
+    """All of Fashion-MNIST, by its entry."""
+    if not FASHION.exists():
+        pytest.skip("there is no Fashion-MNIST; apt-get install dataset-fashion-mnist")  # CI has it
+    own = YAML(typ="safe").load(params.FILE)["datasets"]["fashion"]
+    given = {"name": "fashion", **own["source"], "mirrors": []}
+    return sources.fetch([FASHION], len(own["classes"]), Shape(**own["image"]), report=lambda line: None, **given)
 
 
 @pytest.fixture(scope="session")

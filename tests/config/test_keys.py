@@ -8,15 +8,17 @@ import pytest
 
 from digitline.base.errors import InputError
 from digitline.config.keys import check
-from digitline.data import dataset, entry, expectations, pictures, sources
+from digitline.data import archives, dataset, entry, expectations, pictures, sources
 from digitline.measure import robustness
 from digitline.measure.sample import Sample
 from digitline.model import augmentation, networks, recipe, training
 from digitline.registry import gate
 from digitline.registry.limits import Limits
 
+GIVEN = {"folders", "classes", "image", "report", "timeout", "pause", "name"}  # to what fetches
 TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the arguments that are not from params.yaml
-    "files": (entry.Files, sources.fetch, {"folders", "classes", "image", "report", "timeout", "pause", "name"}),
+    "files": (entry.Files, sources.fetch, GIVEN),
+    "archive": (entry.Archive, archives.fetch, GIVEN),
     "manifest": (
         entry.Pictures,
         pictures.fetch,

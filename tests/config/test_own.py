@@ -6,7 +6,8 @@ from dvc.utils.serialize import modify_yaml
 from digitline.base.errors import InputError
 from digitline.config import own, params
 
-TEXT = Path("params.yaml").read_text(encoding="utf-8")
+WHOLE = Path("params.yaml").read_text(encoding="utf-8")
+TEXT = WHOLE[: WHOLE.index("  fashion:")]  # with MNIST alone
 FLOWERS = """\
   flowers:
     classes: [rose, tulip]
@@ -81,6 +82,13 @@ def test_entries_and_sections_on_one_line_become_lines(file):
     file.write_text(f"{TEXT}{short}, split: {{validation: 7, seed: 1}}}}\n", encoding="utf-8")
     own.use(file, "few")
     assert params.read(file).split == {"validation": 7, "seed": 1}
+
+
+def test_where_nothing_moves_one_line_changes(file):
+    """Entries within braces stay as they are."""
+    file.write_text(WHOLE, encoding="utf-8")
+    own.use(file, "kmnist")
+    assert file.read_text(encoding="utf-8") == WHOLE.replace("dataset: mnist ", "dataset: kmnist ")
 
 
 def test_the_file_has_the_form_that_dvc_s_writer_leaves_alone(file):

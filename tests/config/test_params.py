@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -8,15 +9,13 @@ from digitline.base.errors import InputError
 from digitline.config import params
 from tests.checkout import COMMIT, Checkout
 
-YAML_FILE = YAML()
-
 
 @pytest.fixture
 def edited(tmp_path):
     """Reads params.yaml after an edit of one key, given by its path."""
 
     def edit(keys: str, value):
-        tree = YAML_FILE.load(Path("params.yaml"))
+        tree = YAML(typ="safe").load(Path("params.yaml"))
         *sections, last = keys.split(".")
         section = tree
         for name in sections:
@@ -25,7 +24,7 @@ def edited(tmp_path):
             del section[last]
         else:
             section[last] = value
-        YAML_FILE.dump(tree, tmp_path / "params.yaml")
+        (tmp_path / "params.yaml").write_text(json.dumps(tree))  # JSON is YAML, and takes no time to write
         return params.read(tmp_path / "params.yaml")
 
     return edit
@@ -61,6 +60,12 @@ def test_params_yaml_fits_the_code():
         ("gate.minimum_accuracy", 99, "gate.minimum_accuracy is 99, expected less than or equal to 1"),
         ("dataset", "mnits", "dataset is 'mnits'; did you mean 'mnist'?"),
         ("datasets.mnist.classes", ["one"], "datasets.mnist.classes is ['one'], expected at least 2"),
+        (
+            "datasets.mnist.source.files.train-images-idx3-ubyte",
+            "ba89",
+            "ubyte is 'ba89', expected the 64 digits that sha256sum prints, or md5: and the 32 that md5sum prints",
+        ),
+        ("datasets.mnist.source.archive", "a.zip", "datasets.mnist.source has files and archive of files, archive"),
         ("extra", 1, "params.yaml.extra is not known"),
     ],
 )
@@ -82,6 +87,29 @@ def test_a_variants_own_key_wins_over_the_recipe(edited):
     read = edited("variants.conv2.batch_size", 77)
     assert read.variants["conv2"].recipe["batch_size"] == 77
     assert read.variants["fc"].recipe["batch_size"] != 77
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "image"),
+    [
+        ("fashion", 10, (28, 28, 1)),
+        ("kmnist", 10, (28, 28, 1)),
+        ("qmnist", 10, (28, 28, 1)),
+        ("emnist_digits", 10, (28, 28, 1)),
+        ("emnist_letters", 26, (28, 28, 1)),
+        ("emnist_balanced", 47, (28, 28, 1)),
+        ("cifar10", 10, (32, 32, 3)),
+        ("cifar100", 100, (32, 32, 3)),
+    ],
+)
+def test_each_data_set_that_ships_has_a_valid_entry(edited, name, classes, image):
+    read = edited("dataset", name)
+    assert len(set(read.classes)) == classes
+    assert read.image == image
+
+
+def test_mirrors_may_be_left_out(edited):
+    assert "mirrors" not in edited("datasets.mnist.source.mirrors", None).source
 
 
 @pytest.fixture(scope="module")

@@ -49,7 +49,7 @@ def sentence(where: str, error: ValidationError) -> str:
     key = ".".join([where, *map(str, first["loc"])])
     if first["type"] == "missing":
         return f"{key} is missing"
-    expected = first["msg"].removeprefix("Input should be ")
+    expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if first["type"] == "too_short":
         expected = f"at least {first['ctx']['min_length']}"
     return f"{key} is {first['input']!r}, expected {expected}"

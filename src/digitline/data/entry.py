@@ -1,10 +1,21 @@
 """The keys of a data set's entry in params.yaml, and of the split; the shape of its images."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import AfterValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+
+def hexadecimal(text: str) -> str:
+    """ValueError if the text is no digest of a file."""
+    if not re.fullmatch("[0-9a-f]{64}|md5:[0-9a-f]{32}", text):
+        raise ValueError("the 64 digits that sha256sum prints, or md5: and the 32 that md5sum prints")
+    return text
+
+
+Digest = Annotated[str, AfterValidator(hexadecimal)]
+Members = Annotated[list[str], Field(min_length=2)]  # of an archive, by their names without folders
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Url = Annotated[str, Field(pattern=r"^https?://")]
 Range = Annotated[list[NonNegativeFloat], Field(min_length=2, max_length=2)]  # lowest, highest
@@ -52,8 +63,22 @@ def carried(options: Mapping[str, Any]) -> list[str]:
 class Files(NamedTuple):
     """Four IDX files: what sources.fetch takes."""
 
-    files: dict[str, Sha256]  # of the uncompressed content
-    mirrors: list[Url]
+    files: dict[str, Digest]  # SHA-256 of the uncompressed content, or MD5 of the file as it is
+    mirrors: list[Url] | None = None
+    transpose: bool = False
+    first_label: NonNegativeInt = 0
+
+
+class Archive(NamedTuple):
+    """An archive of IDX files or of CIFAR's records: what archives.fetch takes."""
+
+    archive: str
+    digest: Digest  # of the archive as it is
+    members: Members
+    label_bytes: PositiveInt | None = None  # before the pixels of each record
+    mirrors: list[Url] | None = None
+    transpose: bool = False
+    first_label: NonNegativeInt = 0
 
 
 class Pictures(NamedTuple):
@@ -64,7 +89,8 @@ class Pictures(NamedTuple):
     sha256: Sha256  # of the data set's file that they give
 
 
-SOURCES: dict[str, type] = {"files": Files, "manifest": Pictures}  # the kinds of source, each by a key that only it has
+# The kinds of source, each by a key that only it has.
+SOURCES: dict[str, type] = {"files": Files, "archive": Archive, "manifest": Pictures}
 
 
 class Bounds(NamedTuple):

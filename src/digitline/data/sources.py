@@ -1,29 +1,35 @@
-"""Gets a data set from folders, then from mirrors, and checks the SHA-256 of its content."""
+"""Gets files from folders, then from mirrors, by the digest of their content; a data set of four IDX files."""
 
 import gzip
 import hashlib
 import io
-import math
+import re
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, TypeVar
 
-import numpy as np
 import requests
+from pydantic import NonNegativeInt
 from tqdm import tqdm
 
 from digitline.base.errors import InputError
-from digitline.data.dataset import Bytes, Dataset, Part
-from digitline.data.entry import Sha256, Shape, Url
+from digitline.data import idx
+from digitline.data.dataset import Dataset
+from digitline.data.entry import Digest, Shape, Url
 
-ROLES = ["train-images", "train-labels", "t10k-images", "t10k-labels"]  # each is part of one file's name
+# The words of publishers in the names of their files: images and labels of training, images and labels of test.
+ROLES = [("train", "image"), ("train", "label"), ("t10k|test", "image"), ("t10k|test", "label")]
 LIMIT = 2**29  # bytes of one file, downloaded or inflated
 TIMEOUT = 20.0  # seconds without a byte
 ATTEMPTS = 3  # at one mirror
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
+
+Taken = TypeVar("Taken")
+Ways = dict[str, Callable[[], IO[bytes]]]  # by the place, the function that opens the file there
 
 
 class Unusable(Exception):
@@ -32,11 +38,6 @@ class Unusable(Exception):
 
 class Passing(Unusable):
     """A failure that may not happen again in another attempt."""
-
-
-class File(NamedTuple):
-    name: str
-    content: bytes
 
 
 def fetch(
@@ -48,69 +49,87 @@ def fetch(
     timeout: float = TIMEOUT,
     pause: float = PAUSE,
     name: str,
-    files: dict[str, Sha256],
-    mirrors: list[Url],
+    files: dict[str, Digest],
+    mirrors: list[Url] | None = None,
+    transpose: bool = False,
+    first_label: NonNegativeInt = 0,
 ) -> Dataset:
     """Gets the four IDX files, plain or gzipped, each from the first source that has the right content.
 
-    `files` maps names to the SHA-256 of the uncompressed content; a mirror has a file at URL/name.gz. `report` gets one
-    message for each file's source and for each source that failed. InputError if all sources fail, or if the
-    content does not fit the file's role.
+    `files` maps names to digests; a mirror has a file at URL/name.gz. `report` gets one message for each file's source
+    and for each source that failed. InputError if all sources fail, or if the content does not fit the file's role.
     """
+    found = []
+    for file in by_role(f"datasets.{name}.source.files", list(files)):
+        stem = file.removesuffix(".gz")
+        places = ways(folders, mirrors or [], [stem, f"{stem}.gz"], timeout=timeout, pause=pause, limit=LIMIT)
+        found.append(idx.File(file, nearest(file, places, partial(content, digest=files[file]), report)))
+    return idx.dataset(found, classes, image, transpose=transpose, first_label=first_label)
 
-    train_images, train_labels, test_images, test_labels = [
-        File(file, nearest(file, files[file], ways(file, folders, mirrors, timeout, pause), report))
-        for file in by_role(name, list(files))
-    ]
-    return Dataset(part(train_images, train_labels, classes, image), part(test_images, test_labels, classes, image))
 
-
-def by_role(name: str, files: list[str]) -> list[str]:
-    """The names of the four files in the order of ROLES."""
-    for role in ROLES:
-        if sum(role in file for file in files) != 1:
-            raise InputError(
-                f"datasets.{name}.source.files has {', '.join(files)}, expected one with {role} in its name"
-            )
-    return [file for role in ROLES for file in files if role in file]
+def by_role(where: str, files: list[str]) -> list[str]:
+    """The names of the four files in the order of ROLES: by their words, or as they stand if these do not tell."""
+    if len(files) != len(ROLES):
+        raise InputError(
+            f"{where} has {len(files)} files ({', '.join(files)}), expected four: images and labels of training, "
+            "images and labels of test"
+        )
+    found = [[file for file in files if all(re.search(word, file) for word in role)] for role in ROLES]
+    told = [file for matching in found if len(matching) == 1 for file in matching]
+    return told if len(set(told)) == len(ROLES) else files
 
 
 def ways(
-    file: str, folders: Sequence[Path], mirrors: Sequence[str], timeout: float, pause: float
-) -> dict[str, Callable[[], bytes]]:
-    """The sources of a file, folders first, each with the function that reads it."""
-    paths = [path for folder in folders for path in (folder / file, folder / f"{file}.gz")]
-    urls = [f"{mirror.rstrip('/')}/{file}.gz" for mirror in mirrors]
+    folders: Sequence[Path], mirrors: Sequence[str], names: list[str], *, timeout: float, pause: float, limit: int
+) -> Ways:
+    """The places of a file: folders, where it may have any of the names, then mirrors, which have it by the last."""
+    paths = [folder / name for folder in folders for name in names]
+    urls = [f"{mirror.rstrip('/')}/{names[-1]}" for mirror in mirrors]
     return {
-        **{str(path): partial(read, path) for path in paths if path.suffix == ".gz" or path.exists()},
-        **{url: partial(download, url, timeout, pause) for url in urls},
+        **{str(path): partial(read, path, limit) for path in paths if path.name == names[-1] or path.exists()},
+        **{url: partial(download, url, timeout, pause, limit) for url in urls},
     }
 
 
-def nearest(file: str, sha256: str, sources: dict[str, Callable[[], bytes]], report: Callable[[str], None]) -> bytes:
-    """The content from the first source that has it; InputError says why each source failed."""
+def nearest(file: str, places: Ways, take: Callable[[IO[bytes]], Taken], report: Callable[[str], None]) -> Taken:
+    """What `take` makes of the file at the first place that has the right one; InputError says why each failed."""
     answers = []
-    for place, read in sources.items():
+    for place, reach in places.items():
         try:
-            content = inflate(read())
-            found = hashlib.sha256(content).hexdigest()
-            if found != sha256:
-                raise Unusable(f"its content has SHA-256 {found}, expected {sha256}")
+            with reach() as stream:
+                taken = take(stream)
         except Unusable as error:
             answers.append(f"{place}: {error}")
             report(answers[-1])
         else:
             report(f"{file} from {place}")
-            return content
+            return taken
     raise InputError(f"no source has {file}: {'; '.join(answers) or 'there are none'}")
 
 
-def read(path: Path) -> bytes:
-    """Reads a file in a folder."""
+def content(stream: IO[bytes], digest: Digest) -> bytes:
+    """The uncompressed content, if it has this SHA-256, or if the file as it is has this MD5."""
+    packed = stream.read()
+    unpacked = inflate(packed)
+    if digest.startswith("md5:"):
+        same(hashlib.md5(packed, usedforsecurity=False).hexdigest(), digest, "it has MD5")
+    else:
+        same(hashlib.sha256(unpacked).hexdigest(), digest, "its content has SHA-256")
+    return unpacked
+
+
+def same(found: str, digest: Digest, what: str) -> None:
+    """Unusable if a digest is another than expected."""
+    if found != (expected := digest.removeprefix("md5:")):
+        raise Unusable(f"{what} {found}, expected {expected}")
+
+
+def read(path: Path, limit: int) -> IO[bytes]:
+    """Opens a file in a folder."""
     try:
-        if path.stat().st_size > LIMIT:
-            raise Unusable(f"larger than {LIMIT} bytes")
-        return path.read_bytes()
+        if path.stat().st_size > limit:
+            raise Unusable(f"larger than {limit} bytes")
+        return path.open("rb")
     except FileNotFoundError:
         raise Unusable("not there") from None
     except OSError as error:
@@ -131,19 +150,30 @@ def inflate(content: bytes) -> bytes:
     return inflated
 
 
-def download(url: str, timeout: float, pause: float) -> bytes:
+def download(url: str, timeout: float, pause: float, limit: int) -> IO[bytes]:
     """Downloads a file; after a passing failure tries again from the start, after a growing pause."""
     for attempt in range(1, ATTEMPTS):
         try:
-            return once(url, timeout)
+            return once(url, timeout, limit)
         except Passing:
             time.sleep(pause * 2 ** (attempt - 1))
-    return once(url, timeout)
+    return once(url, timeout, limit)
 
 
-def once(url: str, timeout: float) -> bytes:
-    """Downloads a file once, into memory: the stage's output is cached by DVC, so the files need not be saved."""
-    content = bytearray()
+def once(url: str, timeout: float, limit: int) -> IO[bytes]:
+    """Downloads a file once, into a file without a name: DVC caches the stage's output, so this one need not stay."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  # whoever takes it closes it
+    try:
+        fill(file, url, timeout, limit)
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+def fill(file: IO[bytes], url: str, timeout: float, limit: int) -> None:
+    """Writes what a URL has into a file."""
     trouble = "no connection"
     try:
         # No decompression by the HTTP client: inflate decompresses the file, with a limit.
@@ -156,47 +186,14 @@ def once(url: str, timeout: float) -> bytes:
             total = int(size) if size.isdecimal() else None
             with tqdm(desc=url, total=total, unit="B", unit_scale=True, leave=False, disable=None) as bar:
                 for chunk in answer.iter_content(2**16):
-                    content += chunk
-                    bar.update(len(chunk))
-                    if len(content) > LIMIT:
-                        raise Unusable(f"larger than {LIMIT} bytes")
+                    bar.update(file.write(chunk))
+                    if file.tell() > limit:
+                        raise Unusable(f"larger than {limit} bytes")
     except requests.Timeout:
         raise Passing(f"no answer within {timeout:g} s") from None
     except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
         raise Passing(trouble) from None
     except requests.RequestException as error:
         raise Unusable(f"{type(error).__name__}: {error}") from None
-    return bytes(content)
-
-
-def part(images: File, labels: File, classes: int, image: Shape) -> Part:
-    """The images and labels in two IDX files."""
-    pixels, numbers = idx(images, 3), idx(labels, 1)
-    if (found := pixels.shape[1:]) != image[:2]:
-        sides = "x".join(map(str, found))
-        raise InputError(f"{images.name} has images of {sides} pixels, expected {image.height}x{image.width}")
-    if len(pixels) != len(numbers):
-        raise InputError(f"{images.name} has {len(pixels)} images but {labels.name} has {len(numbers)} labels")
-    if not len(numbers):
-        raise InputError(f"{images.name} has no images")
-    if numbers.max() >= classes:
-        raise InputError(f"{labels.name} has the label {numbers.max()}, expected 0 to {classes - 1}")
-    return Part(pixels, numbers)
-
-
-def idx(file: File, dimensions: int) -> Bytes:
-    """The array of an IDX file: 0, 0, 8 for bytes, the number of dimensions, each dimension in 4 bytes, the values."""
-    kinds = {1: "labels", 3: "images"}
-    content, expected = file.content, f"expected the IDX magic 0000080{dimensions} of {kinds[dimensions]}"
-    if content[:3] != b"\0\0\x08" or len(content) < 4:
-        raise InputError(f"{file.name} begins with {content[:4].hex() or 'nothing'}, {expected}")
-    if content[3] != dimensions:
-        what = kinds.get(content[3], f"an array of {content[3]} dimensions")
-        raise InputError(f"{file.name} holds {what}, {expected}")
-    start = 4 + 4 * dimensions
-    header, values = content[4:start], content[start:]
-    shape = np.frombuffer(header.ljust(4 * dimensions, b"\0"), ">u4").tolist()
-    if len(values) != math.prod(shape) or len(header) < 4 * dimensions:
-        sizes = "x".join(map(str, shape))
-        raise InputError(f"{file.name} has {len(values)} bytes after its header, expected {sizes}")
-    return np.frombuffer(values, np.uint8).reshape(shape)
+    except OSError as error:  # of the file: no space left
+        raise Unusable(f"{error.strerror}") from None
