@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from mlflow import MlflowClient
 
 from digitline.base.digest import digest
 from digitline.registry import bento, ledger, promotion
 from digitline.registry.promotion import Places
+from digitline.tracking.store import Store
 from tests import warm
-from tests.served import new_champion
+from tests.served import free_port, new_champion
 
 ROOT = Path(__file__).parents[2]
 OLD = {"champion": "A", "alias": "A", "ledger": ["A"], "kept by DVC": True, "left": False}
@@ -90,3 +92,21 @@ def test_champions_of_a_version_in_which_a_stage_had_them_come_along(
     found.file.chmod(0o644)
     found.file.write_bytes(b"damaged")
     assert promotion.in_cache(digests[0]) is None
+
+
+@pytest.mark.slow
+def test_looking_for_a_model_that_is_nowhere_leaves_the_champion(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if DVC's cache has lost the champion: dvc checkout would then delete its folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "executable", str(warm.folder() / "python"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    places = Places(Path("models/champion"), Path("promotions.jsonl"))
+    new_champion(places.champion, seed=1)
+    promotion.dvc("init", "--no-scm")
+    promotion.keep(places)
+    shutil.rmtree(".dvc/cache")
+    nobody = Store(MlflowClient(f"http://127.0.0.1:{free_port()}"), "0", {})
+    assert promotion.find(places, dict, nobody, tmp_path / "scratch", "0" * 64) is None
+    assert promotion.held(places.champion)

@@ -125,9 +125,8 @@ def find(places: Places, study: Study, store: Store, scratch: Path, sha256: str)
         lambda: whole(places.champion),
         lambda: study().get(sha256),
         lambda: whole(bento.kept(sha256)),
-        lambda: from_cache(places),
-        lambda: registered(store, sha256, scratch),
         lambda: in_cache(sha256),
+        lambda: registered(store, sha256, scratch),
     ]
     for look in places_of:
         found = look()
@@ -144,18 +143,12 @@ def whole(folder: Path | None) -> Model | None:
         return None
 
 
-def from_cache(places: Places) -> Model | None:
-    """The champion in DVC's cache, restored by the pointer file."""
-    if not places.pointer.exists():
-        return None
-    dvc("checkout", "--quiet", "--force", str(places.pointer))
-    return whole(places.champion)
-
-
 def in_cache(sha256: str) -> Model | None:
-    """A former champion in DVC's cache, which has a listing of each version of a folder that it ever kept."""
+    """The present or a former champion in DVC's cache, which lists every version of a folder that it ever kept."""
     cache = Path(dvc("cache", "dir").stdout.strip()) / "files/md5"  # as DVC documents it; no command looks into it
-    for listing in cache.glob("*/*.dir"):
+    for listing in sorted(
+        cache.glob("*/*.dir"), key=lambda path: path.stat().st_mtime, reverse=True
+    ):  # the newest card
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # one that is damaged
             names = {one["relpath"]: cache / one["md5"][:2] / one["md5"][2:] for one in json.loads(listing.read_text())}
             if set(names) == {bento.MODEL, bento.CARD}:
