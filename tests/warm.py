@@ -47,7 +47,8 @@ with server.makefile("rwb", 0) as stream:
         signal.signal(number, lambda number, _: os.kill(pid, number))
     ended = int(stream.readline())
 if ended < 0:
-    signal.signal(-ended, signal.SIG_DFL)
+    if ended != -signal.SIGKILL:
+        signal.signal(-ended, signal.SIG_DFL)
     os.kill(os.getpid(), -ended)
 sys.exit(ended)
 """

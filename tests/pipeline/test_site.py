@@ -107,3 +107,16 @@ def test_the_page_names_every_stage(site):
     text = (site / "index.html").read_text()
     [stages] = re.findall('class="stages">(.*?)</p>', text)
     assert set(re.findall(r"\b[a-z]+\b", stages)) - {"beside", "them", "and"} == set(code.stages(HERE / "dvc.yaml"))
+
+
+def test_results_that_lack_what_a_page_shows_are_refused_and_the_site_stays(site):
+    """The sentence names what is missing and the command that makes it, as for results of an older version."""
+    checkout, page = Checkout(site.parents[1]), (site / "index.html").read_text()
+    path = checkout.folder / "reports/leaderboard.json"
+    text = path.read_text()
+    path.write_text(text.replace('"test_ece"', '"something else"'))
+    output = checkout.digitline("report", status=1)
+    assert "reports lacks what the report shows: 'dict object' has no attribute 'test_ece'; run dvc repro" in output
+    assert (site / "index.html").read_text() == page
+    assert not site.with_suffix(".new").exists()
+    path.write_text(text)

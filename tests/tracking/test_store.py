@@ -175,9 +175,3 @@ def test_a_file_that_is_not_a_database_is_refused_by_name(folder: Path, capfd: p
     with pytest.raises(InputError, match=r"mlflow\.db as MLflow store: .*not a database"):
         connect(folder, dataset="mnist")
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_store_that_was_moved_is_refused(folder: Path, store: Store) -> None:
-    moved = folder.rename(folder.with_name("moved"))
-    with pytest.raises(InputError, match=r"created elsewhere, with its files in .*a clone/mlruns/mnist"):
-        connect(moved, dataset="mnist")

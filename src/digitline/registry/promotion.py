@@ -5,6 +5,8 @@ decision. If the rest is interrupted, the next call completes it. The draft is r
 promotion may be incomplete.
 """
 
+import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +19,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from digitline.base import files
+from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.data.dataset import Bytes
 from digitline.registry import bento, ledger
@@ -99,6 +102,9 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
         return None
     champion = whole(places.champion)
     if champion and champion.sha256 == entry["to"] and not places.draft.exists():
+        if not places.pointer.exists():  # an older version had DVC keep it as the output of a stage
+            keep(places)
+            print(f"added {places.champion} to DVC; now commit {places.pointer}")
         return champion
     with tempfile.TemporaryDirectory() as folder:
         found = find(places, study, views.store, Path(folder), entry["to"])
@@ -119,7 +125,7 @@ def find(places: Places, study: Study, store: Store, scratch: Path, sha256: str)
         lambda: whole(places.champion),
         lambda: study().get(sha256),
         lambda: whole(bento.kept(sha256)),
-        lambda: from_cache(places),
+        lambda: in_cache(sha256),
         lambda: registered(store, sha256, scratch),
     ]
     for look in places_of:
@@ -137,12 +143,19 @@ def whole(folder: Path | None) -> Model | None:
         return None
 
 
-def from_cache(places: Places) -> Model | None:
-    """The champion in DVC's cache, restored by the pointer file."""
-    if not places.pointer.exists():
-        return None
-    dvc("checkout", "--quiet", "--force", str(places.pointer))
-    return whole(places.champion)
+def in_cache(sha256: str) -> Model | None:
+    """The present or a former champion in DVC's cache, which lists every version of a folder that it ever kept."""
+    cache = Path(dvc("cache", "dir").stdout.strip()) / "files/md5"  # as DVC documents it; no command looks into it
+    for listing in sorted(
+        cache.glob("*/*.dir"), key=lambda path: path.stat().st_mtime, reverse=True
+    ):  # the newest card
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # one that is damaged
+            names = {one["relpath"]: cache / one["md5"][:2] / one["md5"][2:] for one in json.loads(listing.read_text())}
+            if set(names) == {bento.MODEL, bento.CARD}:
+                found = Model(names[bento.MODEL], json.loads(names[bento.CARD].read_text()))
+                if found.sha256 == sha256 == digest(found.file):
+                    return found
+    return None
 
 
 def registered(store: Store, sha256: str, scratch: Path) -> Model | None:
@@ -157,7 +170,10 @@ def former(places: Places, study: Study, store: Store, scratch: Path, sha256: st
     """A former champion; InputError if no place has it."""
     found = find(places, study, store, scratch, sha256)
     if not found:
-        raise InputError(f"neither BentoML's store nor MLflow's registry has the model {sha256[:16]}")
+        raise InputError(
+            f"neither BentoML's store nor MLflow's registry nor DVC's cache has the model {sha256[:16]}; "
+            "if it was pushed, dvc fetch --all-commits brings it"
+        )
     return found
 
 

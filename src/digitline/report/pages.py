@@ -10,10 +10,11 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from matplotlib.figure import Figure
 
 from digitline.base import files
+from digitline.base.errors import InputError
 from digitline.draw import charts, explanations, results
 from digitline.draw.palette import Style
 from digitline.measure import leaderboard
@@ -56,9 +57,23 @@ class Study(NamedTuple):
 
 
 def write(study: Study, site: Path) -> None:
-    """Draws the charts and writes pages and tables; replaces an earlier site."""
+    """Draws the charts and writes pages and tables; replaces an earlier site.
+
+    InputError if the results lack something that a page shows.
+    """
     new = site.with_suffix(".new")
     shutil.rmtree(new, ignore_errors=True)
+    try:
+        lay_out(study, new)
+    except (UndefinedError, LookupError) as error:
+        shutil.rmtree(new)
+        raise InputError(f"{study.reports} lacks what the report shows: {error}; run dvc repro to make it") from error
+    shutil.rmtree(site, ignore_errors=True)
+    new.rename(site)
+
+
+def lay_out(study: Study, new: Path) -> None:
+    """Writes the site into a new folder."""
     copy(study, new)
     tables(study, new / "data")
     pages = environment(study)
@@ -67,8 +82,6 @@ def write(study: Study, site: Path) -> None:
     for row in study.board:
         page = pages.get_template("variant.html.jinja").render(own(study, row, whole["drawings"]))
         files.write(new / f"variants/{row['variant']}.html", page.encode())
-    shutil.rmtree(site, ignore_errors=True)
-    new.rename(site)
 
 
 def environment(study: Study) -> Environment:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from digitline.base import git
 from digitline.base.errors import InputError
+from digitline.tracking import move
 
 SETTINGS = {  # of MLflow in this process; the user's settings win
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -96,6 +97,8 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
     try:
         # Two processes that make the same database at once break each other's migrations.
         with answering(), nullcontext() if remote else FileLock(root / "mlflow.db.lock", timeout=60):
+            if uri == f"sqlite:///{root}/mlflow.db":
+                move.follow(root)
             client = MlflowClient(uri)
             experiment = open_experiment(client, f"digitline-{dataset}", artifacts, exact=not given)
     except InputError as error:
@@ -113,7 +116,7 @@ def checkout(folder: Path) -> Path:
 def open_experiment(client: MlflowClient, name: str, artifacts: str | None, *, exact: bool) -> str:
     """The id of the experiment of that name, created if missing; its files are in `artifacts`.
 
-    If `exact`, InputError for an experiment with files elsewhere, because MLflow cannot move one.
+    If `exact`, InputError for an experiment with files elsewhere, which no move of the checkout explains.
     """
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
