@@ -132,7 +132,8 @@ def test_in_a_clone_without_all_of_history_a_trace_says_that_the_origin_may_lie_
 def test_a_server_that_does_not_answer_is_no_disagreement(copied):
     """status names the server, and advises no command that needs the same one."""
     told = copied().digitline("status", *NOBODY, status=1, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
-    assert told.startswith("error: cannot use http://127.0.0.1:9 as MLflow store: ")
+    assert "\nmlflow      cannot use http://127.0.0.1:9 as MLflow store: " in told
+    assert told.endswith("error: mlflow could not be asked for its champion; the reason is above\n")
     assert "NOT the champion" not in told
     assert "--mend" not in told
 

@@ -11,6 +11,7 @@ from tests.served import free_port, new_clone
 
 # One process for all of it: BentoML, which takes a second to import, reads then where its store is.
 MENDED = """
+import shutil
 import sys
 from pathlib import Path
 from digitline.registry import bento
@@ -28,6 +29,16 @@ print(bento.digest(stored / "model.safetensors"))
 (stored / "model.yaml").unlink()
 bento.store(Path("models/champion"))
 print((stored / "model.yaml").read_text())
+sha256 = bento.digest(stored / "model.safetensors")
+for lost in (stored, stored.parent, home):  # as one deletes them
+    shutil.rmtree(lost)
+    print(bento.kept(sha256))
+    bento.store(Path("models/champion"))
+    print(bento.kept(sha256) == stored)
+shutil.rmtree(stored)
+stored.mkdir()
+bento.store(Path("models/champion"))
+print(bento.kept(sha256) == stored)
 """
 
 
@@ -37,11 +48,13 @@ def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_men
     done = clone.python("-c", MENDED, clone.environment["BENTOML_HOME"])
     assert done.returncode == 0, done.stderr
     tag, files, same, mended, *card = done.stdout.splitlines()
+    card, again = card[:-7], card[-7:]
     assert tag == f"digitline:{sha256[:16]}"
     assert files == "['model.json', 'model.safetensors', 'model.yaml']"
     assert same == "True"
     assert mended == sha256
     assert f"  sha256: {sha256}" in card
+    assert again == [*["None", "True"] * 3, "True"]
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": 5, "classes": ["0"], "variant": "fc"}'])

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from digitline.base.errors import InputError
 from digitline.data.dataset import Dataset
 from digitline.model import checkpoint
 from digitline.model.evaluation import predict
-from digitline.tracking import models
+from digitline.tracking import models, runs
 from digitline.tracking.store import Store
 from tests.tracked import CARD, Study, evaluate, promote, runs_of
 
@@ -54,6 +55,48 @@ def test_promoting_moves_the_alias_and_makes_one_version_per_model(store: Store,
     assert logged
     assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "digitline", "version": "2"}]
     assert len(store.client.search_model_versions("name = 'digitline'")) == 2
+
+
+def test_a_model_counts_only_with_its_files_and_gets_them_again(
+    store: Store, study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its code is deleted, its weights are damaged and deleted, at last all of mlruns; then MLflow loads it."""
+    evaluate(store, study)
+    promote(store, study, 2)
+    sha256, digests = digest(study.models[2]), [digest(path) for path in study.models.values()]
+    model = models.logged(store, sha256)
+    assert model
+    files = Path(model.artifact_location)
+    weights = files / "data/seed-2.safetensors"
+    damages = [
+        lambda: shutil.rmtree(files / "code"),
+        lambda: weights.write_bytes(bytes(weights.stat().st_size)),
+        weights.unlink,
+        lambda: shutil.rmtree(files.parents[2]),
+    ]
+    for damage in damages:
+        assert (models.champion(store), runs.knows(store, digests)) == (sha256, True)
+        damage()
+        assert (models.champion(store), runs.knows(store, digests)) == (None, False)
+        assert models.download(store, sha256, tmp_path) is None
+        assert promote(store, study, 2) == "1"
+    assert not runs.knows(store, digests)  # seed 1 was in mlruns, too
+    evaluate(store, study)
+    assert runs.knows(store, digests)
+    assert len(store.client.search_logged_models([store.experiment])) == 2
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store.client.tracking_uri)
+    assert pyfunc.load_model("models:/digitline@champion").predict(study.examples).shape == (2, 10)
+
+
+def test_a_champion_whose_logged_model_was_deleted_in_mlflow_becomes_a_new_version(store: Store, study: Study) -> None:
+    promote(store, study, 1)
+    model = models.logged(store, digest(study.models[1]))
+    assert model
+    store.client.delete_logged_model(model.model_id)
+    assert models.champion(store) is None
+    assert promote(store, study, 1) == "2"
+    assert models.champion(store) == digest(study.models[1])
+    assert len(models.versions(store, digest(study.models[1]))) == 1
 
 
 def test_a_model_that_the_store_does_not_have_can_be_promoted(

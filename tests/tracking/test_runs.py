@@ -1,6 +1,8 @@
 import socket
+import sqlite3
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.data.dataset import Part
 from digitline.tracking import models, runs
-from digitline.tracking.store import Store, search
+from digitline.tracking.store import Store, connect, search
 from tests.tracked import METRICS, Study, evaluate, runs_of, train
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
@@ -46,7 +48,7 @@ def test_the_data_of_a_run_are_identified_by_content(store: Store, study: Study)
 
 
 def test_runs_of_a_killed_process_are_ended_by_the_next_training(store: Store, study: Study) -> None:
-    killed, running = (runs.Runs(store, [], {}, {seed: []}, {}) for seed in (1, 2))
+    killed, running = (runs.opened(store, study.variant, [seed]) for seed in (1, 2))
     runs.begin(killed, study.variant)
     with subprocess.Popen(["true"]) as gone:
         pass
@@ -134,6 +136,76 @@ def test_a_store_knows_a_variant_once_it_is_evaluated_even_if_it_was_deleted(sto
     store.client.delete_run(runs_of(store)["small"].info.run_id)
     assert runs.knows(store, digests)
     assert not runs.knows(store, digests[:1])
+
+
+def test_a_store_knows_an_evaluation_by_its_content(store: Store, study: Study) -> None:
+    digests = [digest(path) for path in study.models.values()]
+    evaluate(store, study, content="first")
+    assert runs.knows(store, digests, "first")
+    assert not runs.knows(store, digests, "second")
+
+
+def test_a_figure_is_shown_once_it_is_logged_as_it_is(store: Store, study: Study, tmp_path: Path) -> None:
+    figure = tmp_path / "confusion" / "small.png"
+    figure.parent.mkdir()
+    figure.write_bytes(b"first")
+    given = study.models.values(), {"figures/confusion": [figure]}
+    train(store, study)
+    assert not runs.shows(store, *given)
+    runs.draw(store, study.models.values(), [figure], "#123456")
+    assert runs.shows(store, *given)
+    figure.write_bytes(b"changed")
+    assert not runs.shows(store, *given)
+    store.client.delete_run(runs_of(store)["small"].info.run_id)
+    assert runs.shows(store, *given)
+
+
+@contextmanager
+def broken(folder: Path) -> Iterator[None]:
+    """A database that refuses metrics."""
+
+    def rename(old: str, new: str) -> None:
+        with closing(sqlite3.connect(folder / "mlflow.db")) as database:
+            database.execute(f"alter table {old} rename to {new}")
+
+    rename("metrics", "away")
+    yield
+    rename("away", "metrics")
+
+
+def test_a_failure_of_mlflow_does_not_end_a_training_and_its_runs_are_logged_later(
+    folder: Path, store: Store, study: Study, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with runs.train(store, study.variant, seeds=[1, 2]) as begun:
+        runs.record(begun, 1, study.curves[1][0])
+        with broken(folder):
+            for seed, path in study.models.items():
+                runs.record(begun, seed, study.curves[seed][1])
+                runs.trained(begun, seed, path)
+            runs.illustrate(store, study.models.values(), Path("data/mnist"), "insight")
+    [warning] = capfd.readouterr().err.splitlines()
+    assert warning.startswith("warning: MLflow lacks the training of small: MLflow failed: ")
+    assert "no such table: metrics" in warning
+    assert "SQL:" not in warning
+    assert warning.endswith("; digitline runs logs it later")
+    later = connect(folder, dataset="mnist")
+    assert runs_of(later) == {}
+    evaluate(later, study)
+    assert {run.info.status for run in runs_of(later).values()} == {"FINISHED"}
+    points = later.client.get_metric_history(runs_of(later)["small · seed 1"].info.run_id, "epoch/val_loss")
+    assert len(points) == 2
+
+
+def test_runs_that_could_only_be_logged_in_part_are_not_kept(folder: Path, store: Store, study: Study) -> None:
+    with broken(folder), pytest.raises(InputError, match=r"^MLflow failed: .*no such table: metrics"):
+        evaluate(store, study)
+    assert runs_of(store) == {}
+
+
+def test_files_that_cannot_be_written_are_a_failure_of_mlflow(folder: Path, store: Store, study: Study) -> None:
+    (folder / "mlruns").write_text("in the way")
+    with pytest.raises(InputError, match=r"MLflow failed: .*Not a directory"):
+        evaluate(store, study)
 
 
 def test_a_run_deleted_in_mlflow_stays_deleted(store: Store, study: Study) -> None:

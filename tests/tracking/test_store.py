@@ -14,7 +14,9 @@ import pytest
 import requests
 from mlflow import MlflowClient, pyfunc
 
+from digitline.base.digest import digest
 from digitline.base.errors import InputError
+from digitline.tracking import models
 from digitline.tracking.store import Store, connect, search
 from tests.served import ROOT, free_port
 from tests.tracked import Study, evaluate, promote, runs_of, train
@@ -78,7 +80,9 @@ def test_a_queued_experiment_writes_to_the_checkout_that_queued_it(
 @pytest.mark.parametrize("name", ["back\\slash", "number #1", "数字", "a 'b' & \"c\""])
 def test_a_checkout_may_lie_in_a_folder_of_almost_any_name(folder: Path, study: Study, name: str) -> None:
     place = folder.rename(folder.with_name(name))
-    assert promote(connect(place, dataset="mnist"), study, 1) == "1"
+    store = connect(place, dataset="mnist")
+    assert promote(store, study, 1) == "1"
+    assert models.champion(store) == digest(study.models[1])
     assert (place / "mlflow.db").stat().st_size > 0
     assert list((place / "mlruns").rglob("*.safetensors"))
     assert [path.name for path in place.parent.iterdir()] == [name]

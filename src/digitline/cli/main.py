@@ -116,7 +116,7 @@ COMMANDS = {  # each has the module of its name
     ),
     "runs": Command(
         "log to MLflow the runs that it does not have yet",
-        "Reads them from the files, for example in a clone that has pulled, or after mlflow.db was deleted.",
+        "Reads them from the files, for example in a clone that has pulled, or after mlflow.db or mlruns was deleted.",
         ["runs"],
     ),
     "leaderboard": Command(

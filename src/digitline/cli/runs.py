@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,29 +21,43 @@ from digitline.tracking.store import Store
 if TYPE_CHECKING:  # PyTorch and SciPy take two seconds to import; most commands do not need them
     from digitline.model.training import Epoch
 
+INSIGHT = "insight"  # the folder of a run's artifacts
+TURN = 0.1  # seconds between two rows, so that others who wait for the lock, and ask 20 times a second, get it
 CODE = ["params.yaml", "dvc.yaml", "pipeline", "src"]  # MLflow records whether these differ from the commit
 
 
 def runs(params: Params) -> None:
-    """Logs each row's runs and figures unless MLflow has them; sets the champion's alias from the ledger."""
+    """Logs each row's runs and figures unless MLflow has them whole; sets the champion's alias from the ledger."""
     to = store(params)
     for name in params.rows:
         missing = absent(params, name)
         if missing:
             print(f"{name}: {missing} is missing, or not the model that was evaluated; run dvc pull or dvc repro")
-        elif not tracking.knows(to, map(digest, paths.model_paths(params, name).values())):
-            log(params, to, name)
-            draw(params, to, name)
+        elif complete(params, to, name):
             print(f"{name}: logged from the files")
+            time.sleep(TURN)
 
     from digitline.cli import promote  # imported here, because it imports this module
 
     promote.follow(params)
 
 
+def complete(params: Params, to: Store, name: str) -> bool:
+    """Logs a row's runs and figures as far as MLflow lacks them; returns whether it lacked any."""
+    models = list(paths.model_paths(params, name).values())
+    with mlflow.alone(to):
+        known = tracking.knows(to, map(digest, models), evaluation(name))
+        if not known:
+            evaluated(params, to, name)
+        shown = tracking.shows(to, models, figures(name))
+        if not shown:
+            drawn(params, to, name)
+    return not (known and shown)
+
+
 def store(params: Params) -> Store:
-    """The MLflow store at MLFLOW_TRACKING_URI, or else the checkout's own."""
-    return mlflow.connect(Path(), dataset=params.dataset, code=CODE)
+    """The MLflow store at MLFLOW_TRACKING_URI, or else the checkout's own, opened at its first use."""
+    return mlflow.unopened(Path(), dataset=params.dataset, code=CODE)
 
 
 def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.Variant:
@@ -70,6 +85,12 @@ def absent(params: Params, name: str) -> Path | None:
 
 
 def log(params: Params, to: Store, name: str) -> None:
+    """Logs a row, as a stage does."""
+    with mlflow.optional(to, f"the evaluation of {name}"):
+        evaluated(params, to, name)
+
+
+def evaluated(params: Params, to: Store, name: str) -> None:
     """Logs a row: its models, their measures, and the training if MLflow does not have it."""
     from digitline.measure import leaderboard
 
@@ -83,16 +104,35 @@ def log(params: Params, to: Store, name: str) -> None:
         metrics={run["seed"]: leaderboard.measured(run) for run in row["runs"]},
         robustness=[(family, float(level), float(value)) for family, level, value in changed],
         examples=dataset.load(paths.DATASET).test.images[:4],
+        content=evaluation(name),
     )
 
 
+def evaluation(name: str) -> str:
+    """The identity of a row's evaluation: the SHA-256 of its measures and of its robustness."""
+    return tracking.family(map(digest, (paths.row_path(name), paths.robustness_path(name))))
+
+
 def draw(params: Params, to: Store, name: str) -> None:
+    """Logs a row's figures, as a stage does."""
+    with mlflow.optional(to, "the rows' figures"):
+        drawn(params, to, name)
+
+
+def drawn(params: Params, to: Store, name: str) -> None:
     """Logs a row's figures and sets the colour of its runs."""
     models = list(paths.model_paths(params, name).values())
-    figures = [path for kind in paths.FIGURES if (path := paths.figure_path(kind, name)).exists()]
-    tracking.draw(to, models, figures, palette.styles(params.variants, params.votes)[name].colour)
+    pages = [path for folder, found in figures(name).items() if folder != INSIGHT for path in found]
+    tracking.draw(to, models, pages, palette.styles(params.variants, params.votes)[name].colour)
     if (folder := paths.INSIGHT / name).exists():
-        tracking.illustrate(to, models, folder, "insight")
+        tracking.attach(to, models, folder, INSIGHT)
+
+
+def figures(name: str) -> dict[str, list[Path]]:
+    """A row's figures by their folders in MLflow, as far as they were drawn."""
+    pages = {f"figures/{kind}": [paths.figure_path(kind, name)] for kind in paths.FIGURES}
+    pages[INSIGHT] = sorted((paths.INSIGHT / name).glob("*"))
+    return {folder: [path for path in found if path.exists()] for folder, found in pages.items()}
 
 
 def curves(variant: str) -> dict[int, list[Epoch]]:

@@ -181,7 +181,7 @@ def promote(places: Places, model: Model, entry: ledger.Entry, views: Views) -> 
     """Makes a model champion: writes the draft, then the ledger's line, then moves the draft into place."""
     try:
         lay_out(model, places.draft)
-        share(places.draft, views)
+        share(places.draft, views)  # so that both have it as early as the ledger; take_place names a failure
         ledger.append(places.ledger, entry)
     except BaseException:
         shutil.rmtree(places.draft, ignore_errors=True)
@@ -232,19 +232,21 @@ def dvc(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "dvc", *words], capture_output=True, text=True, check=False)
 
 
-def share(folder: Path, views: Views) -> str:
-    """Stores a champion in MLflow's registry and BentoML's store; returns a description of both."""
-    model, version = Model(folder / bento.MODEL, bento.verified(folder)), {}
+def share(folder: Path, views: Views) -> tuple[str, InputError | None]:
+    """Stores a champion in MLflow's registry and BentoML's store; describes both, and returns a failure of MLflow."""
+    model, version, failure = Model(folder / bento.MODEL, bento.verified(folder)), {}, None
     try:
         version = models.register(views.store, model.file, model.card, description=model.title, examples=views.examples)
     except InputError as error:
-        print(f"warning: {error}", file=sys.stderr)
+        failure = error
     tag = bento.store(folder, **version, **views.labels())
-    return f"BentoML's {tag}" + (f", MLflow's version {version['mlflow_version']}" if version else "")
+    return f"BentoML's {tag}" + (f", MLflow's version {version['mlflow_version']}" if version else ""), failure
 
 
 def follow(champion: Model, views: Views) -> str:
     """Updates BentoML's store and MLflow's alias to the champion; returns a description of both."""
-    where = share(champion.file.parent, views)
+    where, failure = share(champion.file.parent, views)
+    if failure:
+        raise failure
     models.promote(views.store, champion.sha256)
     return where

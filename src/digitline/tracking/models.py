@@ -19,9 +19,11 @@ from mlflow.models import Model, infer_signature
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.data.dataset import Bytes
-from digitline.tracking.store import Store, answering, search, unless_there
+from digitline.tracking.failures import answering, unless_there
+from digitline.tracking.store import Store, alone, search
 
 REGISTERED = "digitline"
+VERSIONS = "mlflow.modelVersions"  # the tag of a logged model that was registered
 REGISTRY = "Digits: 28x28 pixels of 0-255 in, the probability of each class out. `champion` is the version to serve."
 NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to load a logged model
 
@@ -32,31 +34,70 @@ def requirements() -> list[str]:
 
 
 def logged(store: Store, sha256: str) -> LoggedModel | None:
-    """The logged model with that SHA-256, if its logging was completed."""
+    """The logged model with that SHA-256, if MLflow can load it."""
+    model = known(store, sha256)
+    return model if model and whole(store, model) else None
+
+
+def known(store: Store, sha256: str) -> LoggedModel | None:
+    """The logged model with that SHA-256, perhaps without its files; of several, the registered or a finished one."""
     models = store.client.search_logged_models([store.experiment], f"tags.sha256 = '{sha256}'")
-    return next((model for model in models if model.status == LoggedModelStatus.READY), None)
+    return max(models, key=lambda one: (VERSIONS in one.tags, one.status == LoggedModelStatus.READY), default=None)
 
 
-def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None) -> LoggedModel:
-    """Logs a model's safetensors file and the code that loads it; takes pixels [N, 28, 28], returns probabilities."""
+def whole(store: Store, model: LoggedModel) -> bool:
+    """Whether the model's logging was completed and its files are still there, the weights undamaged."""
+
+    def listed(path: str | None = None) -> set[str]:
+        return {file.path for file in store.client.list_logged_model_artifacts(model.model_id, path)}
+
+    if model.status != LoggedModelStatus.READY or not {"MLmodel", "code", "data"} <= listed():
+        return False
+    weights = [path for path in listed("data") if path.endswith(".safetensors")]
+    with tempfile.TemporaryDirectory() as folder:
+        return [digest(fetch(store, model, path, folder)) for path in weights] == [model.tags["sha256"]]
+
+
+def fetch(store: Store, model: LoggedModel, path: str, folder: str) -> Path:
+    """Copies a file or folder of a logged model to the folder and returns its path there."""
+    uri = f"{model.artifact_location}/{path}"
+    return Path(download_artifacts(artifact_uri=uri, dst_path=folder, tracking_uri=store.client.tracking_uri))
+
+
+def log(
+    store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None, *, model: LoggedModel | None = None
+) -> LoggedModel:
+    """Logs a model's safetensors file and the code that loads it; takes pixels [N, 28, 28], returns probabilities.
+
+    A model that the store has stays as it is; one that has lost its files, `model` or that of this SHA-256, gets them
+    again.
+    """
+    tags = {"sha256": digest(path)}
+    made = model or known(store, tags["sha256"])
+    if not made:
+        run_id, params = (run.info.run_id, run.data.params) if run else (None, None)
+        made = store.client.create_logged_model(store.experiment, name, run_id, tags, params)
+    return made if whole(store, made) else fill(store, made, path, examples)
+
+
+def fill(store: Store, made: LoggedModel, path: Path, examples: Bytes) -> LoggedModel:
+    """Writes the files of a logged model."""
     from digitline.tracking import loader  # PyTorch takes a second to import; the registry does not need it
 
-    run_id, params = (run.info.run_id, run.data.params) if run else (None, None)
-    tags = {"sha256": digest(path)}
-    made = store.client.create_logged_model(store.experiment, name, run_id, tags, params)
+    run_id, model_id = made.source_run_id, made.model_id
     with tempfile.TemporaryDirectory() as folder:
         pyfunc.save_model(
             f"{folder}/model",
             loader_module=loader.__name__,
             data_path=str(path),
             code_paths=[str(Path(__file__).parents[1])],
-            mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
+            mlflow_model=Model(made.artifact_location, run_id, model_uuid=model_id, model_id=model_id),
             signature=infer_signature(examples, loader.load(path).predict(examples)),
             input_example=examples,
             pip_requirements=requirements(),
         )
-        store.client.log_model_artifacts(made.model_id, f"{folder}/model")
-    return store.client.finalize_logged_model(made.model_id, LoggedModelStatus.READY)
+        store.client.log_model_artifacts(model_id, f"{folder}/model")
+    return store.client.finalize_logged_model(model_id, LoggedModelStatus.READY)
 
 
 @answering()
@@ -66,25 +107,48 @@ def register(
     """Registers a model as a version, with its card; registering it again gives the same version.
 
     Returns the version's number and the id of the run that logged it, "" if there is none. A model that the store does
-    not have is logged without a run; `examples`, a few images [N, 28, 28], are its input example.
+    not have is logged without a run, and one that has lost its files gets them again; `examples`, a few images
+    [N, 28, 28], are its input example.
     """
+    client = store.client
+    with alone(store):
+        with unless_there():
+            client.create_registered_model(REGISTERED, description=REGISTRY)
+        version = registered(store, path, f"{card['variant']}-seed-{card['seed']}", examples)
+        number = str(version.version)
+        client.update_model_version(REGISTERED, number, description)
+        client.set_model_version_tag(REGISTERED, number, "card", json.dumps(card, ensure_ascii=False))
+    return {"mlflow_version": number, "mlflow_run": version.run_id or ""}
+
+
+def registered(store: Store, path: Path, name: str, examples: Callable[[], Bytes]) -> ModelVersion:
+    """The version of a model, whose logged model MLflow can load."""
     client, sha256 = store.client, digest(path)
-    with unless_there():
-        client.create_registered_model(REGISTERED, description=REGISTRY)
     found = versions(store, sha256)
-    if not found:
-        name = f"{card['variant']}-seed-{card['seed']}"
-        model = logged(store, sha256) or log(store, path, name, examples())
-        with as_default(store):
-            arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": sha256}
-            found = [client.create_model_version(*arguments, model_id=model.model_id)]
-        registered = json.dumps([{"name": REGISTERED, "version": str(found[0].version)}])
-        # As MLflow does when it registers a model by URI, so that the model's page names the version.
-        client.set_logged_model_tags(model.model_id, {"mlflow.modelVersions": registered})
-    number = str(found[0].version)
-    client.update_model_version(REGISTERED, number, description)
-    client.set_model_version_tag(REGISTERED, number, "card", json.dumps(card, ensure_ascii=False))
-    return {"mlflow_version": number, "mlflow_run": found[0].run_id or ""}
+    model = source(store, found[0]) if found else known(store, sha256)
+    if not model or not whole(store, model):
+        model = log(store, path, name, examples(), model=model)
+    if found and found[0].source == model.model_uri:
+        return found[0]
+    for stale in found:  # its logged model was deleted in MLflow, and a version cannot get another one
+        client.delete_model_version(REGISTERED, str(stale.version))
+    with as_default(store):
+        arguments = REGISTERED, model.model_uri, model.source_run_id, {"sha256": sha256}
+        version = client.create_model_version(*arguments, model_id=model.model_id)
+    # As MLflow does when it registers a model by URI, so that the model's page names the version.
+    named = json.dumps([{"name": REGISTERED, "version": str(version.version)}])
+    client.set_logged_model_tags(model.model_id, {VERSIONS: named})
+    return version
+
+
+def source(store: Store, version: ModelVersion) -> LoggedModel | None:
+    """The logged model of a version, unless it was deleted in MLflow."""
+    try:
+        return store.client.get_logged_model(str(version.source).removeprefix("models:/"))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
 
 
 @answering()
@@ -98,26 +162,25 @@ def promote(store: Store, sha256: str) -> None:
 
 @answering()
 def champion(store: Store) -> str | None:
-    """The SHA-256 of the version with the alias, if there is one."""
+    """The SHA-256 of the version with the alias, if there is one and MLflow can load its model."""
     try:
         found = store.client.get_model_version_by_alias(REGISTERED, "champion")
     except MlflowException as error:
         if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             raise
         return None
-    return str(found.tags.get("sha256"))
+    model = source(store, found)
+    return str(found.tags.get("sha256")) if model and whole(store, model) else None
 
 
 @answering()
 def download(store: Store, sha256: str, folder: Path) -> Path | None:
     """Writes a registered model and its card to the folder and returns it, if the registry has both."""
     found = versions(store, sha256)
-    if not found or "card" not in found[0].tags:
+    model = source(store, found[0]) if found and "card" in found[0].tags else None
+    if not model or not whole(store, model):
         return None
-    model = store.client.get_logged_model(str(found[0].source).removeprefix("models:/"))
-    uri, tracking_uri = model.artifact_location, store.client.tracking_uri
-    copy = download_artifacts(artifact_uri=uri, dst_path=str(folder), tracking_uri=tracking_uri)
-    [weights] = Path(copy).glob("data/*.safetensors")
+    [weights] = fetch(store, model, "data", str(folder)).glob("*.safetensors")
     weights.rename(folder / "model.safetensors")
     (folder / "model.json").write_text(found[0].tags["card"])
     return folder

@@ -20,11 +20,13 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.data.dataset import Bytes, Part, Subset, chunks
 from digitline.tracking import models as logged_models
-from digitline.tracking.store import Store, answering, search
+from digitline.tracking.failures import answering
+from digitline.tracking.store import Store, alone, optional, search
 
 if TYPE_CHECKING:  # it imports PyTorch, which looking up a run does not need
     from digitline.model.training import Epoch
 
+EVALUATION = "evaluation"  # the tag of a variant's run whose evaluation was logged completely: its SHA-256
 MEASURED_ON = {"val": "validation", "test": "test"}  # by the prefix of a metric's name
 
 
@@ -49,6 +51,7 @@ class Runs(NamedTuple):
     children: dict[int, str]  # run ids by seed
     curves: dict[int, list[Epoch]]
     digests: dict[int, str]  # of the finished models
+    what: str  # in warnings
 
 
 @contextmanager
@@ -56,28 +59,44 @@ def train(store: Store, variant: Variant, *, seeds: Sequence[int]) -> Iterator[R
     """Opens a run for the variant and a child run for each seed, to be filled by `record` and `trained`.
 
     They end as FINISHED, after Ctrl-C as KILLED, after any other exception as FAILED. A training that gives the same
-    models as an earlier one keeps that one's runs and deletes its own.
+    models as an earlier one keeps that one's runs and deletes its own. A failure of MLflow does not end a training: it
+    is a warning, nothing more is logged, and runs that are logged in part are deleted.
     """
-    runs = Runs(store, [], {}, {seed: [] for seed in seeds}, {})
+    runs = opened(store, variant, seeds)
     try:
-        with answering():
+        with optional(store, runs.what):
             begin(runs, variant)
         yield runs
-        with answering():
+        with optional(store, runs.what):
             finish(runs)
     except BaseException as error:
         with suppress(InputError), answering():
             for run in runs.ids:
                 store.client.set_terminated(run, "KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
         raise
+    if store.failed:
+        withdraw(runs)
 
 
+def opened(store: Store, variant: Variant, seeds: Iterable[int]) -> Runs:
+    """The runs of a training before it begins."""
+    return Runs(store, [], {}, {seed: [] for seed in seeds}, {}, f"the training of {variant.name}")
+
+
+def withdraw(runs: Runs) -> None:
+    """Deletes runs that are logged in part; if even that fails, `end_killed` ends them later."""
+    with suppress(InputError), answering():
+        for run in runs.ids:
+            runs.store.opened.client.delete_run(run)
+
+
+@answering()
 def begin(runs: Runs, variant: Variant) -> None:
     """Creates the runs, the last seed's first, because MLflow lists the newest on top."""
-    client, experiment, origin = runs.store
+    client, experiment = runs.store.client, runs.store.experiment
     end_killed(runs.store)
     inputs = [lineage(data) for data in variant.data]
-    common = origin | {
+    common = runs.store.tags | {
         "variant": variant.name,
         "process": f"{gethostname()}:{os.getpid()}",
     }
@@ -89,10 +108,11 @@ def begin(runs: Runs, variant: Variant) -> None:
         client.log_inputs(runs.ids[-1], inputs)
         return runs.ids[-1]
 
-    parent = create(variant.name, {**variant.params, "seeds": list(runs.curves)}, {"level": "variant"})
-    for seed in reversed(runs.curves):
-        tags = {"level": "seed", "mlflow.parentRunId": parent}
-        runs.children[seed] = create(f"{variant.name} · seed {seed}", {**variant.params, "seed": seed}, tags)
+    with alone(runs.store):
+        parent = create(variant.name, {**variant.params, "seeds": list(runs.curves)}, {"level": "variant"})
+        for seed in reversed(runs.curves):
+            tags = {"level": "seed", "mlflow.parentRunId": parent}
+            runs.children[seed] = create(f"{variant.name} · seed {seed}", {**variant.params, "seed": seed}, tags)
 
 
 def end_killed(store: Store) -> None:
@@ -103,33 +123,47 @@ def end_killed(store: Store) -> None:
             store.client.set_terminated(run.info.run_id, "KILLED")
 
 
-@answering()
 def record(runs: Runs, seed: int, epoch: Epoch) -> None:
+    """Logs an epoch of a seed's run, as a stage does."""
+    with optional(runs.store, runs.what):
+        reached(runs, seed, epoch)
+
+
+@answering()
+def reached(runs: Runs, seed: int, epoch: Epoch) -> None:
     """Logs an epoch of a seed's run."""
     runs.curves[seed].append(epoch)
     runs.store.client.log_batch(runs.children[seed], points(epoch))
 
 
-@answering()
 def trained(runs: Runs, seed: int, model: Path) -> None:
+    """Ends the run of a seed after its model is written, as a stage does."""
+    with optional(runs.store, runs.what):
+        ended(runs, seed, model)
+
+
+@answering()
+def ended(runs: Runs, seed: int, model: Path) -> None:
     """Ends the run of a seed after its model is written."""
     runs.digests[seed] = digest(model)
     runs.store.client.set_tag(runs.children[seed], "sha256", runs.digests[seed])
     runs.store.client.set_terminated(runs.children[seed])
 
 
+@answering()
 def finish(runs: Runs) -> None:
     """Ends the variant's run with its seeds' mean curve, or deletes all runs if the store already has these models."""
-    client, parent, content = runs.store.client, runs.ids[0], family(runs.digests.values())
-    if find(runs.store, content):
-        for run in runs.ids:
-            client.delete_run(run)
-        return
-    for epochs in zip(*runs.curves.values(), strict=True):
-        number, *measures = zip(*epochs, strict=True)
-        client.log_batch(parent, points(epochs[0]._make([number[0], *map(fmean, measures)])))
-    client.set_tag(parent, "sha256", content)
-    client.set_terminated(parent)
+    client, content = runs.store.client, family(runs.digests.values())
+    with alone(runs.store):
+        if find(runs.store, content):
+            for run in runs.ids:
+                client.delete_run(run)
+            return
+        for epochs in zip(*runs.curves.values(), strict=True):
+            number, *measures = zip(*epochs, strict=True)
+            client.log_batch(runs.ids[0], points(epochs[0]._make([number[0], *map(fmean, measures)])))
+        client.set_tag(runs.ids[0], "sha256", content)
+        client.set_terminated(runs.ids[0])
 
 
 @answering()
@@ -142,14 +176,32 @@ def evaluate(
     metrics: Mapping[int, Mapping[str, float]],
     robustness: Sequence[tuple[str, float, float]] = (),
     examples: Bytes,
+    content: str = "",
 ) -> None:
     """Logs each seed's metrics and model, and their means, to the runs that trained these models.
 
     Runs that the store does not have are made from `curves`. `examples`, a few images [N, 28, 28], are the models'
-    input example.
+    input example. `content`, the SHA-256 of the evaluation, is logged last, for `knows`.
     """
+    with alone(store):
+        parent = find(store, family(map(digest, models.values()))) or train_again(store, variant, models, curves)
+        rate(store, parent, variant, models=models, metrics=metrics, examples=examples)
+        carry(store, parent, robustness)
+        store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
+        store.client.set_tag(parent.info.run_id, EVALUATION, content)
+
+
+def rate(
+    store: Store,
+    parent: Run,
+    variant: Variant,
+    *,
+    models: Mapping[int, Path],
+    metrics: Mapping[int, Mapping[str, float]],
+    examples: Bytes,
+) -> None:
+    """Logs each seed's metrics and model to its run, and the means to the variant's."""
     digests = {seed: digest(path) for seed, path in models.items()}
-    parent = find(store, family(digests.values())) or train_again(store, variant, models, curves)
     children = search(store, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
     runs = {run.data.tags["sha256"]: run for run in children}
     inputs = {data.context: lineage(data) for data in variant.data}
@@ -157,19 +209,21 @@ def evaluate(
         if digests[seed] not in runs:
             continue  # the user deleted it in MLflow, so it stays deleted
         run = runs[digests[seed]]
-        model = logged_models.logged(store, digests[seed]) or logged_models.log(
-            store, path, f"{variant.name}-seed-{seed}", examples, run
-        )
+        model = logged_models.log(store, path, f"{variant.name}-seed-{seed}", examples, run)
         if model.model_id not in outputs(run):
             store.client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
         score(store, run, metrics[seed], inputs, model.model_id)
     score(store, parent, means(metrics.values()), inputs)
-    carry(store, parent, robustness)
-    store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
+
+
+def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) -> None:
+    """Logs the folder's files to the run that trained these models, as a stage does."""
+    with optional(store, f"the figures in {folder.parent}"):
+        attach(store, models, folder, name)
 
 
 @answering()
-def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) -> None:
+def attach(store: Store, models: Iterable[Path], folder: Path, name: str) -> None:
     """Logs the folder's files to the run that trained these models, unless it was deleted in MLflow."""
     if parent := find(store, family(map(digest, models))):
         store.client.log_artifacts(parent.info.run_id, str(folder), name)
@@ -189,11 +243,17 @@ def train_again(
     store: Store, variant: Variant, models: Mapping[int, Path], curves: Mapping[int, Sequence[Epoch]]
 ) -> Run:
     """Logs a training after the fact; returns the variant's run."""
-    with train(store, variant, seeds=list(models)) as runs:
+    runs = opened(store, variant, models)
+    try:
+        begin(runs, variant)
         for seed, path in models.items():
             for epoch in curves[seed]:
-                record(runs, seed, epoch)
-            trained(runs, seed, path)
+                reached(runs, seed, epoch)
+            ended(runs, seed, path)
+        finish(runs)
+    except BaseException:
+        withdraw(runs)
+        raise
     return store.client.get_run(runs.ids[0])
 
 
@@ -238,10 +298,30 @@ def find(store: Store, content: str) -> Run | None:
 
 
 @answering()
-def knows(store: Store, digests: Iterable[str]) -> bool:
-    """Whether the store has the evaluated run of a variant with these models, even if a user deleted it."""
-    found = search(store, f"tags.sha256 = '{family(digests)}' and tags.level = 'variant'", ViewType.ALL)
-    return any("val_accuracy" in run.data.metrics for run in found)
+def knows(store: Store, digests: Iterable[str], content: str = "") -> bool:
+    """Whether the store has that evaluation of a variant with these models, and its models with their files.
+
+    It also knows one that a user deleted.
+    """
+    variant = family(digests)
+    if not (parent := find(store, variant)):
+        condition = f"tags.sha256 = '{variant}' and tags.level = 'variant'"
+        return any("val_accuracy" in run.data.metrics for run in search(store, condition, ViewType.DELETED_ONLY))
+    children = search(store, f"tags.mlflow.parentRunId = '{parent.info.run_id}'")
+    models = [run.data.tags["sha256"] for run in children]
+    return parent.data.tags.get(EVALUATION) == content and all(logged_models.logged(store, one) for one in models)
+
+
+@answering()
+def shows(store: Store, models: Iterable[Path], figures: Mapping[str, Iterable[Path]]) -> bool:
+    """Whether the run of these models has these figures, by their folders in MLflow, or was deleted there."""
+    if not (parent := find(store, family(map(digest, models)))):
+        return True
+    for folder, paths in figures.items():
+        there = {file.path: file.file_size for file in store.client.list_artifacts(parent.info.run_id, folder)}
+        if any(there.get(f"{folder}/{path.name}") != path.stat().st_size for path in paths):
+            return False
+    return True
 
 
 def outputs(run: Run) -> list[str]:

@@ -9,20 +9,23 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
-from mlflow.exceptions import MlflowException
 from mlflow.telemetry import set_telemetry_client
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import make_url
+from tqdm import tqdm
 
 from digitline.base import git
 from digitline.base.errors import InputError
 from digitline.tracking import move
+from digitline.tracking.failures import answering, unless_there, without_password
 
 SETTINGS = {  # of MLflow in this process; the user's settings win
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -40,7 +43,6 @@ EXPERIMENT = {  # tags
         "The tag `sha256` is the identity of a run's model."
     ),
 }
-SENTENCE = 600  # characters shown of MLflow's messages
 COLUMNS = [  # of the view `leaderboard`
     *(f"metrics.`{name}`" for name in ("val_accuracy", "test_accuracy", "val_nll", "test_nll", "test_ece")),
     *(f"params.`{name}`" for name in ("parameters", "macs", "epochs")),
@@ -49,34 +51,61 @@ COLUMNS = [  # of the view `leaderboard`
 reset_telemetry: Callable[[], None] = set_telemetry_client  # MLflow does not annotate it
 
 
-class Store(NamedTuple):
+class Opened(NamedTuple):
     client: MlflowClient
     experiment: str  # its id
+    lock: AbstractContextManager[Any]  # beside the database; a server has none
+
+
+@dataclass
+class Store:
+    """A store, opened when it is first used, so that a stage can do without; after a failure it stays closed."""
+
+    open: Callable[[], Opened]
     tags: dict[str, str]  # of every run: what started it, and its code
+    failed: InputError | None = None
 
-
-@contextmanager
-def answering() -> Iterator[None]:
-    """Turns a failure of MLflow, its server or its database, or a missing database driver, into one sentence."""
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, ImportError) as error:
-        raise InputError(f"MLflow failed: {' '.join(without_password(str(error)).split())[:SENTENCE]}") from error
-
-
-def without_password(text: str) -> str:
-    """The text without users and passwords in its addresses."""
-    return re.sub("//[^/@ ]*@", "//", text)
-
-
-@contextmanager
-def unless_there() -> Iterator[None]:
-    """Ignores the error that something already exists, perhaps made by another process just now."""
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+    @cached_property
+    def opened(self) -> Opened:
+        try:
+            return self.open()
+        except InputError as error:
+            self.failed = error
             raise
+
+    @property
+    def client(self) -> MlflowClient:
+        if self.failed:
+            raise self.failed
+        return self.opened.client
+
+    @property
+    def experiment(self) -> str:
+        return self.opened.experiment
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Locks out the other commands that look what the store lacks and log it; InputError after a minute."""
+    with ExitStack() as stack:
+        with answering():
+            if store.failed:
+                raise store.failed
+            stack.enter_context(store.opened.lock)
+        yield
+
+
+@contextmanager
+def optional(store: Store, what: str) -> Iterator[None]:
+    """Does what a stage logs. A failure is said once, and the stage goes on without MLflow."""
+    said = store.failed
+    try:
+        yield
+    except InputError as error:
+        store.failed = error
+        if not said:
+            # Above a progress bar, if there is one.
+            tqdm.write(f"warning: MLflow lacks {what}: {error}; digitline runs logs it later", file=sys.stderr)
 
 
 def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
@@ -85,6 +114,17 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
     Runs get the folder's git commit, and whether the paths `code` differ from that commit. InputError if no
     store answers.
     """
+    opened = open_store(folder, dataset)
+    return Store(lambda: opened, origin() | revision(folder, code))
+
+
+def unopened(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
+    """The same store, opened when it is first used."""
+    return Store(partial(open_store, folder, dataset), origin() | revision(folder, code))
+
+
+def open_store(folder: Path, dataset: str) -> Opened:
+    """The client, the experiment of the data set, and the lock."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     reset_telemetry()
@@ -96,7 +136,7 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
     artifacts = None if remote else str(root / "mlruns" / dataset)
     try:
         # Two processes that make the same database at once break each other's migrations.
-        with answering(), nullcontext() if remote else FileLock(root / "mlflow.db.lock", timeout=60):
+        with answering(), nullcontext() if remote else lock_of(uri, root) as lock:
             if uri == f"sqlite:///{root}/mlflow.db":
                 move.follow(root)
             client = MlflowClient(uri)
@@ -104,7 +144,13 @@ def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
     except InputError as error:
         reason = str(error).replace("<database_uri>", uri)  # in MLflow's advice to upgrade an older database
         raise InputError(f"cannot use {without_password(uri)} as MLflow store: {reason}") from error
-    return Store(client, experiment, origin() | revision(folder, code))
+    return Opened(client, experiment, lock or nullcontext())
+
+
+def lock_of(uri: str, root: Path) -> FileLock:
+    """The lock of a database: beside its file, or else in the checkout."""
+    file = make_url(uri).database if uri.startswith("sqlite:") else None
+    return FileLock(f"{file or root / 'mlflow.db'}.lock", timeout=60)
 
 
 def checkout(folder: Path) -> Path:
