@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,10 +46,12 @@ def log(store: Store, path: Path, name: str, examples: Bytes, run: Run | None = 
     tags = {"sha256": digest(path)}
     made = store.client.create_logged_model(store.experiment, name, run_id, tags, params)
     with tempfile.TemporaryDirectory() as folder:
+        # MLflow keeps a file's mode, which is read-only where DVC links outputs to its cache.
+        weights = shutil.copyfile(path, f"{folder}/{path.name}")
         pyfunc.save_model(
             f"{folder}/model",
             loader_module=loader.__name__,
-            data_path=str(path),
+            data_path=weights,
             code_paths=[str(Path(__file__).parents[1])],
             mlflow_model=Model(made.artifact_location, run_id, model_uuid=made.model_id, model_id=made.model_id),
             signature=infer_signature(examples, loader.load(path).predict(examples)),
