@@ -9,6 +9,7 @@ import hashlib
 import os
 import platform
 import shutil
+import stat
 import sys
 import tomllib
 from importlib.metadata import distributions
@@ -114,9 +115,17 @@ def lay_out_bento(folder: Path) -> str:
 
     built = engine.answer(sys.executable, "-m", "bentoml", "build", "--output", "tag")
     tag = built.splitlines()[-1].removeprefix("__tag__:")
+    take_contents(Path(bentoml.bentos.get(tag).path))
     shutil.rmtree(folder, ignore_errors=True)
     bentoml.bentos.export_bento(tag, str(folder.resolve()), output_format="folder")
     return tag
+
+
+def take_contents(bento: Path) -> None:
+    """Replaces what is a link into DVC's cache, or read-only like the cache, by a file of the Bento's own."""
+    for path in bento.rglob("*"):
+        if path.is_file() and (path.is_symlink() or not path.stat().st_mode & stat.S_IWUSR):
+            files.write(path, path.read_bytes())
 
 
 def labels(card: Card, commit: str, bento: str, versions: dict[str, str]) -> dict[str, str]:

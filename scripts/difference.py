@@ -3,8 +3,12 @@
 import json
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+
+from digitline.base import files
+from digitline.base.errors import InputError
 
 MARKER = "<!-- digitline: difference -->"  # by which the workflow finds its own comment on a pull request
 VERDICT, BOARD = "reports/promotion.md", "reports/leaderboard.json"
@@ -74,7 +78,8 @@ def table(*words: str) -> str:
 def main() -> None:
     """Prints the verdict, two charts, parameters, metrics and whether dvc.lock changed."""
     base = against()
-    board, before = (json.loads(text or "[]") for text in (read(BOARD), ask("git", "show", f"{base}:{BOARD}")))
+    board = files.read_json(Path(BOARD)) if Path(BOARD).exists() else []
+    before = json.loads(ask("git", "show", f"{base}:{BOARD}") or "[]")
     print(f"{MARKER}\n## Against {base}\n\n{verdict(read(VERDICT), ask('git', 'show', f'{base}:{VERDICT}'), base)}")
     if board:
         for measure in CHARTS:
@@ -86,4 +91,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except InputError as error:
+        sys.exit(f"error: {error}")

@@ -1,7 +1,10 @@
 """The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that contains the model."""
 
 import asyncio
+import errno
 import gc
+import sys
+from types import TracebackType
 from typing import Any
 
 import bentoml
@@ -28,10 +31,31 @@ def champion() -> bentoml.models.BentoModel:
         raise BentoMLConfigException(str(error)) from None
 
 
+MENDS = {
+    errno.EADDRINUSE: "stop the program that uses the port, or choose another one with bentoml serve --port",
+    errno.EADDRNOTAVAIL: "this machine has no such address; choose another one with bentoml serve --host",
+    errno.EACCES: "this account may not open the port; choose one above 1023 with bentoml serve --port",
+}
+
+
+def prepare() -> None:
+    """Runs in the process of bentoml serve, before that opens the port, which would end in a traceback."""
+    sys.excepthook = one_sentence
+
+
+def one_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Prints in one sentence that the port cannot be opened, and any other error as usual."""
+    if isinstance(error, OSError) and error.filename is None and error.errno in MENDS:
+        print(f"error: {error.strerror}; {MENDS[error.errno]}", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
 class Served:
     """Recognises handwritten digits: POST /predict takes 28x28 images as JSON, POST /classify a PNG or JPEG."""
 
     champion = champion()
+    prepare = bentoml.on_deployment(prepare)
 
     def __init__(self) -> None:
         # Everything loaded here stays, so the garbage collector need not check it: that would delay the start,

@@ -1,4 +1,4 @@
-"""Starts python -m, dvc and digitline at once, by a fork of a process that has imported what they need.
+"""Starts python -m, dvc, digitline and fork servers at once, by a fork of a process that has imported their needs.
 
 Starting up is most of what a small pipeline takes. `folder()` goes onto PATH. Nothing of digitline is imported before
 the fork, so a stage uses the library of its checkout, as it does without this.
@@ -11,6 +11,7 @@ import gc
 import importlib
 import importlib.util
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from fcntl import F_DUPFD, fcntl
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,21 +29,27 @@ from filelock import FileLock
 from psutil import pid_exists
 
 IMPORTS = [
-    *("torch", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "sklearn.decomposition", "bentoml"),
-    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "great_expectations", "jinja2", "psutil"),
+    *("torch", "torch._dynamo", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "jinja2", "psutil"),
+    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "sklearn.decomposition", "bentoml"),
+    *("great_expectations", "networkx", "flatten_dict", "fsspec.implementations.memory"),
     *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.stage", "dvc.repo.plots", "dvc.repo.experiments.queue.celery"),
-    *("networkx", "flatten_dict", "fsspec.implementations.memory", "dvc_data.hashfile.db.local"),
+    "dvc_data.hashfile.db.local",
 ]
+ASIDE = 1000  # no command has so many descriptors
 MAINS = {"dvc": "dvc.cli", "digitline": "digitline.cli.main"}
+FORK_SERVER = "from multiprocessing.forkserver import main; main("  # then two descriptors, as multiprocessing starts it
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
-if sys.argv[0].endswith("python") and sys.argv[1:2] != ["-m"]:
+descriptors = [0, 1, 2]
+if sys.argv[-1].startswith("{fork_server}"):
+    descriptors += map(int, sys.argv[-1].removeprefix("{fork_server}").split(", ")[:2])
+elif sys.argv[0].endswith("python") and sys.argv[1:2] != ["-m"]:
     os.execv("{python}", ["{python}", *sys.argv[1:]])
 server = socket.socket(socket.AF_UNIX)
 server.connect("{folder}/socket")
-socket.send_fds(server, [b"."], [0, 1, 2])
+socket.send_fds(server, [b"."], descriptors)
 with server.makefile("rwb", 0) as stream:
-    stream.write(json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode() + b"\\n")
+    stream.write(json.dumps([sys.argv, os.getcwd(), dict(os.environ), descriptors]).encode() + b"\\n")
     pid = int(stream.readline())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: os.kill(pid, number))
@@ -63,7 +71,7 @@ def folder() -> Path:
         if not found.exists():
             found.mkdir()
             for name in ("python", *MAINS):
-                (found / name).write_text(CLIENT.format(python=sys.executable, folder=found))
+                (found / name).write_text(CLIENT.format(python=sys.executable, folder=found, fork_server=FORK_SERVER))
                 (found / name).chmod(0o755)
             words = [sys.executable, str(Path(__file__)), str(found), str(pytest)]
             env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
@@ -98,13 +106,15 @@ def serve(place: Path, pytest: int) -> None:
 def attend(client: socket.socket) -> None:
     """Runs one command in a fork of its own, and reports its process and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _, given, _, _ = socket.recv_fds(client, 1, 3)
+    _, given, _, _ = socket.recv_fds(client, 1, 5)
     with client.makefile("rwb", 0) as stream:
-        words, cwd, environment = json.loads(stream.readline())
+        words, cwd, environment, numbers = json.loads(stream.readline())
         if not (child := os.fork()):
-            for number, descriptor in enumerate(given):
+            aside = [fcntl(descriptor, F_DUPFD, ASIDE) for descriptor in given]
+            os.closerange(3, ASIDE)
+            for number, descriptor in zip(numbers, aside, strict=True):
                 os.dup2(descriptor, number)
-            os.closerange(3, max(given) + 1)
+            os.closerange(ASIDE, max(aside) + 1)
             run(words, cwd, environment)
         stream.write(b"%d\n" % child)
         stream.write(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
@@ -118,12 +128,15 @@ def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
     os.environ.update(environment)
     sys.executable = str(Path(sys.argv[1]) / "python")  # for commands that it starts
     sys.path[:1] = [cwd, *filter(None, environment.get("PYTHONPATH", "").split(":"))]
+    multiprocessing.set_executable(sys.executable)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     module, *words = words[2:] if words[0].endswith("python") else (Path(words[0]).name, *words[1:])
     sys.argv = [module, *words]
     status: Any = 0
     try:
-        if module in MAINS:
+        if module.startswith(FORK_SERVER):
+            exec(module, {})  # noqa: S102  # of multiprocessing
+        elif module in MAINS:
             status = importlib.import_module(MAINS[module]).main()
         else:
             spec = importlib.util.find_spec(module)

@@ -33,6 +33,20 @@ def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.json", "{"), ("a.csv", "x,y\n1,2\n<<<<<<< HEAD\n")])
+def test_a_damaged_file_is_restored_by_git_or_else_made_again(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    read = files.read_json if name == "a.json" else files.read_csv
+    with pytest.raises(InputError, match=r"; delete it and run dvc repro$"):
+        read(path)
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    with pytest.raises(InputError, match=f"; git checkout HEAD -- {path} restores it$"):
+        read(path)
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file/inside could not be written"):

@@ -1,6 +1,7 @@
 """Merges and pulls: two branches that each promoted, a ledger without its bytes, a clone that trained other bits."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -50,6 +51,37 @@ def test_two_branches_that_each_promoted_merge_and_the_latest_counts(checkout):
     assert checkout.run("dvc", "status", "models/champion.dvc").stdout.startswith("Data and pipelines are up to date")
     assert checkout.run(*git, "commit", "-qm", "both").returncode == 0
     assert "<<<<" not in (checkout.folder / "models/champion.dvc").read_text()
+
+
+def test_what_an_error_about_a_conflict_says_to_type_is_taken_by_git(checkout):
+    """Params, dvc.lock, JSON and CSV after a merge that git left to the user, and a ledger with half a line."""
+    lines = {"params.yaml": "# {}", "dvc.lock": "# {}", "reports/ablation/plots/robustness.csv": "{},shift right,1,0.5"}
+    board = checkout.folder / "reports/leaderboard.json"
+    start = checkout.run("git", "rev-parse", "--abbrev-ref", "HEAD").stdout.strip()
+    for branch, begin in (("other", "[ "), ("this", "[  ")):
+        assert checkout.run("git", "checkout", "-qb", branch, start).returncode == 0
+        board.write_text(board.read_text().replace("[", begin, 1))
+        for name, line in lines.items():
+            with (checkout.folder / name).open("a") as file:
+                file.write(f"{line.format(branch)}\n")
+        checkout.commit()
+    assert checkout.run("git", "merge", "-q", "other").stdout.count("CONFLICT") == 4
+    with (checkout.folder / "promotions.jsonl").open("a") as file:
+        file.write("{\n")
+    mended = []
+    for words in (
+        ["digitline", "leaderboard"],
+        ["digitline", "leaderboard", "shifts"],
+        ["sh", "scripts/restore.sh"],
+        ["python", "-m", "pipeline.train", "none"],
+    ):
+        while advice := re.search(r"git checkout HEAD -- (\S+)", checkout.run(*words).stderr):
+            done = checkout.run(*advice[0].split())
+            assert done.returncode == 0, done.stderr
+            mended.append(advice[1])
+    names = ["params.yaml", board.name, "robustness.csv", "dvc.lock", "promotions.jsonl"]
+    assert [Path(name).name for name in mended] == names
+    assert checkout.run("git", "status", "--porcelain").stdout == ""
 
 
 def test_a_pull_without_the_bytes_gives_one_sentence_and_changes_no_view(checkout, tmp_path):

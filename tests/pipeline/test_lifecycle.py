@@ -28,6 +28,7 @@ POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 ACCOUNT = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}
 AWS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
 ENGINE = next(filter(shutil.which, ("buildah", "podman", "docker")), None)
+PACK = "from pathlib import Path; from scripts import container; container.lay_out_bento(Path('packed'))"
 NOBODY = ("--url", "http://127.0.0.1:9")
 
 
@@ -136,6 +137,31 @@ def test_a_server_that_does_not_answer_is_no_disagreement(copied):
     assert told.endswith("error: mlflow could not be asked for its champion; the reason is above\n")
     assert "NOT the champion" not in told
     assert "--mend" not in told
+
+
+def test_links_into_dvc_s_cache_are_copied_by_content_and_never_written_through(copied):
+    """With cache.type hardlink, then symlink: MLflow's and BentoML's store and a Bento have files of their own."""
+    checkout = copied()
+    champion, study = (checkout.folder / name for name in ("models/champion/model.json", "models/study/study.json"))
+    cached = [path for path in checkout.folder.glob(".dvc/cache/**/*") if path.is_file()]
+    before = {path: path.read_bytes() for path in cached}
+    for kind, linked, words in (("hardlink", [], ["promote", "conv1"]), ("symlink", [champion.parent], ["rollback"])):
+        assert checkout.run("dvc", "config", "cache.type", kind).returncode == 0
+        assert checkout.run("dvc", "checkout", "--relink", "--quiet", *map(str, linked)).returncode == 0
+        checkout.digitline(*words, "--reason", "to see links")
+    assert champion.is_symlink()
+    assert study.stat().st_nlink > 1
+    done = checkout.run(sys.executable, "-c", PACK)
+    assert done.returncode == 0, done.stderr
+    for file in (champion, study):
+        packed = checkout.folder / "packed/src" / file.relative_to(checkout.folder)
+        assert packed.read_bytes() == file.read_bytes()
+    assert {path: path.read_bytes() for path in cached} == before
+    for store in (checkout.home, checkout.folder / "mlruns", checkout.folder / "packed"):
+        found = [path for path in store.rglob("*") if not path.is_dir()]
+        assert found
+        assert [path for path in found if path.is_symlink() or path.stat().st_nlink > 1] == []
+        assert [path for path in found if not path.stat().st_mode & 0o200] == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])

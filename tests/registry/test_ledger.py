@@ -32,8 +32,11 @@ NAIVE = json.dumps({**entries(" a")[0], "when": "2026-01-01T00:00:00"})  # witho
 def test_a_broken_line_is_named_by_its_number(tmp_path, line):
     path = tmp_path / "promotions.jsonl"
     path.write_bytes(ledger.line(entries(" a")[0]) + line.encode() + b"\n")
-    with pytest.raises(InputError, match=r"promotions\.jsonl, line 2 is not a ledger entry, expected JSON with when"):
+    with pytest.raises(
+        InputError, match=r"promotions\.jsonl, line 2 is not a ledger entry, expected JSON with when"
+    ) as it:
         ledger.read(path)
+    assert f"; correct it, or run git checkout HEAD -- {path} to go back" in str(it.value)
 
 
 @pytest.mark.parametrize("mark", ["<<<<<<< HEAD", "=======", ">>>>>>> branch"])

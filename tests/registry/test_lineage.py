@@ -34,6 +34,20 @@ def test_a_model_comes_from_the_first_commit_that_has_it_and_from_its_data(tmp_p
     assert found["b"].run["seed"] == 1
 
 
+def test_a_leaderboard_in_conflict_is_named_and_left_out_where_it_was_committed(tmp_path: Path) -> None:
+    recorded(tmp_path, "a", "old")
+    for text in ("<<<<<<< HEAD\n", "[]"):
+        (tmp_path / "board.json").write_text(text)
+        if text != "[]":
+            with pytest.raises(InputError, match=r"board\.json is not valid JSON"):
+                lineage.history(tmp_path, "board.json", "validation.json")
+        author = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+        subprocess.run(["git", *author, "commit", "-qam", text], cwd=tmp_path, check=True)
+    found = lineage.history(tmp_path, "board.json", "validation.json")
+    assert [record.board for record in found][:2] == [[], []]
+    assert found[2].board[0]["runs"][0]["sha256"] == "a"
+
+
 def test_without_a_repository_the_present_files_are_used(tmp_path: Path) -> None:
     assert lineage.history(tmp_path, "board.json", "validation.json") == []
     recorded(tmp_path, "a", "new", commit=False)

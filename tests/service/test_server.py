@@ -105,6 +105,17 @@ def test_every_query_of_the_dashboard_names_an_existing_metric(server: Server) -
         assert named <= there, query
 
 
+def test_a_port_in_use_ends_in_one_sentence(server: Server) -> None:
+    """bentoml serve on the port of a running server says so, without a traceback."""
+    port = server.url.rpartition(":")[2]
+    ended = server.clone.python("-m", "bentoml", "serve", "--port", port)
+    assert ended.returncode == 1
+    sentence = "error: Address already in use; stop the program that uses the port, or choose another one with bentoml"
+    assert ended.stderr.splitlines()[-1] == f"{sentence} serve --port"
+    assert f"Could not bind 127.0.0.1:{port}" in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
 def test_an_unknown_path_gets_one_sentence_and_adds_no_metric(server: Server) -> None:
     """Requests for invented paths get one sentence and cannot make the metrics grow."""
 

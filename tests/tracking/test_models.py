@@ -28,6 +28,17 @@ def test_a_model_is_traced_to_its_run_its_version_and_its_commit(store: Store, s
     assert models.trace(store, "0" * 64) == {}
 
 
+def test_a_logged_model_is_a_file_of_the_store_s_own(store: Store, study: Study, tmp_path: Path) -> None:
+    """Where DVC links an output to its cache, which is read-only: by content, and to be replaced as any other."""
+    cached, output = tmp_path / "cached", tmp_path / "seed-1.safetensors"
+    cached.write_bytes(study.models[1].read_bytes())
+    cached.chmod(0o444)
+    output.symlink_to(cached)
+    logged = models.log(store, output, "small-seed-1", study.examples)
+    [found] = Path(logged.artifact_location.removeprefix("file://")).glob("data/*")
+    assert (found.is_symlink(), found.stat().st_mode & 0o200, digest(found)) == (False, 0o200, digest(cached))
+
+
 def test_a_logged_model_gives_the_probabilities_of_its_file_without_pickle(
     store: Store, study: Study, digits: Dataset
 ) -> None:

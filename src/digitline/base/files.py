@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from digitline.base import git
 from digitline.base.errors import InputError
 
 
@@ -38,7 +39,13 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}); restore it with git checkout or dvc repro -f") from None
+        raise InputError(f"{path} is not valid JSON ({error}); {restoring(path)}") from None
+
+
+def restoring(path: Path) -> str:
+    """What restores a damaged file, even one that a merge has left in conflict."""
+    committed = git.ask(path.parent, "cat-file", "-e", f"HEAD:./{path.name}") is not None
+    return f"git checkout HEAD -- {path} restores it" if committed else "delete it and run dvc repro"
 
 
 def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
@@ -50,5 +57,14 @@ def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
 
 def read_csv(path: Path) -> list[list[str]]:
     """The lines of such a table, without the column names."""
+    return [list(line.values()) for line in read_table(path)]
+
+
+def read_table(path: Path) -> list[dict[str, str]]:
+    """The lines of such a table by column; InputError names a line that does not fit, as a merge leaves them."""
     with path.open(newline="") as file:
-        return list(csv.reader(file))[1:]
+        names, *lines = list(csv.reader(file)) or [[]]
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(names):
+            raise InputError(f"{path}, line {number} is not {','.join(names)}; {restoring(path)}")
+    return [dict(zip(names, line, strict=True)) for line in lines]

@@ -85,8 +85,17 @@ def loaded(content: str, path: Path) -> Sections:
     try:
         tree = YAML(typ="safe").load(content)
     except YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+        raise InputError(invalid(path, error)) from None
     return Sections(**check(str(path), Sections, tree))
+
+
+def invalid(path: Path, error: YAMLError) -> str:
+    """Why a file is no YAML: the first line of a conflict that a merge has left, or the parser's words."""
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.startswith("<<<<<<< "):
+            where = f"{path}, line {number} begins a conflict of a merge"
+            return f"{where}; keep the lines of one branch, or run git checkout HEAD -- {path} to keep this branch's"
+    return f"{path} is not valid YAML: {' '.join(str(error).split())}"
 
 
 def checked(tree: Sections) -> Params:

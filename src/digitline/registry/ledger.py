@@ -34,13 +34,14 @@ MARKS = ("<<<<<<<", "=======", ">>>>>>>")  # of an unresolved merge
 def read(path: Path) -> list[Entry]:
     """The entries, oldest first; empty without a file. InputError names a line that is not an entry."""
     lines = path.read_text().splitlines() if path.exists() else []
-    found = [parse(line, f"{path}, line {number}") for number, line in enumerate(lines, 1)]
+    found = [parse(line, path, number) for number, line in enumerate(lines, 1)]
     once = {json.dumps(entry): entry for entry in found}  # both branches of a merge may have the same line
     return sorted(once.values(), key=lambda entry: datetime.fromisoformat(entry["when"]))
 
 
-def parse(line: str, where: str) -> Entry:
+def parse(line: str, path: Path, number: int) -> Entry:
     """Parses one line as an entry."""
+    where = f"{path}, line {number}"
     if line.startswith(MARKS):
         raise InputError(
             f"{where} is a merge marker; delete the lines {', '.join(MARKS)} and keep the entries of both branches"
@@ -53,7 +54,8 @@ def parse(line: str, where: str) -> Entry:
     except (ValueError, KeyError, TypeError):
         pass
     raise InputError(
-        f"{where} is not a ledger entry, expected JSON with {', '.join(KEYS)}; git checkout HEAD -- FILE restores it"
+        f"{where} is not a ledger entry, expected JSON with {', '.join(KEYS)}; correct it, or run git checkout HEAD -- "
+        f"{path} to go back to the committed ledger"
     )
 
 

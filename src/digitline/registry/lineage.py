@@ -1,5 +1,6 @@
 """Traces models and data through the repository's commits; reads the model that an answer or image names."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -7,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from digitline.base import git
+from digitline.base import files, git
 from digitline.base.errors import InputError
 
 DIGITS = 4  # of a hash, at least
@@ -35,13 +36,17 @@ class Origin(NamedTuple):
 
 
 def history(folder: Path, board: str, validation: str) -> list[Record]:
-    """These two files as they are, then in each of the repository's commits, newest first."""
+    """These two files as they are, then in each of the repository's commits, newest first.
+
+    InputError if one of them is damaged as it is; commits in which one was damaged are left out.
+    """
     log = git.ask(folder, "log", "--format=%H", "--", board, validation) or ""
-    return [
-        Record(commit, *map(json.loads, texts))
-        for commit in ["", *log.split()]
-        if all(texts := [text(folder, commit, path) for path in (board, validation)])
-    ]
+    present = [folder / board, folder / validation]
+    found = [Record("", *map(files.read_json, present))] if all(path.exists() for path in present) else []
+    for commit in log.split():
+        with contextlib.suppress(ValueError):
+            found.append(Record(commit, *(json.loads(text(folder, commit, path)) for path in (board, validation))))
+    return found
 
 
 def text(folder: Path, commit: str, path: str) -> str:

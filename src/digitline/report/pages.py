@@ -1,6 +1,5 @@
 """Writes the study as pages that open from disk and load nothing from the network."""
 
-import csv
 import json
 import shutil
 import subprocess
@@ -52,8 +51,7 @@ class Study(NamedTuple):
 
     def table(self, name: str) -> list[dict[str, str]]:
         """A table behind DVC's plots; each line is a dict by column."""
-        with (self.reports / f"plots/{name}.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+        return files.read_table(self.reports / f"plots/{name}.csv")
 
 
 def write(study: Study, site: Path) -> None:

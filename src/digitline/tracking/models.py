@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -86,10 +87,12 @@ def fill(store: Store, made: LoggedModel, path: Path, examples: Bytes) -> Logged
 
     run_id, model_id = made.source_run_id, made.model_id
     with tempfile.TemporaryDirectory() as folder:
+        # MLflow keeps a file's mode, which is read-only where DVC links outputs to its cache.
+        weights = shutil.copyfile(path, f"{folder}/{path.name}")
         pyfunc.save_model(
             f"{folder}/model",
             loader_module=loader.__name__,
-            data_path=str(path),
+            data_path=weights,
             code_paths=[str(Path(__file__).parents[1])],
             mlflow_model=Model(made.artifact_location, run_id, model_uuid=model_id, model_id=model_id),
             signature=infer_signature(examples, loader.load(path).predict(examples)),
