@@ -9,6 +9,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Four = Annotated[list[PositiveInt], Field(min_length=4, max_length=4)]
 Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
 Optimizer = Literal["SGD", "AdamW"]
+Sampling = Literal["random", "balanced"]  # each image once an epoch, or as many images of each class
 
 
 class Entry(NamedTuple):
@@ -49,6 +50,7 @@ class Recipe(NamedTuple):
     label_smoothing: Probability
     augmentation: dict[str, Any]  # see Augmentation
     bfloat16: bool
+    sampling: Sampling = "random"
 
 
 class Augmentation(NamedTuple):
