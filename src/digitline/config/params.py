@@ -11,6 +11,7 @@ from digitline.base.errors import InputError
 from digitline.config.keys import check, choose
 from digitline.data import entry
 from digitline.explain.lessons import Lessons
+from digitline.measure.rows import Measure
 from digitline.measure.sample import Sample
 from digitline.model import recipe
 from digitline.registry.limits import Limits
@@ -41,6 +42,7 @@ class Params(NamedTuple):
     robustness: dict[str, Any]  # keyword arguments of robustness.accuracies
     ideas: Lessons
     gate: dict[str, Any]  # keyword arguments of gate.judge
+    select_by: Measure  # which ranks
 
     @property
     def rows(self) -> list[str]:
@@ -60,6 +62,7 @@ class Sections(NamedTuple):
     robustness: dict[str, Any]
     ideas: dict[str, Any]
     gate: dict[str, Any]
+    select_by: Measure = "accuracy"
 
 
 def read(path: Path = FILE) -> Params:
@@ -98,8 +101,18 @@ def checked(tree: Sections) -> Params:
         votes={vote(place, name, variants): name for place, name in enumerate(tree.votes)},
         robustness=check("robustness", Sample, tree.robustness),
         ideas=Lessons(**check("ideas", Lessons, tree.ideas)),
-        gate=check("gate", Limits, tree.gate),
+        gate=gate(tree.gate, own["classes"]),
+        select_by=tree.select_by,
     )
+
+
+def gate(section: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+    """The gate, whose recalls by name are those of classes."""
+    found = check("gate", Limits, section)
+    if isinstance(by_name := found.get("minimum_recall"), dict):
+        for name in by_name:
+            choose("the class of gate.minimum_recall", name, dict.fromkeys(classes))
+    return found
 
 
 def variant(name: str, shared: dict[str, Any], options: dict[str, Any]) -> Variant:

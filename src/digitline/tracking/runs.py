@@ -25,6 +25,7 @@ from digitline.tracking.store import Store, answering, search
 if TYPE_CHECKING:  # it imports PyTorch, which looking up a run does not need
     from digitline.model.training import Epoch
 
+CLASSES = "per_class_metrics.csv"  # as MLflow's own evaluation of a classifier names it
 MEASURED_ON = {"val": "validation", "test": "test"}  # by the prefix of a metric's name
 
 
@@ -141,10 +142,12 @@ def evaluate(
     curves: Mapping[int, Sequence[Epoch]],
     metrics: Mapping[int, Mapping[str, float]],
     robustness: Sequence[tuple[str, float, float]] = (),
+    classes: Mapping[int | None, str] | None = None,
     examples: Bytes,
 ) -> None:
     """Logs each seed's metrics and model, and their means, to the runs that trained these models.
 
+    `classes` are the measures per class as CSV, by seed, and those of the variant under None.
     Runs that the store does not have are made from `curves`. `examples`, a few images [N, 28, 28], are the models'
     input example.
     """
@@ -163,7 +166,11 @@ def evaluate(
         if model.model_id not in outputs(run):
             store.client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
         score(store, run, metrics[seed], inputs, model.model_id)
+        if classes:
+            store.client.log_text(run.info.run_id, classes[seed], CLASSES)
     score(store, parent, means(metrics.values()), inputs)
+    if classes:
+        store.client.log_text(parent.info.run_id, classes[None], CLASSES)
     carry(store, parent, robustness)
     store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
 
