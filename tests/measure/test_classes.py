@@ -70,6 +70,8 @@ def test_a_row_has_the_mean_of_its_runs_and_a_run_its_exact_counts():
     means = [run["val_balanced_accuracy"] for run in runs]
     assert row["val_balanced_accuracy"]["mean"] == pytest.approx(sum(means) / 2)
     assert row["val_balanced_accuracy"]["ci95"] is not None
+    low, high = row["val_macro_f1"]["images95"]
+    assert low < row["val_macro_f1"]["mean"] < high
     whole, run = cast("Any", (row, runs[1]))
     assert of_model(whole, run, "val") == lines(tally(other), NAMES)
 
@@ -88,7 +90,7 @@ def test_an_interval_by_resampling_has_the_true_value_about_as_often_as_it_says(
     for _ in range(200):
         labels, predicted = drawn(generator, (200, 60, 30), recalls)
         counts = confusion(np.eye(3)[predicted], labels)
-        low, high = classes.resampled(counts.astype(float))["balanced_accuracy"]
+        low, high = classes.resampled(counts)["balanced_accuracy"]
         held.append(low <= np.mean(recalls) <= high)
     assert 0.9 <= np.mean(held) <= 0.98
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -59,13 +60,14 @@ def of_row(split: str, runs: NDArray[np.int64], names: Sequence[str]) -> dict[st
     """What a row has per class, from its runs' confusion matrices [runs, actual, predicted].
 
     Per class from the mean matrix. The means over classes like accuracies, with an interval over seeds, and one over
-    images by resampling the mean matrix within its classes.
+    images: the mean of those of the runs, as if they erred on the same images.
     """
     mean = np.asarray(runs.mean(0), np.float64)
-    each, spread = [averages(tally(run)) for run in runs], resampled(mean)
-    found: dict[str, Any] = {
-        f"{split}_{name}": {**summary([run[name] for run in each]), "images95": spread[name]} for name in AVERAGES
-    }
+    each, spread = [averages(tally(run)) for run in runs], [resampled(run) for run in runs]
+    found: dict[str, Any] = {}
+    for name in AVERAGES:
+        ends = [significant(fmean(run[name][end] for run in spread)) for end in (0, 1)]
+        found[f"{split}_{name}"] = {**summary([run[name] for run in each]), "images95": ends}
     return found | {f"{split}_classes": lines(tally(mean), names), f"{split}_confusions": confusions(mean, names)}
 
 
@@ -112,7 +114,7 @@ def averages(of: Tally) -> dict[str, float]:
     return {name: significant(math.fsum(values.tolist()) / len(values)) for name, values in shares(of).items()}
 
 
-def resampled(counts: Numbers, *, seed: int = 0) -> dict[str, list[float]]:
+def resampled(counts: NDArray[np.int64], *, seed: int = 0) -> dict[str, list[float]]:
     """The 95% interval of each mean over classes, by resampling the images of a matrix [actual, predicted] by class."""
     generator, images = np.random.default_rng(seed), tally(counts).images
     right, predicted = (np.zeros((RESAMPLES, len(counts))) for _ in COUNTS)
