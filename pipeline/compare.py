@@ -14,7 +14,7 @@ from digitline.config.params import Params
 from digitline.data import dataset
 from digitline.measure import leaderboard, statistics
 from digitline.measure.calibration import joint_calibration, mean_confusion
-from digitline.measure.rows import Row
+from digitline.measure.rows import Measure, Row
 from digitline.measure.statistics import LEVEL
 
 EPOCH = ["variant", "seed", "epoch", "train_loss", "val_loss", "val_accuracy"]
@@ -23,13 +23,14 @@ EPOCH = ["variant", "seed", "epoch", "train_loss", "val_loss", "val_accuracy"]
 def compare(params: Params) -> None:
     """Writes the leaderboard, its comparisons, the tables behind DVC's plots, and the best runs for the service."""
     paths.set_aside(params)
-    rows = leaderboard.best_first([files.read_json(paths.row_path(name)) for name in params.rows])
+    by = params.select_by
+    rows = leaderboard.best_first([files.read_json(paths.row_path(name)) for name in params.rows], by)
     labels = dataset.load(paths.DATASET).test.labels
     logits = {row["variant"]: load_file(paths.predictions_path(row["variant"]))["test"] for row in rows}
 
     pairs = statistics.compare({name: runs.argmax(2) == labels for name, runs in logits.items()})
     apart = {frozenset((pair.first, pair.second)) for pair in pairs if pair.p_holm < LEVEL}
-    letters, front = statistics.groups(list(logits), apart), leaderboard.front(rows)
+    letters, front = statistics.groups(list(logits), apart), leaderboard.front(rows, by)
     for row in rows:
         name = row["variant"]
         vote = params.votes.get(name)
@@ -38,7 +39,7 @@ def compare(params: Params) -> None:
     files.write_json(paths.LEADERBOARD, rows)
     files.write_json(paths.COMPARISONS, [pair._asdict() for pair in pairs])
     files.write_json(paths.MADE_ON, machine.describe())  # not hashed by DVC, like timings
-    lay_out(rows)
+    lay_out(rows, by)
 
     files.write_csv(paths.PLOTS / "curves.csv", [EPOCH, *curves(params.variants)])
     lines = confusions(logits, labels, params.classes)
@@ -49,9 +50,9 @@ def compare(params: Params) -> None:
     files.write_csv(paths.PLOTS / "robustness.csv", [["variant", "family", "level", "accuracy"], *lines])
 
 
-def lay_out(rows: list[Row]) -> None:
+def lay_out(rows: list[Row], by: Measure) -> None:
     """Copies each variant's best run, so that the service can show them side by side."""
-    runs = {row["variant"]: leaderboard.best_run(row) for row in rows if row["kind"] == "variant"}
+    runs = {row["variant"]: leaderboard.best_run(row, by) for row in rows if row["kind"] == "variant"}
     for name, run in runs.items():
         content = paths.model_path(name, run["seed"]).read_bytes()
         files.write(paths.STUDY / f"{name}.safetensors", content)

@@ -18,7 +18,8 @@ from digitline.config.keys import choose
 from digitline.config.params import Params
 from digitline.data import dataset
 from digitline.data.dataset import Bytes
-from digitline.measure import leaderboard, robustness, uncertainty
+from digitline.measure import classes, leaderboard, robustness, uncertainty
+from digitline.measure.calibration import confusion
 from digitline.measure.rows import Row, Run
 from digitline.model import arithmetic, checkpoint
 from digitline.model.evaluation import latency, predict
@@ -69,15 +70,21 @@ def evaluate(params: Params, name: str) -> None:
 def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test_labels: Bytes) -> Row:
     """The row of the leaderboard: each run's model and measures, and the cost of one model."""
     vote = name in params.votes
+    counts = {
+        "val": np.stack([confusion(outcome.val, labels) for outcome in outcomes]),
+        "test": np.stack([confusion(outcome.test, test_labels) for outcome in outcomes]),
+    }
     runs = [
         {"seed": seed, "sha256": digest(path), **({"members": params.seeds} if vote else {})}
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
         | uncertainty.measures(softmax(exact(val), 1), softmax(exact(test), 1))
-        for seed, path, _, val, test, changed in outcomes
+        | classes.of_run("val", counts["val"][place])
+        | classes.of_run("test", counts["test"][place])
+        for place, (seed, path, _, val, test, changed) in enumerate(outcomes)
     ]
     _, path, model, *_ = outcomes[0]
-    return leaderboard.row(
+    row = leaderboard.row(
         name,
         cast("list[Run]", runs),
         images=len(test_labels),
@@ -85,6 +92,8 @@ def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test
         macs=arithmetic.macs(model),
         bytes=path.stat().st_size,
     )
+    per_class = [classes.of_row(split, matrices, params.classes) for split, matrices in counts.items()]
+    return cast("Row", {**row, **per_class[0], **per_class[1]})
 
 
 if __name__ == "__main__":

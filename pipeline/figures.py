@@ -25,7 +25,7 @@ def figures(params: Params) -> None:
     test = dataset.load(paths.DATASET).test
     for row in board:
         draw(row["variant"], params.classes, test, styles)
-    files.write(Path("reports/front.png"), charts.png(results.front(board, styles)))
+    files.write(Path("reports/front.png"), charts.png(results.front(board, styles, params.select_by)))
     families = {family: {row["variant"]: curve(row["variant"], family) for row in board} for family in FAMILIES}
     units = {name: family.unit for name, family in FAMILIES.items()}
     files.write(Path("reports/robustness.png"), charts.png(results.families(families, styles, units)))

@@ -31,7 +31,7 @@ TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the argu
     "recipe": (recipe.Recipe, training.fit, {"model", "training", "validation", "seed", "keep"}),
     "augmentation": (recipe.Augmentation, augmentation.warp, {"images", "generator"}),
     "robustness": (Sample, robustness.accuracies, {"model", "part"}),
-    "gate": (Limits, gate.judge, {"challenger", "champion"}),
+    "gate": (Limits, gate.judge, {"challenger", "champion", "on", "select_by"}),
 }
 
 
@@ -55,6 +55,7 @@ def test_a_variant_may_name_exactly_the_existing_networks() -> None:
 class Record(NamedTuple):
     sides: list[int]
     name: str = "none"
+    least: float | dict[str, float] = 0.0
 
 
 def test_a_valid_section_is_returned_unchanged() -> None:
@@ -67,9 +68,12 @@ def test_a_valid_section_is_returned_unchanged() -> None:
     [
         ([1], "shape is [1], expected keys and values"),
         ({"sides": [28], "nmae": "a"}, "shape.nmae is not known; did you mean 'name'?"),
-        ({"sides": [28], "q": "a"}, "shape.q is not known; expected one of sides, name"),
+        ({"sides": [28], "q": "a"}, "shape.q is not known; expected one of sides, name, least"),
         ({"name": "a"}, "shape.sides is missing"),
         ({"sides": [28, "x"]}, "shape.sides.1 is 'x', expected a valid integer"),
+        ({"sides": [28], "least": "x"}, "shape.least is 'x', expected a valid number"),
+        ({"sides": [28], "least": {"a": "x"}}, "shape.least.a is 'x', expected a valid number"),
+        ({"sides": [28], "least": {1: 0.5}}, "shape.least.1 is 1, expected a valid string"),
         ({"sides": [28], "name": 5}, "shape.name is 5, expected a valid string"),
     ],
 )

@@ -58,6 +58,11 @@ def test_params_yaml_fits_the_code():
         ("split.validation", -5, "split.validation is -5, expected greater than 0"),
         ("gate.margni", 0.1, "gate.margni is not known; did you mean 'margin'?"),
         ("gate.minimum_accuracy", 99, "gate.minimum_accuracy is 99, expected less than or equal to 1"),
+        ("gate.minimum_recall", 1.5, "gate.minimum_recall is 1.5, expected less than or equal to 1"),
+        ("gate.minimum_recall", {"7": "all"}, "gate.minimum_recall.7 is 'all', expected a valid number"),
+        ("gate.minimum_recall", {"seven": 0.9}, "the class of gate.minimum_recall is 'seven'; expected one of 0, 1,"),
+        ("select_by", "f1", "params.yaml.select_by is 'f1', expected 'accuracy', 'balanced_accuracy', 'macro_f1' or"),
+        ("recipe.sampling", "even", "sampling is 'even', expected 'random' or 'balanced'"),
         ("dataset", "mnits", "dataset is 'mnits'; did you mean 'mnist'?"),
         ("datasets.mnist.classes", ["one"], "datasets.mnist.classes is ['one'], expected at least 2"),
         (
@@ -81,6 +86,16 @@ def test_a_file_that_is_no_params_is_refused(text, tmp_path):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError, match=r"params\.yaml is"):
         params.read(tmp_path / "params.yaml")
+
+
+def test_accuracy_ranks_where_nothing_else_is_named(edited):
+    assert edited("select_by", None).select_by == "accuracy"
+    assert edited("select_by", "macro_f1").select_by == "macro_f1"
+
+
+@pytest.mark.parametrize("minimum", [0.9, {"7": 0.9, "4": 1}])
+def test_a_recall_may_be_wanted_of_every_class_or_of_named_ones(edited, minimum):
+    assert edited("gate.minimum_recall", minimum).gate["minimum_recall"] == minimum
 
 
 def test_a_variants_own_key_wins_over_the_recipe(edited):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from digitline.base.errors import InputError
 from digitline.measure.leaderboard import ablation, best_first, best_run, front, measures, metrics, row, text
 
 
@@ -22,6 +23,36 @@ def test_rank_follows_validation_and_ignores_test():
     assert [r["variant"] for r in best_first(rows)] == ["b", "c", "a"]
     worse = board(("a", [run(1, 0.98, 0.0)]), ("b", [run(1, 0.99, 0.0)]), ("c", [run(1, 0.98, 1.0, loss=0.05)]))
     assert [r["variant"] for r in best_first(worse)] == ["b", "c", "a"]
+
+
+def test_select_by_names_the_measure_that_ranks():
+    def made(name, accuracy, balanced, nll) -> Any:
+        of = {"variant": name, "macs": nll * 100, "val_accuracy": {"mean": accuracy}, "val_nll": nll}
+        runs = [
+            {**run(seed, accuracy, 0.9, nll), "val_balanced_accuracy": balanced + gain}
+            for seed, gain in ((1, 0), (2, 0.01))
+        ]
+        return of | {"val_balanced_accuracy": {"mean": balanced}, "runs": runs}
+
+    rows = [made("a", 0.99, 0.7, 0.3), made("b", 0.98, 0.9, 0.2), made("c", 0.97, 0.8, 0.1)]
+    leaders: dict[Any, str] = {"accuracy": "a", "balanced_accuracy": "b", "nll": "c"}
+    for by, name in leaders.items():
+        assert best_first(rows, by)[0]["variant"] == name
+        assert name in front(rows, by)
+    assert front(rows, "nll") == {"c"}
+    assert front(rows, "balanced_accuracy") == {"b", "c"}
+    assert [best_run(rows[0], by)["seed"] for by in leaders] == [1, 2, 1]
+    with pytest.raises(InputError, match="select_by is macro_f1, which an earlier version did not measure; run dvc re"):
+        best_first(rows, "macro_f1")
+
+
+def test_the_table_has_a_column_more_where_another_measure_ranks():
+    (only,) = board(("a", [run(1, 0.98, 0.97)]))
+    more: Any = {**only, "group": "a", "val_macro_f1": {"mean": 0.5, "sd": None, "ci95": None}}
+    title, _, cells = text([more], {}, "macro_f1").splitlines()
+    assert title.startswith("| variant | validation macro F1 % | validation % |")
+    assert cells.startswith("| a | 50.00 | 98.00 |")
+    assert "| a | 0.1000 | 98.00 |" in text([more], {}, "nll")
 
 
 def test_the_run_to_serve_is_the_best_on_validation():

@@ -9,7 +9,8 @@ from digitline.base.errors import InputError
 from digitline.data import dataset
 from digitline.model import networks
 from digitline.model.augmentation import warp
-from digitline.model.training import fit
+from digitline.model.evaluation import predict
+from digitline.model.training import drawn, fit
 
 RECIPE: dict[str, Any] = {
     "optimizer": "SGD",
@@ -80,6 +81,37 @@ def test_validation_is_never_trained_on(digits):
         list(fit(model, training, held, seed=0, epochs=1, **RECIPE))
         models_.append(model)
     assert all(torch.equal(p, q) for p, q in zip(*(m.parameters() for m in models_), strict=True))
+
+
+def test_random_sampling_draws_each_image_once_and_nothing_else():
+    own, other = (torch.Generator().manual_seed(3) for _ in range(2))
+    labels = torch.arange(100) % 10
+    assert torch.equal(drawn(labels, "random", own), torch.randperm(100, generator=other))
+    assert torch.equal(own.get_state(), other.get_state())
+
+
+def test_balanced_sampling_draws_as_many_of_each_class_that_there_is():
+    labels = torch.tensor([0] * 10 + [2] * 10_000 + [5] * 990)
+    order = drawn(labels, "balanced", torch.Generator().manual_seed(0))
+    counts = torch.bincount(labels[order])
+    assert len(order) == len(labels)
+    assert counts[[1, 3, 4]].tolist() == [0, 0, 0]
+    assert (counts[[0, 2, 5]] / len(labels) - 1 / 3).abs().max() < 0.02
+    assert set(order[labels[order] == 0].tolist()) == set(range(10))
+    assert len(order[labels[order] == 2].unique()) > 2500  # others of the common class, not the same ones
+
+
+def test_balanced_sampling_finds_more_of_a_rare_class(digits):
+    few = np.flatnonzero((digits.train.labels % 2 == 0) | (np.arange(len(digits.train.labels)) % 25 == 0))
+    rare, odd = dataset.Part(digits.train.images[few], digits.train.labels[few]), digits.test.labels % 2 == 1
+
+    def recall(**changes):
+        torch.manual_seed(1)
+        model = networks.build(network="plain", filters=[], hidden=32, activation="relu", classes=10)
+        list(fit(model, rare, digits.test, seed=1, epochs=6, **{**RECIPE, "augmentation": {}, **changes}))
+        return (predict(model, digits.test.images).argmax(1) == digits.test.labels)[odd].mean()
+
+    assert recall() == recall(sampling="random") < recall(sampling="balanced") - 0.1
 
 
 def test_a_diverging_run_is_reported(digits):

@@ -84,6 +84,12 @@ def test_an_edit_of_the_library_reruns_what_it_can_change(clean, file, stages):
     source.write_text(before)
 
 
+def test_another_measure_that_ranks_trains_and_evaluates_nothing_again(clean):
+    edit(clean.folder, lambda tree: tree.update(select_by="macro_f1"))
+    assert changed(clean) == {"compare", "promote", "figures"}
+    edit(clean.folder, lambda tree: tree.update(select_by="accuracy"))
+
+
 def test_files_of_a_removed_variant_no_longer_count(copied, tmp_path):
     """They are moved away with a message; a clone that has pulled reruns nothing."""
     checkout = copied()

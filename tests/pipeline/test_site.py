@@ -67,7 +67,13 @@ def test_the_numbers_on_the_page_are_those_of_the_reports(origin, site, browser)
             assert cells[1].split()[0] == f"{100 * row['val_accuracy']['mean']:.2f}"
             assert cells[2].split()[0] == f"{100 * row['test_accuracy']['mean']:.2f}"
             assert cells[4:7] == [row["group"], f"{100 * row['test_corrupted']:.1f}", f"{row['parameters']:,}"]
+        lines = [
+            cell.strip() for cell in page.locator("table.classes").first.locator("td:first-child").all_inner_texts()
+        ]
+        worst = sorted(board[0]["test_classes"], key=lambda line: (line["f1"], line["images"]))
+        assert lines == [line["name"] for line in worst]
         text = " ".join(page.locator("main").inner_text().split())
+        assert f"Balanced accuracy {100 * board[0]['test_balanced_accuracy']['mean']:.2f} %" in text
         assert f"right in {ideas['pooling']['convolution and pooling']['2']:.1f} %" in text
         assert origin.json("models/champion/model.json")["sha256"] in text
         changed = page.locator("#difference ~ .scroll tr").all_inner_texts()

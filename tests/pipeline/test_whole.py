@@ -27,6 +27,12 @@ def test_it_runs_on_another_data_set(origin):
     assert accuracies == sorted(accuracies, reverse=True)
     assert accuracies[0] > 0.5
     assert rows[0]["seeds"] == [1, 2]
+    for row in rows:
+        right, images = row["runs"][0]["test_right"], [line["images"] for line in row["test_classes"]]
+        assert sum(images) == 300
+        assert sum(right) / 300 == pytest.approx(row["runs"][0]["test_accuracy"])
+        low, high = row["val_macro_f1"]["images95"]
+        assert low < row["val_macro_f1"]["mean"] < high
     assert origin.json("reports/validation.json")["success"]
     assert {path.name for path in (origin.folder / "reports/misclassified").iterdir()} == {
         f"{row['variant']}.png" for row in rows
@@ -38,6 +44,7 @@ def test_the_champion_is_the_leader_everywhere(origin):
     card, leader = origin.json("models/champion/model.json"), origin.json("reports/leaderboard.json")[0]
     [entry] = origin.ledger()
     assert card["variant"] == leader["variant"]
+    assert "test_right" not in card  # the leaderboard has what is long
     assert card["sha256"] in [run["sha256"] for run in leader["runs"]]
     assert digest(origin.folder / "models/champion/model.safetensors") == card["sha256"] == entry["to"]
     assert "nfiles: 2" in (origin.folder / "models/champion.dvc").read_text()
@@ -66,6 +73,8 @@ def test_every_variant_has_its_insight_and_mlflow_has_the_figures(origin):
     [experiment] = [each for each in mlflow.search_experiments() if each.name == "digitline-few"]
     condition = "tags.level = 'variant' and tags.variant = 'conv1'"
     [run] = mlflow.search_runs([experiment.experiment_id], condition)
+    assert {"test_balanced_accuracy", "val_macro_f1"} <= set(run.data.metrics)
+    assert "per_class_metrics.csv" in [file.path for file in mlflow.list_artifacts(run.info.run_id)]
     artifacts = mlflow.list_artifacts(run.info.run_id, "insight")
     assert {Path(file.path).name for file in artifacts} == names
     figures = mlflow.list_artifacts(run.info.run_id, "figures")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,7 +15,7 @@ from mlflow import MlflowClient
 from digitline.base.digest import digest
 from digitline.registry import bento, ledger, promotion
 from digitline.registry.promotion import Places
-from digitline.tracking.store import Store
+from digitline.tracking.store import Opened, Store
 from tests import warm
 from tests.served import free_port, new_champion
 
@@ -107,6 +108,7 @@ def test_looking_for_a_model_that_is_nowhere_leaves_the_champion(
     promotion.dvc("init", "--no-scm")
     promotion.keep(places)
     shutil.rmtree(".dvc/cache")
-    nobody = Store(MlflowClient(f"http://127.0.0.1:{free_port()}"), "0", {})
+    client = MlflowClient(f"http://127.0.0.1:{free_port()}")
+    nobody = Store(lambda: Opened(client, "0", nullcontext()), {})
     assert promotion.find(places, dict, nobody, tmp_path / "scratch", "0" * 64) is None
     assert promotion.held(places.champion)

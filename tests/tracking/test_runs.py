@@ -208,6 +208,16 @@ def test_files_that_cannot_be_written_are_a_failure_of_mlflow(folder: Path, stor
         evaluate(store, study)
 
 
+def test_the_measures_per_class_are_a_table_of_each_run(store: Store, study: Study) -> None:
+    tables = {None: "class,recall\na,0.5\n", 1: "class,recall\na,0.4\n", 2: "class,recall\na,0.6\n"}
+    for _ in range(2):
+        evaluate(store, study, classes=tables)
+    named = runs_of(store)
+    for name, seed in (("small", None), ("small · seed 2", 2)):
+        place = store.client.download_artifacts(named[name].info.run_id, "per_class_metrics.csv")
+        assert Path(place).read_text() == tables[seed]
+
+
 def test_a_run_deleted_in_mlflow_stays_deleted(store: Store, study: Study) -> None:
     train(store, study)
     store.client.delete_run(runs_of(store)["small · seed 1"].info.run_id)

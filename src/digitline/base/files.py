@@ -50,9 +50,14 @@ def restoring(path: Path) -> str:
 
 def write_csv(path: Path, lines: Iterable[Iterable[Any]]) -> None:
     """Writes a table for plotting; the first line names the columns."""
+    write(path, csv_text(lines).encode())
+
+
+def csv_text(lines: Iterable[Iterable[Any]]) -> str:
+    """Such a table as text."""
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
-    write(path, text.getvalue().encode())
+    return text.getvalue()
 
 
 def read_csv(path: Path) -> list[list[str]]:

@@ -62,4 +62,4 @@ def show(params: Params, *, table: str) -> None:
     if table != "results":
         print(draw(folder))
         return
-    print(leaderboard.text(files.read_json(paths.LEADERBOARD), times.known()))
+    print(leaderboard.text(files.read_json(paths.LEADERBOARD), times.known(), params.select_by))

@@ -1,7 +1,7 @@
 """The command `digitline`, to be run in the root of a checkout: it promotes models, traces them and shows results.
 
 The champion is the model that the service answers with. `promotions.jsonl` records who is champion and who was. The
-challenger is the best model of the leaderboard by validation accuracy. The gate in params.yaml decides whether it
+challenger is the best model of the leaderboard by validation (`select_by` in params.yaml). The gate decides whether it
 becomes champion.
 """
 

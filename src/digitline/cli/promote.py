@@ -10,8 +10,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
-import numpy as np
-
 from digitline.base import files
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
@@ -19,11 +17,12 @@ from digitline.cli import runs
 from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import dataset
-from digitline.measure import leaderboard
+from digitline.measure import classes, leaderboard
 from digitline.measure.rows import Row, Run
 from digitline.registry import gate, ledger, lineage, promotion
 from digitline.registry.bento import Card
 from digitline.registry.promotion import Absent, Model, Views
+from digitline.registry.verdict import page, report
 from digitline.tracking import models
 
 PLACES = promotion.Places(paths.CHAMPION, paths.LEDGER)
@@ -102,8 +101,8 @@ def leader(params: Params, study: Mapping[str, Model]) -> Model:
     """The best run of the leaderboard's first row; InputError if its model is missing."""
     missing = "there is no leaderboard"
     if paths.LEADERBOARD.exists():
-        row: Row = files.read_json(paths.LEADERBOARD)[0]
-        run = leaderboard.best_run(row)
+        row = ranked(params)[0]
+        run = leaderboard.best_run(row, params.select_by)
         if run["sha256"] in study:
             return study[run["sha256"]]
         missing = f"{file_of(params, row, run)}, the leader's model, is missing"
@@ -136,13 +135,17 @@ def of_study(params: Params) -> dict[str, Model]:
     """Every run of the leaderboard by its model's SHA-256, the best of each row first; empty without a leaderboard."""
     if not paths.LEADERBOARD.exists() or not paths.VALIDATION.exists():
         return {}
-    board: list[Row] = files.read_json(paths.LEADERBOARD)
     data, found = files.read_json(paths.VALIDATION), {}
-    for row in board:
-        best = leaderboard.best_run(row)
+    for row in ranked(params):
+        best = leaderboard.best_run(row, params.select_by)
         for run in [best, *(run for run in row["runs"] if run is not best)]:
             found[run["sha256"]] = Model(file_of(params, row, run), card(params, row, run, data))
     return {sha256: model for sha256, model in found.items() if model.file.exists()}
+
+
+def ranked(params: Params) -> list[Row]:
+    """The leaderboard by the measure that ranks now."""
+    return leaderboard.best_first(files.read_json(paths.LEADERBOARD), params.select_by)
 
 
 def file_of(params: Params, row: Row, run: Run) -> Path:
@@ -154,7 +157,9 @@ def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
     """The model's card: its measures, its data set and the result of the validation."""
     of: dict[str, Any] = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
     of |= {"dataset": data["dataset"], "dataset_sha256": data["sha256"]}
-    return cast("Card", {"variant": row["variant"], **run, **of})
+    counts = {f"{split}_{name}" for split in ("val", "test") for name in (*classes.AVERAGES, *classes.COUNTS)}
+    measured = {key: value for key, value in run.items() if key not in counts}  # those stay with the leaderboard
+    return cast("Card", {"variant": row["variant"], **measured, **of})
 
 
 def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verdict:
@@ -166,19 +171,23 @@ def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verd
         raise InputError(f"{candidate.file} is not the model that was evaluated, expected SHA-256 {candidate.sha256}")
     validation = dataset.divide(paths.DATASET, **params.split).validation
 
-    def right(model: Path) -> gate.Right:
-        return np.asarray(predict(checkpoint.load(model), validation.images).argmax(1) == validation.labels)
+    def answers(model: Path) -> classes.Answers:
+        return classes.answers(predict(checkpoint.load(model), validation.images), validation.labels)
 
     size = candidate.file.stat().st_size / 1e6
-    measured = gate.Candidate(right(candidate.file), latency(checkpoint.load(candidate.file)), size)
-    return gate.judge(measured, right(champion.file) if champion else None, **params.gate)
+    measured = gate.Candidate(answers(candidate.file), latency(checkpoint.load(candidate.file)), size)
+    on = gate.Labelled(validation.labels, params.classes)
+    other = answers(champion.file) if champion else None
+    return gate.judge(measured, other, on, select_by=params.select_by, **params.gate)
 
 
 def write(params: Params, verdict: gate.Verdict, candidate: Model, champion: Model | None) -> None:
     """Writes the verdict as JSON, for git and dvc exp show, and as Markdown."""
-    report = gate.report(verdict, candidate.card, champion.card if champion else None)
-    files.write_json(paths.VERDICT, report)
-    files.write(paths.VERDICT.with_suffix(".md"), gate.page(report, params.gate).encode())
+    written = report(verdict, candidate.card, champion.card if champion else None)
+    files.write_json(paths.VERDICT, written)
+    files.write(paths.VERDICT.with_suffix(".md"), page(written, params.gate).encode())
+    for note in verdict.notes:
+        print(f"note: {note}")
 
 
 def entry(action: str, model: Model, entries: list[ledger.Entry], verdict: gate.Verdict, reason: str) -> ledger.Entry:

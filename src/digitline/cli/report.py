@@ -28,6 +28,7 @@ def report(params: Params) -> None:
         split=params.split,
         machine=machine.words(files.read_json(paths.MADE_ON if paths.MADE_ON.exists() else paths.MACHINE)),
         robust_images=params.robustness["images"],
+        select_by=params.select_by,
     )
     pages.write(study, SITE)
     print(f"wrote the study to {SITE}/index.html; open it in a browser")

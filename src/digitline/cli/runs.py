@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digitline.base import files
 from digitline.base.digest import digest
@@ -103,6 +103,7 @@ def evaluated(params: Params, to: Store, name: str) -> None:
         curves={0: []} if votes else curves(name),
         metrics={run["seed"]: leaderboard.measured(run) for run in row["runs"]},
         robustness=[(family, float(level), float(value)) for family, level, value in changed],
+        classes=per_class(row),
         examples=dataset.load(paths.DATASET).test.images[:4],
         content=evaluation(name),
     )
@@ -111,6 +112,17 @@ def evaluated(params: Params, to: Store, name: str) -> None:
 def evaluation(name: str) -> str:
     """The identity of a row's evaluation: the SHA-256 of its measures and of its robustness."""
     return tracking.family(map(digest, (paths.row_path(name), paths.robustness_path(name))))
+
+
+def per_class(row: Row) -> dict[int | None, str]:
+    """The measures per class as CSV, of each seed, and of the row under None; empty if an earlier version made it."""
+    from digitline.measure import classes
+
+    if "test_classes" not in row:
+        return {}
+    found: dict[int | None, Any] = {None: {"val": row["val_classes"], "test": row["test_classes"]}}
+    found |= {run["seed"]: {split: classes.of_model(row, run, split) for split in found[None]} for run in row["runs"]}
+    return {seed: files.csv_text(classes.table(splits)) for seed, splits in found.items()}
 
 
 def draw(params: Params, to: Store, name: str) -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ConfigDict, ValidationError, create_model
@@ -26,7 +26,7 @@ def check(where: str, record: type, section: Any) -> dict[str, Any]:
     try:
         create_model(record.__name__, __config__=STRICT, **fields).model_validate(dict(section))
     except ValidationError as error:
-        raise InputError(sentence(where, error)) from None
+        raise InputError(sentence(where, error, section)) from None
     return dict(section)
 
 
@@ -43,13 +43,24 @@ def suggestion(name: str, options: Mapping[str, Any]) -> str:
     return f"; did you mean {close[0]!r}?" if close else f"; expected one of {', '.join(options)}"
 
 
-def sentence(where: str, error: ValidationError) -> str:
-    """What is wrong and what was expected, for the first error."""
-    first = error.errors()[0]
-    key = ".".join([where, *map(str, first["loc"])])
+def sentence(where: str, error: ValidationError, section: Any) -> str:
+    """What is wrong and what was expected, for the first key that does not fit."""
+    of_key = [one for one in error.errors() if one["loc"][:1] == error.errors()[0]["loc"][:1]]
+    first = max(of_key, key=lambda one: len(path(one["loc"], section)))  # the alternative that fits furthest
     if first["type"] == "missing":
-        return f"{key} is missing"
+        return f"{'.'.join([where, *map(str, first['loc'])])} is missing"
+    key = ".".join([where, *path(first["loc"], section)])
     expected = first["msg"].removeprefix("Input should be ").removeprefix("Value error, ")
     if first["type"] == "too_short":
         expected = f"at least {first['ctx']['min_length']}"
     return f"{key} is {first['input']!r}, expected {expected}"
+
+
+def path(loc: Sequence[int | str], section: Any) -> list[str]:
+    """The keys of a place in a section, without pydantic's names of alternatives."""
+    found = []
+    for part in loc:
+        if part in section if isinstance(section, Mapping) else isinstance(section, list) and isinstance(part, int):
+            found.append(str(part))
+            section = section[part]
+    return found

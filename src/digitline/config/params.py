@@ -11,6 +11,7 @@ from digitline.base.errors import InputError
 from digitline.config.keys import check, choose
 from digitline.data import entry
 from digitline.explain.lessons import Lessons
+from digitline.measure.rows import Measure
 from digitline.measure.sample import Sample
 from digitline.model import recipe
 from digitline.registry.limits import Limits
@@ -42,6 +43,7 @@ class Params(NamedTuple):
     robustness: dict[str, Any]  # keyword arguments of robustness.accuracies
     ideas: Lessons
     gate: dict[str, Any]  # keyword arguments of gate.judge
+    select_by: Measure  # which ranks
 
     @property
     def rows(self) -> list[str]:
@@ -61,6 +63,7 @@ class Sections(NamedTuple):
     robustness: dict[str, Any]
     ideas: dict[str, Any]
     gate: dict[str, Any]
+    select_by: Measure = "accuracy"
 
 
 def read(path: Path = FILE) -> Params:
@@ -109,7 +112,7 @@ def checked(tree: Sections) -> Params:
     for name, options in entries.items():
         if entry.carried(options):
             set_aside(name, tree, entries)
-    top = sections({section: getattr(tree, section) for section in entry.OWN}, {}, entries[tree.dataset]["image"])
+    top = sections({section: getattr(tree, section) for section in entry.OWN}, {}, entries[tree.dataset])
     room(tree.dataset, entries[tree.dataset], "split", top["split"])
     return Params(
         dataset=tree.dataset,
@@ -119,6 +122,7 @@ def checked(tree: Sections) -> Params:
         **top,
         robustness=check("robustness", Sample, tree.robustness),
         ideas=Lessons(**check("ideas", Lessons, tree.ideas)),
+        select_by=tree.select_by,
     )
 
 
@@ -142,16 +146,16 @@ def set_aside(name: str, tree: Sections, entries: dict[str, dict[str, Any]]) -> 
         check(f"{where}recipe", recipe.Recipe, {**shared["recipe"], **options["recipe"]})
     if "variants" in options and "votes" not in options and not set(given["votes"]) <= set(given["variants"]):
         raise InputError(f"{where}votes is missing: {where}variants has other names than votes; [] stands for none")
-    found = sections(given, dict.fromkeys(entry.carried(options), where), options["image"])
+    found = sections(given, dict.fromkeys(entry.carried(options), where), options)
     if "split" in options:
         room(name, options, f"{where}split", found["split"])
 
 
-def sections(given: dict[str, Any], where: dict[str, str], image: entry.Shape) -> dict[str, Any]:
-    """The sections that a data set may have of its own; `where` has what stands before the name of some."""
+def sections(given: dict[str, Any], where: dict[str, str], of: dict[str, Any]) -> dict[str, Any]:
+    """The sections that a data set, the entry `of`, may have of its own; `where` has what stands before some names."""
     at = {section: where.get(section, "") + section for section in entry.OWN}
     variants = {
-        name: variant(f"{at['variants']}.{name}", given["recipe"], options, image)
+        name: variant(f"{at['variants']}.{name}", given["recipe"], options, of["image"])
         for name, options in given["variants"].items()
     }
     for name, one in variants.items():
@@ -160,11 +164,20 @@ def sections(given: dict[str, Any], where: dict[str, str], image: entry.Shape) -
             choose(f"{at['variants']}.{name}.parent", one.parent, others)
     return {
         "split": check(at["split"], entry.Split, given["split"]),
-        "gate": check(at["gate"], Limits, given["gate"]),
+        "gate": gate(at["gate"], given["gate"], of["classes"]),
         "recipe": given["recipe"],
         "variants": variants,
         "votes": {vote(f"{at['votes']}.{place}", name, variants): name for place, name in enumerate(given["votes"])},
     }
+
+
+def gate(where: str, section: dict[str, Any], classes: list[str]) -> dict[str, Any]:
+    """The gate, whose recalls by name are those of classes."""
+    found = check(where, Limits, section)
+    if isinstance(by_name := found.get("minimum_recall"), dict):
+        for name in by_name:
+            choose(f"the class of {where}.minimum_recall", name, dict.fromkeys(classes))
+    return found
 
 
 def room(name: str, options: dict[str, Any], where: str, split: dict[str, Any]) -> None:

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, styled
 from digitline.draw.palette import INK, ORANGE, PAPER, SOFT, Style
 from digitline.measure.calibration import Bin
-from digitline.measure.rows import Row
+from digitline.measure.classes import TITLES
+from digitline.measure.leaderboard import rank
+from digitline.measure.rows import Measure, Row
 
 CLEAR = LinearSegmentedColormap.from_list("clear", [to_rgba(ORANGE, 0), to_rgba(ORANGE, 1)])
 COLUMNS, ROWS = 10, 6  # in a sheet of images
@@ -46,13 +48,19 @@ def intervals(rows: Sequence[Row], styles: Mapping[str, Style]) -> Figure:
 
 
 @styled
-def front(rows: Sequence[Row], styles: Mapping[str, Style]) -> Figure:
-    """Validation error by multiply-adds of a leaderboard's rows, both logarithmic; a line joins the Pareto front."""
+def front(rows: Sequence[Row], styles: Mapping[str, Style], by: Measure = "accuracy") -> Figure:
+    """Validation error by multiply-adds of a leaderboard's rows, both logarithmic; a line joins the Pareto front.
+
+    The error is what the measure that ranks lacks to 100%, or the loss.
+    """
     figure, axes = panel(3.4)
-    points = {row["variant"]: (row["macs"], max(100 - 100 * row["val_accuracy"]["mean"], 0.001)) for row in rows}
+    heights = {row["variant"]: rank(row, by) if by == "nll" else 100 + 100 * rank(row, by) for row in rows}
+    points = {row["variant"]: (row["macs"], max(heights[row["variant"]], 0.001)) for row in rows}
+    errors = {"accuracy": "error on validation, %", "nll": "loss on validation, nats"}
     best = sorted(points[row["variant"]] for row in rows if row["front"])
     axes.step(*zip(*best, strict=True), where="post", color=SOFT, linewidth=1, zorder=1)
-    axes.set(xscale="log", yscale="log", xlabel="multiply-adds an image", ylabel="error on validation, %")
+    axes.set(xscale="log", yscale="log", xlabel="multiply-adds an image")
+    axes.set_ylabel(errors.get(by, f"100 minus {TITLES[by]} on validation, %"))
     few_ticks(axes)
     axes.margins(0.16)
     axes.grid(visible=False)

@@ -3,13 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from digitline.base.errors import InputError
 from digitline.measure.calibration import MEASURES, temperature
+from digitline.measure.classes import AVERAGES, TITLES
 from digitline.measure.rounding import significant
-from digitline.measure.rows import Row, Run, Summary
+from digitline.measure.rows import Measure, Row, Run, Summary
 from digitline.measure.statistics import summary, wilson
 from digitline.model.scores import Floats, Integers, exact
 
-MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in MEASURES]
+MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in (*MEASURES, *AVERAGES)]
 MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled", "test_corrupted"]
 
 
@@ -52,56 +54,78 @@ def measures(val: Floats, val_labels: Integers, test: Floats, test_labels: Integ
 
 
 def measured(run: Run) -> dict[str, float]:
-    """The measures of a single run."""
-    return {key: cast("Mapping[str, Any]", run)[key] for key in MEASURED}
+    """The measures of a single run; an earlier version measured fewer."""
+    return {key: cast("Mapping[str, Any]", run)[key] for key in MEASURED if key in run}
 
 
-def front(rows: Sequence[Row]) -> set[str]:
+def front(rows: Sequence[Row], by: Measure = "accuracy") -> set[str]:
     """The variants that no other beats on validation with at most as many multiply-adds."""
+    costs = [(row["variant"], row["macs"], rank(row, by)) for row in rows]
 
-    def beaten(row: Row) -> bool:
-        return any(
-            other["macs"] <= row["macs"]
-            and other["val_accuracy"]["mean"] >= row["val_accuracy"]["mean"]
-            and (other["macs"], -other["val_accuracy"]["mean"]) != (row["macs"], -row["val_accuracy"]["mean"])
-            for other in rows
-        )
+    def beaten(macs: int, place: float) -> bool:
+        return any(m <= macs and p <= place and (m, p) != (macs, place) for _, m, p in costs)
 
-    return {row["variant"] for row in rows if not beaten(row)}
+    return {name for name, macs, place in costs if not beaten(macs, place)}
 
 
-def best_first(rows: Sequence[Row]) -> list[Row]:
-    """Ranks the rows by mean validation accuracy, ties by validation loss."""
-    return sorted(rows, key=lambda row: (-row["val_accuracy"]["mean"], row["val_nll"], row["variant"]))
+def best_first(rows: Sequence[Row], by: Measure = "accuracy") -> list[Row]:
+    """Ranks the rows by a mean measure of validation, ties by validation loss."""
+    return sorted(rows, key=lambda row: (rank(row, by), row["val_nll"], row["variant"]))
 
 
-def best_run(row: Row) -> Run:
+def best_run(row: Row, by: Measure = "accuracy") -> Run:
     """The run of a row to serve, chosen by the same rule."""
-    return min(row["runs"], key=lambda run: (-run["val_accuracy"], run["val_nll"], run["seed"]))
+    return min(row["runs"], key=lambda run: (rank(run, by), run["val_nll"], run["seed"]))
+
+
+def rank(of: Row | Run, by: Measure) -> float:
+    """The measure of validation of a row or run, negative where more is better; InputError if it was not measured."""
+    found = cast("Mapping[str, Any]", of).get(f"val_{by}")
+    if found is None:
+        raise InputError(f"select_by is {by}, which an earlier version did not measure; run dvc repro to measure it")
+    value = float(found["mean"] if isinstance(found, dict) else found)
+    return value if by == "nll" else -value
 
 
 def metrics(row: Row) -> dict[str, Any]:
     """A row as a few plain numbers, each a column of `dvc metrics show`."""
     plain = cast("Mapping[str, Any]", row)
-    means = {name: plain[name]["mean"] for name in ("val_accuracy", "test_accuracy")}
+    means = {
+        name: plain[name]["mean"]
+        for name in ("val_accuracy", "test_accuracy", "val_balanced_accuracy", "val_macro_f1")
+        if name in plain
+    }
     return means | {name: plain[name] for name in ("val_nll", "test_nll", "test_ece", "parameters", "macs")}
 
 
-def text(rows: Sequence[Row], timings: Mapping[str, Any]) -> str:
-    """The leaderboard as a Markdown table; ± is half of Student's 95% interval over seeds."""
-    titles = ["variant", "validation %", "test %", "over images", "group", "corrupted %"]
+def text(rows: Sequence[Row], timings: Mapping[str, Any], by: Measure = "accuracy") -> str:
+    """The leaderboard as a Markdown table, with the measure that ranks; ± is half of Student's interval over seeds."""
+    ranked = [] if by == "accuracy" else [title(by)]
+    titles = ["variant", *ranked, "validation %", "test %", "over images", "group", "corrupted %"]
     titles += ["parameters", "multiply-adds", "training s", "latency ms"]
     lines = [titles, ["---"] * len(titles)]
     for row in rows:
         timing = timings.get(row["variant"], {})
         seconds = list(timing.get("train_seconds", {}).values())
         low, high = row["test_accuracy"]["images95"]
-        cells = [row["variant"], percent(row["val_accuracy"]), percent(row["test_accuracy"])]
+        cells = [row["variant"], *([ranking(row, by)] if ranked else [])]
+        cells += [percent(row["val_accuracy"]), percent(row["test_accuracy"])]
         cells += [f"{100 * low:.2f} to {100 * high:.2f}", row["group"], f"{100 * row['test_corrupted']:.1f}"]
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"]
         cells += [f"{sum(seconds) / len(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
         lines.append(cells)
     return markdown(lines)
+
+
+def title(by: Measure) -> str:
+    """The heading of the measure that ranks."""
+    return f"validation {TITLES[by]}" + ("" if by == "nll" else " %")
+
+
+def ranking(row: Row, by: Measure) -> str:
+    """A row's measure that ranks, as its cell shows it."""
+    found = cast("Mapping[str, Any]", row)[f"val_{by}"]
+    return f"{found:.4f}" if by == "nll" else percent(found)
 
 
 def ablation(rows: Sequence[Row], pairs: Sequence[Mapping[str, Any]]) -> str:

@@ -42,7 +42,7 @@ def summary(values: Sequence[float]) -> dict[str, Any]:
     return {"mean": mean, "sd": significant(sd), "ci95": [round(mean - half, PLACES), round(mean + half, PLACES)]}
 
 
-def wilson(accuracy: float, images: int) -> list[float]:
+def wilson(accuracy: float, images: float) -> list[float]:
     """The 95% interval over images of the accuracy of one run, or of the mean of several (Wilson, 1927)."""
     z = float(norm.ppf(1 - LEVEL / 2))
     middle = accuracy + z**2 / (2 * images)

@@ -14,6 +14,7 @@ Four = Annotated[list[PositiveInt], Field(min_length=4, max_length=4)]
 Several = Annotated[list[PositiveInt], Field(min_length=2)]
 Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
 Optimizer = Literal["SGD", "AdamW"]
+Sampling = Literal["random", "balanced"]  # each image once an epoch, or as many images of each class
 
 
 class Entry(NamedTuple):
@@ -91,6 +92,7 @@ class Recipe(NamedTuple):
     label_smoothing: Probability
     augmentation: dict[str, Any]  # see Augmentation
     bfloat16: bool
+    sampling: Sampling = "random"
 
 
 class Augmentation(NamedTuple):

@@ -15,7 +15,12 @@ def accuracy(logits: Floats, labels: Integers) -> float:
 
 def nll(logits: Floats, labels: Integers) -> float:
     """The mean negative log-likelihood of the labels, in nats."""
-    return float(-log_softmax(exact(logits), 1)[np.arange(len(labels)), labels].mean())
+    return float(losses(logits, labels).mean())
+
+
+def losses(logits: Floats, labels: Integers) -> NDArray[np.float64]:
+    """The negative log-likelihood of each label, in nats."""
+    return np.asarray(-log_softmax(exact(logits), 1)[np.arange(len(labels)), labels])
 
 
 def exact(logits: Floats) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from digitline.data.dataset import Images, Part, Subset
 from digitline.model import snapshot
 from digitline.model.augmentation import warp
 from digitline.model.evaluation import predict
-from digitline.model.recipe import Optimizer, Probability
+from digitline.model.recipe import Optimizer, Probability, Sampling
 from digitline.model.scores import accuracy, nll
 
 
@@ -57,6 +57,7 @@ def fit(
     label_smoothing: Probability,
     augmentation: dict[str, Any],
     bfloat16: bool,
+    sampling: Sampling = "random",
     keep: Path | None = None,
 ) -> Iterator[Epoch]:
     """Trains the model in place and yields each epoch; one cycle of the learning rate (Smith, 2018).
@@ -77,7 +78,8 @@ def fit(
     yield from done
     began = time.perf_counter() - (done[-1].seconds if done else 0)
     for epoch in range(len(done) + 1, epochs + 1):
-        seen = batches(training.images, labels, batch_size, generator, **augmentation)
+        order = drawn(labels, sampling, generator)
+        seen = batches(training.images, labels, order, batch_size, generator, **augmentation)
         loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16) / steps
         logits = predict(model, validation.images)
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
@@ -89,13 +91,23 @@ def fit(
         yield done[-1]
 
 
+def drawn(labels: Tensor, sampling: Sampling, generator: torch.Generator) -> Tensor:
+    """The images of one epoch in random order: each once, or as many of each class, so that a rare one's come often."""
+    if sampling == "random":
+        return torch.randperm(len(labels), generator=generator)
+    by_class, counts = labels.cpu().argsort(stable=True), torch.bincount(labels.cpu())
+    present = counts.nonzero().flatten()
+    of = present[torch.randint(len(present), (len(labels),), generator=generator)]
+    place = (torch.rand(len(labels), dtype=torch.float64, generator=generator) * counts[of]).long()
+    return by_class[counts.cumsum(0)[of] - counts[of] + place]
+
+
 def batches(
-    images: Images, labels: Tensor, size: int, generator: torch.Generator, **limits: Any
+    images: Images, labels: Tensor, order: Tensor, size: int, generator: torch.Generator, **limits: Any
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented images and labels of one epoch in random order; drops an incomplete last batch."""
-    steps = len(labels) // size
-    order = torch.randperm(len(labels), generator=generator)[: steps * size]
-    for batch in order.view(steps, size):
+    """Augmented images and labels in that order; drops an incomplete last batch."""
+    steps = len(order) // size
+    for batch in order[: steps * size].view(steps, size):
         pixels = torch.from_numpy(images[batch.numpy()]).to(labels.device)
         yield vary(pixels, generator, **limits), labels[batch.to(labels.device)]
 

@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple
 from pydantic import Field, PositiveFloat
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Recall = Fraction | dict[str, Fraction]
 
 
 class Limits(NamedTuple):
@@ -14,3 +15,4 @@ class Limits(NamedTuple):
     margin: Fraction  # below the champion, on validation
     latency_ms: PositiveFloat  # median for one image on one thread
     size_mb: PositiveFloat  # of the weights' file, 10^6 bytes
+    minimum_recall: Recall | None = None  # on validation, of every class or of those named

@@ -16,12 +16,13 @@ from digitline.base import files
 from digitline.base.errors import InputError
 from digitline.draw import charts, explanations, results
 from digitline.draw.palette import Style
-from digitline.measure import leaderboard
+from digitline.measure import classes, leaderboard
 from digitline.measure.calibration import Bin
 from digitline.measure.robustness import FAMILIES
-from digitline.measure.rows import Row
+from digitline.measure.rows import Measure, Row
 from digitline.measure.statistics import wilson
 from digitline.registry.bento import Card
+from digitline.report import classwise
 
 TEMPLATES = Path(__file__).parent / "templates"
 LEAST = 0.01  # percent of error, the least on a logarithmic scale
@@ -48,6 +49,7 @@ class Study(NamedTuple):
     split: dict[str, Any]
     machine: str  # a description of the machine that made the results
     robust_images: int
+    select_by: Measure
 
     def table(self, name: str) -> list[dict[str, str]]:
         """A table behind DVC's plots; each line is a dict by column."""
@@ -102,6 +104,7 @@ def environment(study: Study) -> Environment:
         "percent": lambda share: f"{100 * share:.2f}",
         "half": lambda accuracy: "".join(leaderboard.percent(accuracy).partition(" ")[1:]),
         "points": lambda share: f"{100 * share:+z.2f}" if share is not None else "new",
+        "ranking": leaderboard.ranking,
         "short": lambda count: f"{count / 1e6:.2f} M",
         "seconds": lambda timing: f"{fmean(timing['train_seconds'].values()):.0f}" if "train_seconds" in timing else "",
     }
@@ -139,6 +142,9 @@ def overview(study: Study) -> dict[str, Any]:
         "lowest": ranked[0],
         "highest": ranked[-1],
         "changes": changes(study),
+        "by": study.select_by,
+        "ranked_by": classes.TITLES[study.select_by],
+        "per_class": classwise.sections(study.board, champion),
     }
 
 
@@ -165,7 +171,7 @@ def drawn(study: Study) -> Drawings:
     losses = by_epoch(curves, lambda line: float(line["val_loss"]))
     figures: dict[str, Figure] = {
         "intervals": results.intervals(board, of),
-        "front": results.front(board, of),
+        "front": results.front(board, of, study.select_by),
         "errors": results.learning(errors, of, "error on validation, %"),
         "losses": results.learning(losses, of, "loss on validation, nats"),
         "sharing": explanations.sharing({n: list(counts(look).values()) for n, look in study.insight.items()}, of),
@@ -291,6 +297,7 @@ def tables(study: Study, folder: Path) -> None:
     files.write_csv(folder / "sharing.csv", [["variant", "parameters", "unshared"], *sums])
     lines = [[name, *point] for name, look in study.insight.items() for point in by_temperature(look)]
     files.write_csv(folder / "temperatures.csv", [["variant", "temperature", "loss"], *lines])
+    classwise.tables(study.board, folder)
     for row in study.board:
         lines = [list(line.values()) for line in study.table("confusion") if line["variant"] == row["variant"]]
         files.write_csv(

@@ -26,6 +26,7 @@ from digitline.tracking.store import Store, alone, optional, search
 if TYPE_CHECKING:  # it imports PyTorch, which looking up a run does not need
     from digitline.model.training import Epoch
 
+CLASSES = "per_class_metrics.csv"  # as MLflow's own evaluation of a classifier names it
 EVALUATION = "evaluation"  # the tag of a variant's run whose evaluation was logged completely: its SHA-256
 MEASURED_ON = {"val": "validation", "test": "test"}  # by the prefix of a metric's name
 
@@ -175,17 +176,19 @@ def evaluate(
     curves: Mapping[int, Sequence[Epoch]],
     metrics: Mapping[int, Mapping[str, float]],
     robustness: Sequence[tuple[str, float, float]] = (),
+    classes: Mapping[int | None, str] | None = None,
     examples: Bytes,
     content: str = "",
 ) -> None:
     """Logs each seed's metrics and model, and their means, to the runs that trained these models.
 
+    `classes` are the measures per class as CSV, by seed, and those of the variant under None.
     Runs that the store does not have are made from `curves`. `examples`, a few images [N, 28, 28], are the models'
     input example. `content`, the SHA-256 of the evaluation, is logged last, for `knows`.
     """
     with alone(store):
         parent = find(store, family(map(digest, models.values()))) or train_again(store, variant, models, curves)
-        rate(store, parent, variant, models=models, metrics=metrics, examples=examples)
+        rate(store, parent, variant, models=models, metrics=metrics, classes=classes or {}, examples=examples)
         carry(store, parent, robustness)
         store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
         store.client.set_tag(parent.info.run_id, EVALUATION, content)
@@ -198,6 +201,7 @@ def rate(
     *,
     models: Mapping[int, Path],
     metrics: Mapping[int, Mapping[str, float]],
+    classes: Mapping[int | None, str],
     examples: Bytes,
 ) -> None:
     """Logs each seed's metrics and model to its run, and the means to the variant's."""
@@ -213,7 +217,11 @@ def rate(
         if model.model_id not in outputs(run):
             store.client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
         score(store, run, metrics[seed], inputs, model.model_id)
+        if classes:
+            store.client.log_text(run.info.run_id, classes[seed], CLASSES)
     score(store, parent, means(metrics.values()), inputs)
+    if classes:
+        store.client.log_text(parent.info.run_id, classes[None], CLASSES)
 
 
 def illustrate(store: Store, models: Iterable[Path], folder: Path, name: str) -> None:
