@@ -1,9 +1,11 @@
 import gzip
 import hashlib
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -247,6 +249,13 @@ def test_an_endless_download_is_cut_at_the_limit(fetch, mirror, monkeypatch):
     monkeypatch.setattr(sources, "LIMIT", 100_000)
     mirror.give(TRAIN_IMAGES, body(bytes(200_000)))
     with pytest.raises(InputError, match="larger than 100000 bytes"):
+        fetch(mirrors=[mirror.url])
+
+
+def test_a_download_onto_a_full_disk_says_so(fetch, mirror, monkeypatch):
+    mirror.give(TRAIN_IMAGES, body(bytes(1000)))
+    monkeypatch.setattr(tempfile, "TemporaryFile", partial(Path("/dev/full").open, "r+b", buffering=0))
+    with pytest.raises(InputError, match="No space left on device"):
         fetch(mirrors=[mirror.url])
 
 
