@@ -1,8 +1,10 @@
+import gzip
 import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
@@ -10,10 +12,10 @@ from ruamel.yaml import YAML
 from digitline.base.digest import digest
 from digitline.cli import main
 from digitline.config import params, paths
-from digitline.data import dataset, pictures
+from digitline.data import dataset, pictures, sources
 from digitline.data.dataset import Dataset
 from tests import drawn
-from tests.checkout import Checkout, command
+from tests.checkout import Checkout, command, idx
 
 Adopt = Callable[..., str]
 FLOWERS = {"roses": 10, "daisies": 20}
@@ -170,6 +172,7 @@ def test_a_hundred_classes_are_summed_up(adopt):
         (["flowers", "--size", "0"], "error: --size is '0'"),
         (["flowers", "--test", "20"], "error: --test is 20, expected a share between 0 and 1"),
         (["flowers", "--pictures", "flowers"], "error: --pictures is for a table of paths, but flowers is a folder"),
+        (["flowers", "--transpose"], "error: --transpose is for a folder of IDX files, but flowers has none"),
         (["."], "error: . has the checkout in it"),
         (["mixed"], "error: the pictures have 2 sizes, from 16x20 to 30x30 (height x width)"),
         (["one"], "error: one has 1 class, expected 2 to 256"),
@@ -183,6 +186,21 @@ def test_what_cannot_be_adopted_is_a_sentence_and_changes_nothing(adopt, words, 
     before = params.FILE.read_text()
     assert adopt(*words).startswith(sentence)
     assert params.FILE.read_text() == before
+
+
+def test_idx_files_become_a_data_set_that_fetch_gets(adopt, digits: Dataset, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for name, array in zip("dcba", [*digits.train, *digits.test], strict=True):
+        (folder / name).write_bytes(gzip.compress(idx(array)))
+    told = adopt(str(folder), "--name", "few", "--use")
+    assert told.startswith("1,200 pictures of 10 classes, as grey images of 28x28 (height x width)\n")
+    read = params.read()
+    fetched = sources.fetch([Path("data/few")], len(read.classes), read.image, name="few", **read.source)
+    np.testing.assert_array_equal(fetched.test.images, digits.test.images)
+    assert read.classes == [str(number) for number in range(10)]
+    assert Path("data/few").resolve() == folder
+    assert adopt(str(folder), "--size", "28") == f"error: --size is for pictures, but {folder} has IDX files"
 
 
 @pytest.mark.slow

@@ -32,7 +32,7 @@ def test_a_folder_elsewhere_is_linked_and_ignored(tmp_path):
     assert place(root) == Path("data/flowers")
     assert Path("data/flowers").resolve() == root
     assert status() == ["data/.gitignore"]
-    assert placing.to_share(Path("data/flowers"), Path("data/flowers.csv"))[0].startswith(
+    assert placing.to_share(Path("data/flowers"), [Path("data/flowers.csv")])[0].startswith(
         f"rm data/flowers && dvc add {root} --out data/flowers"
     )
 
@@ -51,7 +51,7 @@ def test_a_folder_that_git_has_is_left_to_git():
     subprocess.run(["git", "add", "."], check=True)
     place(root)
     assert not Path("data/.gitignore").exists()
-    assert placing.to_share(root, Path("data/flowers.csv"))[0].endswith("# git has the pictures already")
+    assert placing.to_share(root, [Path("data/flowers.csv")])[0].endswith("# git has the pictures already")
 
 
 def test_a_moved_folder_is_linked_anew_and_another_folder_of_the_name_is_refused(tmp_path):
