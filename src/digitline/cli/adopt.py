@@ -1,9 +1,10 @@
 """digitline adopt: makes a folder of pictures, or a table that lists pictures, a data set of params.yaml."""
 
+import hashlib
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -12,9 +13,10 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.config import adoption, own, params, paths, placing
 from digitline.config.params import Params
-from digitline.data import dataset, expectations, intake, margins, pictures, survey
-from digitline.data.dataset import Rows, shape
+from digitline.data import dataset, expectations, idx, intake, margins, pictures, quartet, survey
+from digitline.data.dataset import Bytes, Rows, shape
 from digitline.data.intake import Seen, Sides
+from digitline.data.pictures import Line
 from digitline.data.survey import Found, Left, Picture
 from digitline.draw import charts, found
 
@@ -50,10 +52,18 @@ def adopt(
     drop_damaged: bool = False,
     replace: bool = False,
     use: bool = False,
+    transpose: bool = False,
+    first_label: int | None = None,
 ) -> None:
     """Surveys the pictures; writes the manifest, the entry of params.yaml, a page and sixteen images."""
+    of_idx = Path(source).is_dir() and quartet.holds(Path(source))
+    of_pictures = {"--size": size, "--grey": grey, "--keep-together": keep_together, "--drop-damaged": drop_damaged}
+    fitting(source, of_pictures if of_idx else {"--transpose": transpose, "--first-label": first_label}, idx=of_idx)
+    if of_idx:
+        adopt_idx(Path(source), name, replace=replace, use=use, transpose=transpose, first_label=first_label)
+        return
     given = survey_of(Path(source), pictures)
-    names = named(given.root, name or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(source).resolve().stem))
+    names = named(given.root, name or stem(Path(source)))
     adoption.free(params.FILE, names.name, replace=replace)
     seen = complete(intake.looked_at(given), names, drop_damaged=drop_damaged, given=given)
     image = intake.shape(seen.forms, sides(size), grey=grey)
@@ -72,6 +82,50 @@ def adopt(
     finish(names, use=use)
 
 
+def adopt_idx(
+    folder: Path, name: str | None, *, replace: bool, use: bool, transpose: bool, first_label: int | None
+) -> None:
+    """The same for a folder of IDX files, which has no manifest: their digests are in the entry."""
+    names = named(folder, name, anywhere=False)
+    adoption.free(params.FILE, names.name, replace=replace)
+    found = quartet.found(folder, transpose=transpose, first_label=first_label)
+    turned = {"transpose": True} if transpose else {}
+    first = {"first_label": found.first_label} if found.first_label else {}
+    read = idx.dataset(found.files, len(found.classes), found.image, transpose=transpose, first_label=found.first_label)
+    dataset.save(read, SCRATCH)
+    try:
+        data = dataset.load(SCRATCH)
+        images = dataset.joined(*data).images
+        listed = [
+            Picture(f"{split} {place}", found.classes[label], split)
+            for split, part in data._asdict().items()
+            for place, label in enumerate(part.labels.tolist())
+        ]
+        survey.usable(listed, folder)
+        sided = intake.sided(listed, images, share=0, keep_together=False)
+        placing.ready(names.pictures, folder)
+        files_of = {file.name: hashlib.sha256(file.content).hexdigest() for file in found.files}
+        form = {"image": found.image._asdict(), "preparation": "letterbox"}
+        enter(names, found.classes, form, {"files": files_of, **turned, **first}, SCRATCH)
+        seen = Seen(listed, [], [], [Left(other, "is not an IDX file") for other in found.others])
+        keep_left_out(names, seen)
+        report(names, seen, sided, images, [])
+    finally:
+        SCRATCH.unlink(missing_ok=True)
+    finish(names, use=use)
+
+
+def fitting(source: str, options: Mapping[str, Any], *, idx: bool) -> None:
+    """InputError if an option is given that is for data of the other kind."""
+    for option, value in options.items():
+        if value is not None and value is not False:
+            raise InputError(
+                f"{option} is for pictures, but {source} has IDX files"
+                if idx
+                else f"{option} is for a folder of IDX files, but {source} has none"
+            )
+
+
 def survey_of(source: Path, folder: str | None) -> Found:
     """What a folder or a table holds."""
     if source.is_dir():
@@ -83,10 +137,18 @@ def survey_of(source: Path, folder: str | None) -> Found:
     return survey.table(source, Path(folder) if folder else source.parent)
 
 
-def named(root: Path, name: str) -> Names:
-    """The places of a data set of that name."""
+def named(root: Path, name: str | None, *, anywhere: bool = True) -> Names:
+    """The places of a data set of that name, or of the folder's."""
+    name = name or stem(root)
     manifest = placing.DATA / f"{name}.csv"
-    return Names(name, placing.placed(root, name), manifest, pictures.left_out(manifest), PAGES / name)
+    return Names(
+        name, placing.placed(root, name, anywhere=anywhere), manifest, pictures.left_out(manifest), PAGES / name
+    )
+
+
+def stem(source: Path) -> str:
+    """A name for the data set from that of the folder or table."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", source.resolve().stem)
 
 
 def sides(text: str | None) -> tuple[int, int] | None:
@@ -108,7 +170,7 @@ def share(test: float) -> float:
 def complete(seen: Seen, names: Names, *, drop_damaged: bool, given: Found) -> Seen:
     """InputError if pictures cannot be read, unless they are to be left out, or if a class has none left."""
     if seen.damaged and not drop_damaged:
-        files.write_csv(names.left_out, [Left._fields, *seen.damaged, *seen.others])
+        keep_left_out(names, seen)
         first = seen.damaged[0]
         raise InputError(
             f"{len(seen.damaged):,} of {len(given.pictures):,} pictures cannot be used, first {first.path}: "
@@ -123,27 +185,37 @@ def complete(seen: Seen, names: Names, *, drop_damaged: bool, given: Found) -> S
 
 def write(names: Names, seen: Seen, sided: Sides, images: Rows, form: dict[str, Any]) -> None:
     """Writes the manifest, the decoded data set, the list of what is left out, and the entry."""
-    image = shape(images)
     lines = intake.lines(sided.pictures, seen.forms)
     pictures.keep(names.manifest, lines)
-    left = [*seen.damaged, *seen.others]
-    files.write_csv(names.left_out, [Left._fields, *left]) if left else names.left_out.unlink(missing_ok=True)
+    keep_left_out(names, seen)
     classes, place = survey.classes(sided.pictures), {line.path: number for number, line in enumerate(lines)}
-    pictures.write(paths.ADOPTED, lines, classes, image, lambda some: (images[[place[line.path]]][0] for line in some))
-    training = sum(line.split == "train" for line in lines)
+
+    def rows(some: Sequence[Line]) -> Iterable[Bytes]:
+        return (images[[place[line.path]]][0] for line in some)
+
+    pictures.write(paths.ADOPTED, lines, classes, shape(images), rows)
+    described = {"manifest": names.manifest.as_posix(), "pictures": names.pictures.as_posix()}
+    enter(names, classes, form, described | {"sha256": digest(paths.ADOPTED)}, paths.ADOPTED)
+
+
+def keep_left_out(names: Names, seen: Seen) -> None:
+    """Writes the list of what is left out, if anything is."""
+    if left := [*seen.damaged, *seen.others]:
+        files.write_csv(names.left_out, [Left._fields, *left])
+    else:
+        names.left_out.unlink(missing_ok=True)
+
+
+def enter(names: Names, classes: list[str], form: dict[str, Any], source: dict[str, Any], path: Path) -> None:
+    """Writes the entry; `path` is the data set's file."""
+    data = dataset.load(path)
+    training = len(data.train.labels)
     asked = adoption.validation(training, len(classes))
-    held = dataset.divide(paths.ADOPTED, validation=asked, seed=adoption.SEED).validation.labels
-    described = {
-        "classes": classes,
-        **form,
-        "source": {
-            "manifest": names.manifest.as_posix(),
-            "pictures": names.pictures.as_posix(),
-            "sha256": digest(paths.ADOPTED),
-        },
-        "bounds": margins.measured(expectations.features(dataset.load(paths.ADOPTED))),
-    }
-    adoption.add(params.FILE, names.name, described, adoption.sections(image, training, asked, held))
+    held = dataset.divide(path, validation=asked, seed=adoption.SEED).validation.labels
+    bounds = margins.measured(expectations.features(data))
+    described = {"classes": classes, **form, "source": source, "bounds": bounds}
+    sections = adoption.sections(dataset.shape(data.train.images), training, asked, held)
+    adoption.add(params.FILE, names.name, described, sections)
 
 
 def report(names: Names, seen: Seen, sided: Sides, images: Rows, remarks: list[str]) -> None:
@@ -233,6 +305,7 @@ def finish(names: Names, *, use: bool) -> None:
     for line in ([] if use else [f"digitline use {names.name}"]) + ["dvc repro"]:
         print(f"  {line}")
     print("\nto share it, so that a second clone and CI have the pictures:")
-    for line in placing.to_share(names.pictures, names.manifest):
+    written = [path for path in (names.manifest, names.left_out) if path.exists()]
+    for line in placing.to_share(names.pictures, written):
         print(f"  {line}")
     print("or, where the pictures are at hand already, name their folder:\n  export DIGITLINE_DATA=FOLDER")

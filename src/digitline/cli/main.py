@@ -74,9 +74,9 @@ COMMANDS = {  # each has the module of its name
     ),
     "adopt": Command(
         "make a folder of pictures a data set of params.yaml",
-        "The folder has one folder for each class, or train and test with those in them. A CSV or Parquet table has\n"
-        "the columns path and label, and split and group if you like. Shows what it found, sixteen of the images and\n"
-        "what to type next; writes data/NAME.csv, the entry in params.yaml and reports/adopted/NAME/index.html.",
+        "The folder has one folder for each class, or train and test with those in them; or four IDX files. A CSV or\n"
+        "Parquet table has the columns path and label, and split and group if you like. Shows what it found, sixteen\n"
+        "images and what to type next; writes data/NAME.csv, the entry in params.yaml and a page in reports/adopted.",
         ["adopt ~/flowers --size 64 --use", "adopt labels.csv --pictures ~/scans --name cells --size 48x64 --grey"],
         {
             "source": {"metavar": "FOLDER_OR_TABLE", "help": "the pictures, or a table of their paths and labels"},
@@ -92,6 +92,8 @@ COMMANDS = {  # each has the module of its name
             "--drop-damaged": {"action": "store_true", "help": "leave out pictures that cannot be read"},
             "--pictures": {"metavar": "FOLDER", "help": "where a table's paths start (default: the table's folder)"},
             "--replace": {"action": "store_true", "help": "adopt a data set of this name again"},
+            "--transpose": {"action": "store_true", "help": "of IDX files: swap the rows and columns of the images"},
+            "--first-label": {"type": int, "help": "of IDX files: the number of the first class (default: the lowest)"},
             "--use": {"action": "store_true", "help": "put it to use at once, as digitline use does"},
         },
     ),

@@ -1,6 +1,7 @@
 """Where a data set's pictures are: in the checkout and ignored by git, or elsewhere and linked."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from digitline.base import files, git
@@ -9,17 +10,17 @@ from digitline.base.errors import InputError
 DATA = Path("data")
 
 
-def placed(root: Path, name: str) -> Path:
-    """The folder of the pictures as params.yaml names it, below the checkout; data/NAME links to one elsewhere.
+def placed(root: Path, name: str, *, anywhere: bool = True) -> Path:
+    """The folder as params.yaml names it, below the checkout, or only at data/NAME, which links to one elsewhere.
 
     InputError if data/NAME is another folder.
     """
     here = Path.cwd()
     if here.is_relative_to(root.resolve()):
         raise InputError(f"{root} has the checkout in it; give the folder of the pictures alone")
-    if (inside := root.resolve()).is_relative_to(here):
+    link, inside = DATA / name, root.resolve()
+    if inside.is_relative_to(here) and (anywhere or inside == link.absolute()):
         return inside.relative_to(here)
-    link = DATA / name
     if link.is_symlink() or not link.exists():
         return link
     raise InputError(f"{link} is there already and is not {root}; give another --name, or adopt {link}")
@@ -54,11 +55,12 @@ def ignore(place: Path) -> None:
         files.write(file, f"{before}{'' if not before or before.endswith(chr(10)) else chr(10)}{line}".encode())
 
 
-def to_share(place: Path, manifest: Path) -> list[str]:
-    """What to type so that a second clone and CI have the pictures."""
-    commit = f"git add params.yaml {manifest} {place.parent / '.gitignore'}"
+def to_share(place: Path, written: Sequence[Path]) -> list[str]:
+    """What to type so that a second clone and CI have the pictures; `written` is what git is to keep beside them."""
+    add = " ".join(["git add params.yaml", *map(str, written)])
     if tracked(place):
-        return [f"git add params.yaml {manifest} && git commit   # git has the pictures already"]
+        return [f"{add} && git commit   # git has the pictures already"]
+    commit = f"{add} {place.parent / '.gitignore'}"
     add = f"dvc add {place}"
     if place.is_symlink():
         add = f"rm {place} && dvc add {shlex.quote(str(place.resolve()))} --out {place}   # copies them here"

@@ -193,7 +193,8 @@ def form(path: Path) -> Form | str:
         data = path.read_bytes()
         with prepare.refusals(prepare.KEPT):
             picture = prepare.undecoded(data, prepare.KEPT)
-            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+            known = picture.format != "PNG" or "exif" in picture.info  # else Pillow would decode the PNG to look for it
+            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
             several = getattr(picture, "is_animated", False) and picture.format != "MPO"  # a camera's preview
     except FileNotFoundError:
         return "there is no such file"
