@@ -10,9 +10,9 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from digitline.base.loopback import bypass_proxy
-from digitline.config import params
 from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
+from tests import example
 
 MAKE = "The container image was not tested: make container-test builds and runs it."
 
@@ -54,7 +54,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     """All of MNIST, from the bundled copy."""
-    read = params.read()
+    read = example.read()
     given = {"name": read.dataset, **read.source}
     return sources.fetch([Path("data/mnist")], len(read.classes), read.image, report=lambda line: None, **given)
 

@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import pytest
 from dvc.utils.serialize import modify_yaml
 
 from digitline.base.errors import InputError
 from digitline.config import own, params
+from tests import example
 
-TEXT = Path("params.yaml").read_text(encoding="utf-8")
+TEXT = example.SETTINGS.read_text(encoding="utf-8")
 FLOWERS = """\
   flowers:
     classes: [rose, tulip]

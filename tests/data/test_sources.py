@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from digitline.base.errors import InputError
-from digitline.config import params
 from digitline.data import sources
 from digitline.data.dataset import Bytes, Dataset
 from digitline.data.entry import MNIST
+from tests import example
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = [
     "train-images-idx3-ubyte",
@@ -320,6 +320,6 @@ def test_the_bundled_copy_is_mnist(mnist):
 def test_the_mirrors_are_those_that_torchvision_lists():
     from digitline.measure.vision import datasets
 
-    source = params.read().source
+    source = example.read().source
     assert source["mirrors"] == datasets.MNIST.mirrors
     assert [f"{name}.gz" for name in source["files"]] == [name for name, _ in datasets.MNIST.resources]
