@@ -33,6 +33,10 @@ KEPT = [
 
 def main() -> None:
     """Runs a study and copies its reports."""
+    if not STUDIES.exists():
+        sys.exit(
+            f"error: there is no {STUDIES}, which has changes to params.yaml, as record: {{seeds: [1, 2, 3, 4, 5]}}"
+        )
     studies = YAML(typ="safe").load(STUDIES)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", choices=list(studies))

@@ -14,7 +14,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from digitline.data.dataset import Dataset, Part
-from tests import warm
+from tests import example, warm
 
 HERE = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -71,6 +71,7 @@ class Checkout:
             if name and wanted and (HERE / name).is_file():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(HERE / name, self.folder / name)
+        shutil.copy(example.SETTINGS, self.folder / "params.yaml")
         files = self.files(mnist)
         edit(self.folder, lambda tree: small(tree, files))
         for words in (["git", "init", "-q"], ["git", "add", "-A"], COMMIT):

@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, sync_playwright
 from ruamel.yaml import YAML
 
 from digitline.base.loopback import bypass_proxy
-from digitline.config import params
 from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
 from digitline.data.entry import Shape
+from tests import example
 
 MAKE = "The container image was not tested: make container-test builds and runs it."
 
@@ -58,7 +58,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
     """All of MNIST, from the bundled copy."""
-    read = params.read()
+    read = example.read()
     given = {"name": read.dataset, **read.source}
     return sources.fetch([Path("data/mnist")], len(read.classes), read.image, report=lambda line: None, **given)
 
@@ -89,7 +89,7 @@ def fashion() -> Dataset:
     """All of Fashion-MNIST, by its entry."""
     if not FASHION.exists():
         pytest.skip("there is no Fashion-MNIST; apt-get install dataset-fashion-mnist")  # CI has it
-    own = YAML(typ="safe").load(params.FILE)["datasets"]["fashion"]
+    own = YAML(typ="safe").load(example.SETTINGS)["datasets"]["fashion"]
     given = {"name": "fashion", **own["source"], "mirrors": []}
     return sources.fetch([FASHION], len(own["classes"]), Shape(**own["image"]), report=lambda line: None, **given)
 

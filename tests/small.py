@@ -8,12 +8,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from digitline.config import params
 from digitline.data import sources
+from tests import example
 from tests.checkout import Checkout
 
 if __name__ == "__main__":
-    read = params.read()
+    read = example.read()
     mnist = sources.fetch([Path("data/mnist")], len(read.classes), read.image, name=read.dataset, **read.source)
     with tempfile.TemporaryDirectory() as folder:
         checkout = Checkout(Path(folder) / "clone", cold=True).make(mnist)

@@ -23,6 +23,7 @@ from digitline.cli.main import COMMANDS, parser
 from digitline.data import prepare
 from scripts import container, screenshots
 from service import api, feedback, logs, protocol, schema, work
+from tests import example
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -152,6 +153,7 @@ def test_a_commit_has_the_checks_of_ci() -> None:
 # README and docs
 
 
+@example.studied
 @pytest.mark.parametrize(
     ("page", "name"), [(page, name) for page, tables in results.PAGES.items() for name in tables], ids=str
 )
@@ -176,17 +178,20 @@ def test_a_relative_link_leads_to_a_file_and_a_heading(page: Path) -> None:
             assert heading in {re.sub(r"[^a-z0-9 -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+@example.studied
 def test_readme_leads_to_every_page() -> None:
     assert set(re.findall(r"\]\((docs/[^)]*\.md)\)", README)) == {
         f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")
     }
 
 
+@example.studied
 def test_the_screenshots_are_small() -> None:
     for name in ("page", "report"):
         assert (ROOT / f"docs/images/{name}.png").stat().st_size <= screenshots.LIMIT
 
 
+@example.studied
 def test_readme_s_tree_names_what_is_there_and_every_package() -> None:
     block = README.split("```text\n")[1].split("```")[0]
     entries = [line for line in block.splitlines() if not line.startswith(" ")]
@@ -214,6 +219,7 @@ def test_the_limits_of_the_service_are_those_of_its_code() -> None:
     assert f"needs {container.ROOM['cuda']} GB of free disk, or {container.ROOM['cpu']} GB" in text
 
 
+@example.studied
 def test_the_service_uses_the_fastest_runtime_that_keeps_every_label() -> None:
     """As docs/results.md says."""
     found = files.read_json(ROOT / "reports/bench/serving.json")["runtimes"]
@@ -223,6 +229,7 @@ def test_the_service_uses_the_fastest_runtime_that_keeps_every_label() -> None:
     assert not any(row["other_labels"] for row in rows if row["runtime"] != "PyTorch, bfloat16")
 
 
+@example.studied
 def test_what_each_idea_is_worth_is_what_the_reports_say() -> None:
     """The statements of docs/tried.md that the study, the record and the ablation bear out."""
     study, record, ablation = (Found(ROOT / "reports" / name) for name in ("", "record", "ablation"))
@@ -280,8 +287,8 @@ def test_a_command_s_help_has_an_example_that_it_accepts(name: str, capsys: pyte
     with pytest.raises(SystemExit):
         parser().parse_args([name, "--help"])
     assert capsys.readouterr().out.count(f"digitline {name}") > 1  # the usage, and an example
-    for example in COMMANDS[name].examples:
-        assert parser().parse_args(shlex.split(example)).command == name
+    for words in COMMANDS[name].examples:
+        assert parser().parse_args(shlex.split(words)).command == name
 
 
 def test_no_file_names_a_folder_of_one_machine() -> None:

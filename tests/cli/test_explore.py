@@ -1,7 +1,15 @@
+import shutil
+
 import pytest
 
 from digitline.cli.main import main
-from digitline.config import params
+from tests import example
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    shutil.copy(example.SETTINGS, tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
 
 
 def test_explore_explains_the_variant_named_or_all(capsys):
@@ -9,7 +17,7 @@ def test_explore_explains_the_variant_named_or_all(capsys):
     assert capsys.readouterr().out.splitlines()[0] == "conv1"
     main(["explore"])
     printed = capsys.readouterr().out.splitlines()
-    assert [line for line in printed if line and not line.startswith(" ")] == list(params.read().variants)
+    assert [line for line in printed if line and not line.startswith(" ")] == list(example.read().variants)
 
 
 def test_explore_refuses_an_unknown_variant_in_one_sentence():

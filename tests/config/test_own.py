@@ -1,12 +1,11 @@
-from pathlib import Path
-
 import pytest
 from dvc.utils.serialize import modify_yaml
 
 from digitline.base.errors import InputError
 from digitline.config import own, params
+from tests import example
 
-WHOLE = Path("params.yaml").read_text(encoding="utf-8")
+WHOLE = example.SETTINGS.read_text(encoding="utf-8")
 TEXT = WHOLE[: WHOLE.index("  fashion:")]  # with MNIST alone
 FLOWERS = """\
   flowers:

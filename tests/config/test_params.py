@@ -1,12 +1,12 @@
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from digitline.base.errors import InputError
 from digitline.config import params
+from tests import example
 from tests.checkout import COMMIT, Checkout
 
 
@@ -15,7 +15,7 @@ def edited(tmp_path):
     """Reads params.yaml after an edit of one key, given by its path."""
 
     def edit(keys: str, value):
-        tree = YAML(typ="safe").load(Path("params.yaml"))
+        tree = YAML(typ="safe").load(example.SETTINGS)
         *sections, last = keys.split(".")
         section = tree
         for name in sections:
@@ -32,7 +32,8 @@ def edited(tmp_path):
 
 def test_params_yaml_fits_the_code():
     study = {"fc", "conv1", "conv2", "conv2_relu", "conv2_dropout", "conv2_wide", "modern"}
-    assert study <= set(params.read().variants)
+    assert study <= set(example.read().variants)
+    assert params.read()  # in a project of one's own, another one
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_mirrors_may_be_left_out(edited):
 def repository(tmp_path_factory) -> Checkout:
     """A repository of DVC's with this params.yaml and a stage that does nothing."""
     made = Checkout(tmp_path_factory.mktemp("params"))
-    shutil.copy("params.yaml", made.folder)
+    shutil.copy(example.SETTINGS, made.folder / "params.yaml")
     (made.folder / "dvc.yaml").write_text("stages: {nothing: {cmd: 'true', params: [gate]}}")
     for words in (["git", "init", "-q"], ["dvc", "init", "-q"], ["git", "add", "-A"], COMMIT):
         assert made.run(*words).returncode == 0

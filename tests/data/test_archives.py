@@ -16,6 +16,7 @@ from digitline.base.errors import InputError
 from digitline.data import archives, sources
 from digitline.data.dataset import Dataset
 from digitline.data.entry import MNIST, Shape
+from tests import example
 from tests.checkout import idx
 
 GENERATOR = np.random.default_rng(0)
@@ -51,7 +52,7 @@ def zipped(files: dict[str, bytes]) -> bytes:
 
 def fetch(path: Path, content: bytes, name: str, classes: int, image: Shape = COLOUR, **options: Any) -> Dataset:
     """The data set in an archive with that content, by the source of an entry of params.yaml."""
-    source = YAML(typ="safe").load(Path("params.yaml"))["datasets"][name]["source"]
+    source = YAML(typ="safe").load(example.SETTINGS)["datasets"][name]["source"]
     (path / source["archive"]).write_bytes(content)
     own = {"mirrors": [], "digest": hashlib.sha256(content).hexdigest()}
     return archives.fetch([path], classes, image, name=name, report=lambda line: None, **source | own | options)

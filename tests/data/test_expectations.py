@@ -2,7 +2,6 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,13 +11,14 @@ from ruamel.yaml import YAML
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.cli import entry
-from digitline.config import params, paths
+from digitline.config import paths
 from digitline.config.keys import check
 from digitline.data import datadocs, dataset, expectations, retraining
 from digitline.data.dataset import Bytes, Dataset, Part
 from digitline.data.entry import MNIST, Bounds
 from digitline.data.expectations import Finding, Outcome
 from pipeline import validate
+from tests import example
 
 # Great Expectations imports modules that Python has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:module 'sre_:DeprecationWarning")
@@ -31,7 +31,7 @@ Edit = Callable[[Bytes, Bytes], Any]  # of a split's images and labels, in place
 @pytest.fixture(scope="module")
 def bounds() -> dict[str, Any]:
     """MNIST's own bounds, without the number of images and the shares of classes, which few digits do not have."""
-    own = params.read().bounds
+    own = example.read().bounds
     return {key: value for key, value in own.items() if key not in ("images", "class_share")}
 
 
@@ -84,7 +84,7 @@ def test_a_blank_image_has_no_box_and_no_centre():
 
 
 def test_all_of_mnist_is_as_its_bounds_say(mnist):
-    found = outcome(mnist, **params.read().bounds).findings
+    found = outcome(mnist, **example.read().bounds).findings
     assert [finding for finding in found if not finding.success] == []
     assert len(found) > 30
 
@@ -205,9 +205,10 @@ def ended(tmp_path, monkeypatch, capsys) -> Callable[[Dataset], tuple[int, str]]
     """Runs the stage in its own folder; returns the exit status and stderr."""
 
     def run(data: Dataset) -> tuple[int, str]:
-        tree = YAML(typ="safe").load(Path("params.yaml"))
+        tree = YAML(typ="safe").load(example.SETTINGS)
         bounds = tree["datasets"]["mnist"]["bounds"]
         del bounds["class_share"]
+        tree["split"]["validation"] = 100
         bounds["images"] = {split: len(part.labels) for split, part in data._asdict().items()}
         YAML(typ="safe").dump(tree, tmp_path / "params.yaml")
         (tmp_path / "data").mkdir()
@@ -253,7 +254,7 @@ def test_the_expectations_of_the_data_decide_about_each_correction(drawings: dat
     small[12:16, 12:16] = drawings[2][10:14, 12:16]
     copies = digits.train.images[5], digits.test.images[5]
     part = Part(np.stack([drawings[0], faint, small, *copies]), np.zeros(5, np.uint8))
-    bounds = {name: bound for name, bound in params.read().bounds.items() if name != "images"}
+    bounds = {name: bound for name, bound in example.read().bounds.items() if name != "images"}
     good, *bad = retraining.reasons(part, digits, classes=list("0123456789"), **bounds)
     assert good == []
     for found, name in zip(

@@ -18,6 +18,7 @@ from digitline.base.errors import InputError
 from digitline.data import sources
 from digitline.data.dataset import Dataset
 from digitline.data.entry import MNIST
+from tests import example
 from tests.checkout import idx
 
 TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS = NAMES = [
@@ -334,7 +335,7 @@ def test_mirrors_and_digests_are_those_that_torchvision_lists():
     """MNIST and Fashion-MNIST have others, of the content."""
     from digitline.measure.vision import datasets
 
-    source = {name: entry["source"] for name, entry in YAML(typ="safe").load(Path("params.yaml"))["datasets"].items()}
+    source = {name: entry["source"] for name, entry in YAML(typ="safe").load(example.SETTINGS)["datasets"].items()}
     for name, of in {"mnist": datasets.MNIST, "fashion": datasets.FashionMNIST, "kmnist": datasets.KMNIST}.items():
         assert source[name]["mirrors"] == of.mirrors
         assert [f"{file}.gz" for file in source[name]["files"]] == [file for file, _ in of.resources]

@@ -10,7 +10,6 @@ import torch
 from scipy.special import softmax
 from torch import nn
 
-from digitline.config import params
 from digitline.data import prepare
 from digitline.data.dataset import Dataset, Part
 from digitline.measure import robustness, trials, uncertainty
@@ -18,6 +17,7 @@ from digitline.model import networks
 from digitline.model.evaluation import predict
 from digitline.model.scores import accuracy
 from digitline.model.training import fit
+from tests import example
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ class Trained(NamedTuple):
 def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """The study's modern network after three epochs of 20,000 images."""
     kept, held = (Part(*(array[part].copy() for array in mnist.train)) for part in (slice(20_000), slice(-5000, None)))
-    variant = params.read().variants["modern"]
+    variant = example.read().variants["modern"]
     torch.manual_seed(1)
     model = networks.build(**variant.model, classes=10)
     keep: Path = tmp_path_factory.mktemp("trained") / "standing.safetensors"

@@ -1,10 +1,9 @@
 import pytest
 
-from digitline.config import params
 from digitline.model import arithmetic, networks
-from tests.served import ROOT
+from tests import example
 
-VARIANTS = params.read(ROOT / "params.yaml").variants
+VARIANTS = example.read().variants
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import difference
+from tests import example
 from tests.checkout import HERE, command
 
 PASSES, FAILS = "# wide passes the gate\n\nChallenger: wide.\n", "# wide does not pass the gate\n\nToo slow.\n"
@@ -29,6 +30,7 @@ def test_the_chart_has_a_bar_a_row_and_the_line_of_the_commit_before() -> None:
     assert "line [" not in difference.picture(rows, before[:1], "val_accuracy", "abc1234")
 
 
+@example.studied
 @pytest.mark.slow
 def test_it_names_the_commit_by_seven_digits_and_the_change(tmp_path: Path) -> None:
     """Of a clone in which a parameter and the verdict changed."""

@@ -16,6 +16,7 @@ import pytest
 
 from digitline.base.errors import InputError
 from scripts import container, engine, released
+from tests import example
 from tests.served import ROOT, new_champion
 
 BEHIND = {"httptools", "onnx", "uvloop"}  # uvicorn and torch.onnx import them if they are installed
@@ -129,6 +130,7 @@ def test_an_invalid_push_target_is_refused(to: str) -> None:
     assert done.returncode == 1
 
 
+@example.studied
 def test_a_release_has_the_champion_of_the_committed_ledger() -> None:
     lines = (ROOT / "promotions.jsonl").read_text()
     entries = [json.loads(line) for line in lines.splitlines()]

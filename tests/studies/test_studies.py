@@ -9,6 +9,7 @@ from digitline.config import params
 from digitline.config.params import Params, Variant
 from digitline.model import arithmetic, networks
 from studies import record
+from tests import example
 from tests.served import ROOT
 
 
@@ -25,15 +26,16 @@ def studies(tmp_path):
 
     def laid_over(name: str) -> Params:
         path = tmp_path / f"{name}.yaml"
-        shutil.copy(ROOT / "params.yaml", path)
+        shutil.copy(example.SETTINGS, path)
         record.lay_over(path, changes[name])
         return params.read(path)
 
     return {name: laid_over(name) for name in changes}
 
 
+@example.studied
 def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
-    study, full = params.read(ROOT / "params.yaml"), studies["record"]
+    study, full = example.read(), studies["record"]
     assert len(full.seeds) >= 5
     assert set(full.variants) >= set(study.variants)
     assert all(full.variants[name].recipe["epochs"] > study.variants[name].recipe["epochs"] for name in study.variants)
@@ -41,6 +43,7 @@ def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
     assert full._replace(**longer) == study._replace(**longer)
 
 
+@example.studied
 @pytest.mark.parametrize("name", ["record", "ablation"])
 def test_the_reports_are_those_of_record_yaml(studies, name):
     asked, folder = studies[name], ROOT / "reports" / name
@@ -60,11 +63,12 @@ def test_the_reports_are_those_of_record_yaml(studies, name):
         )
 
 
+@example.studied
 def test_an_ablation_changes_one_thing_of_a_variant_of_the_study(studies):
     def settings(variant: Variant) -> dict[str, Any]:
         return {**variant.model, **variant.recipe}
 
-    study, ablation = params.read(ROOT / "params.yaml").variants, studies["ablation"].variants
+    study, ablation = example.read().variants, studies["ablation"].variants
     less = {name: variant.parent for name, variant in ablation.items() if name not in study}
     assert len(less) >= 8
     for name, base in less.items():

@@ -34,6 +34,14 @@ class Command(NamedTuple):
 
 
 COMMANDS = {  # each has the module of its name
+    "start": Command(
+        "begin a project of your own in an empty folder",
+        "Copies this checkout without its results and makes the first commit. The project trains MNIST until\n"
+        "`digitline adopt` or params.yaml gives it other images.",
+        ["start ../flowers"],
+        {"folder": {"help": "the folder, empty or not there yet"}},
+        params=False,
+    ),
     "status": Command(
         "show champion and challenger, and whether all places agree",
         "Compares promotions.jsonl with MLflow, BentoML's store and a running server, if one answers.\n"

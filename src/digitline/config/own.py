@@ -85,6 +85,13 @@ def swap(text: str, section: str, comes: str, goes: str) -> str:
     return "".join(lines)
 
 
+def without(text: str, *keys: str) -> str:
+    """The text without what stands under the keys."""
+    lines = text.splitlines(keepends=True)
+    lines[part(lines, parsed(text), *keys)] = []
+    return "".join(lines)
+
+
 def part(lines: list[str], section: Any, *keys: str) -> slice:
     """The lines of what stands under the keys, without the empty lines and comments before the next key."""
     end = len(lines)

@@ -1,0 +1,24 @@
+"""The example that the tests work with: MNIST's settings, and the results that digitline's own repository has of it.
+
+A project begun with `digitline start` has these settings in tests/params.yaml, its own in params.yaml, and its
+own results.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from digitline.config import params
+from digitline.config.params import Params
+
+HERE = Path(__file__).parents[1]
+SETTINGS = next(path for path in (HERE / "tests/params.yaml", HERE / "params.yaml") if path.exists())
+STUDIED = (HERE / "reports/record").exists()
+REASON = "this project does not have the results of digitline's MNIST study"
+
+studied = pytest.mark.skipif(not STUDIED, reason=REASON)
+
+
+def read() -> Params:
+    """MNIST's parameters."""
+    return params.read(SETTINGS)
