@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageDraw, ImageFilter
+from PIL import ExifTags, Image, ImageCms, ImageDraw, ImageFilter
 
 from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import Dataset
+from digitline.data.entry import Shape
 
 Bytes = NDArray[np.uint8]
 CANVAS = 320  # pixels
@@ -216,3 +217,131 @@ def test_damage_anywhere_is_refused_or_harmless() -> None:
         except InputError:
             pass
     assert 0 < opened < 600
+
+
+# Resized
+
+
+SMALL, RED, BLUE = Shape(6, 9, 3), (200, 30, 40), (20, 40, 200)
+
+
+def halves(size: tuple[int, int] = (90, 60), mode: str = "RGB") -> Image.Image:
+    """Red on the left, blue on the right."""
+    picture = Image.new("RGB", size, BLUE)
+    picture.paste(RED, (0, 0, size[0] // 2, size[1]))
+    return picture.convert(mode)
+
+
+def sent(picture: Image.Image, shape: Shape = SMALL, how: str = "letterbox", form: str = "PNG", **options) -> Bytes:
+    return prepare.image(encoded(picture, form, **options), shape, how, formats=prepare.KEPT)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["letterbox", "crop"])
+def test_a_picture_of_the_model_s_size_keeps_its_pixels(digits: Dataset, how: str) -> None:
+    for image in digits.test.images[:5]:
+        np.testing.assert_array_equal(sent(Image.fromarray(image), Shape(), how), image)
+        np.testing.assert_array_equal(sent(Image.fromarray(image).convert("RGB"), Shape(), how), image)
+        for form in ("PNG", "BMP", "TIFF", "GIF"):
+            coloured = np.stack([image] * 3, -1)
+            np.testing.assert_array_equal(sent(Image.fromarray(image), Shape(28, 28, 3), how, form), coloured)
+
+
+def test_mnist_s_preparation_is_the_pen_s(digits: Dataset) -> None:
+    sheet = page(digits.test.images[0])
+    np.testing.assert_array_equal(prepare.image(encoded(sheet), Shape(), "mnist"), prepare.prepare(sheet))
+
+
+def test_letterbox_fills_the_rest_with_the_mean_colour_of_the_border() -> None:
+    image = sent(Image.new("RGB", (30, 60), RED), Shape(20, 20, 3))
+    assert (image == RED).all()
+    image = sent(halves((40, 80)), Shape(16, 16, 3))
+    assert (image[:, :4] == image[0, 0]).all()  # the picture is 8 of 16 wide
+    assert (image[:, 12:] == image[0, 0]).all()
+    assert np.abs(image[0, 0] - np.mean([RED, BLUE], 0)).max() <= 1
+    assert (image[:, 4:6] == RED).all()
+    assert (image[:, 10:12] == BLUE).all()
+
+
+def test_crop_cuts_the_longer_side_the_same_at_both_ends() -> None:
+    wide = Image.new("RGB", (120, 20), BLUE)
+    wide.paste(RED, (50, 0, 70, 20))
+    assert (sent(wide, Shape(20, 20, 3), "crop") == RED).all()
+    assert (sent(wide.rotate(90, expand=True), Shape(10, 10, 3), "crop")[2:-2] == RED).all()
+
+
+@pytest.mark.parametrize("size", [(1, 300), (300, 1), (1, 1)])
+@pytest.mark.parametrize("how", ["letterbox", "crop"])
+def test_a_picture_one_pixel_wide_works(size: tuple[int, int], how: str) -> None:
+    assert (sent(Image.new("RGB", size, RED), SMALL, how) == RED).all()
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "CMYK", "YCbCr", "LAB"])
+def test_colours_are_the_same_in_every_mode(mode: str) -> None:
+    spaces = (ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"))
+    lab = ImageCms.profileToProfile(halves(), *spaces, outputMode="LAB")
+    assert lab is not None
+    picture = lab if mode == "LAB" else halves(mode=mode)
+    assert distance(sent(picture, form="TIFF" if mode in ("CMYK", "YCbCr", "LAB") else "PNG"), sent(halves())) < 4
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16"])
+def test_grey_of_every_depth_is_the_same(mode: str) -> None:
+    grey = np.where(np.arange(90)[None, :] < 45, 255, 0).repeat(60, 0).astype(np.uint8)
+    picture = Image.fromarray(grey.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(grey).convert(mode)
+    expected = np.stack([np.asarray(Image.fromarray(grey).resize((9, 6), Image.Resampling.BICUBIC))] * 3, -1)
+    np.testing.assert_array_equal(sent(picture), expected)
+    np.testing.assert_array_equal(sent(picture, SMALL._replace(channels=1)), expected[..., 0])
+
+
+def test_transparency_becomes_white() -> None:
+    clear = halves(mode="RGBA")
+    clear.paste((0, 0, 0, 0), (0, 0, 45, 60))
+    assert (sent(clear)[:, :3] == 255).all()
+    assert (sent(clear)[:, 6:] == BLUE).all()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF", "WEBP"])
+def test_a_camera_s_picture_is_upright_after_resizing(orientation: int, form: str) -> None:
+    undo = {**prepare.TURNS, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+    upright = halves()
+    upright.paste((0, 255, 0), (0, 0, 45, 30))
+    stored = upright.transpose(undo[orientation]) if orientation > 1 else upright
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    assert distance(sent(stored, form=form, exif=exif), sent(upright)) < 6
+
+
+def test_colours_of_another_profile_become_srgb() -> None:
+    """With the profile of a space whose red and blue are exchanged, red pixels are blue."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for place in range(128, 128 + 12 * 30):  # the table of tags, of 12 bytes each
+        if (tag := bytes(profile[place : place + 4])) in (b"rXYZ", b"bXYZ"):
+            profile[place : place + 4] = tag.translate(bytes.maketrans(b"rb", b"br"))
+    image = sent(halves(), icc_profile=bytes(profile))
+    assert np.abs(image[:, :3].astype(int) - RED[::-1]).max() < 8
+    np.testing.assert_array_equal(sent(halves(), icc_profile=b"none"), sent(halves()))
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_of_its_size_and_looks_the_same() -> None:
+    large = halves((1600, 1200))
+    opened = prepare.open_picture(encoded(large, "JPEG"), least=18)
+    assert opened.size == (200, 150)
+    assert distance(sent(large, form="JPEG"), sent(large)) < 2
+
+
+def test_an_animation_gives_its_first_frame() -> None:
+    frames = [Image.new("RGB", (12, 12), colour) for colour in (RED, BLUE)]
+    for form in ("GIF", "WEBP", "PNG", "TIFF"):
+        image = sent(frames[0], form=form, save_all=True, append_images=frames[1:])
+        assert distance(image, np.full((6, 9, 3), RED, np.uint8)) < 4
+
+
+def test_32_bits_a_pixel_are_refused() -> None:
+    with pytest.raises(InputError, match=r"32 bits a pixel \(mode F\), expected 8 or 16 bits a channel"):
+        sent(Image.new("F", (9, 9), 0.5), form="TIFF")
+
+
+def test_a_format_that_a_folder_may_hold_is_refused_where_anyone_sends_it() -> None:
+    with pytest.raises(InputError, match="the file is not a picture, expected a PNG or JPEG"):
+        prepare.image(encoded(halves(), "TIFF"), SMALL, "crop")

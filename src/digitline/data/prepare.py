@@ -1,22 +1,27 @@
-"""Turns a picture of a digit into the models' 28x28 image; API, page and tests share this preparation."""
+"""Turns a picture into the models' image: folders, service, page and tests share this preparation."""
 
 import io
 import struct
 import zlib
+from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageOps, UnidentifiedImageError
 
 from digitline.base.errors import InputError
 from digitline.data.dataset import Bytes
-from digitline.data.entry import MNIST
+from digitline.data.entry import MNIST, Preparation, Shape
 
 SIDE = MNIST.height  # pixels of MNIST's images
 BOX = 20  # pixels of the digit's longer side, as in MNIST
 CENTRE = 14  # the pixel of the centre of mass in MNIST's images, to within half a pixel
 
-MAX_BYTES = 32 * 2**20  # of a PNG or JPEG
+SENT = ("PNG", "JPEG")  # what a service accepts from anyone
+KEPT = (*SENT, "WEBP", "BMP", "GIF", "TIFF")  # what a folder may hold
+
+MAX_BYTES = 32 * 2**20  # of a picture's file
 MAX_PIXELS = 64 * 2**20  # a camera of 64 megapixels; a larger picture is refused before it is decoded
 
 WORKING = 512  # pixels; a larger picture is reduced to less than twice this
@@ -39,15 +44,25 @@ TURNS = {  # by EXIF's orientation
 Floats = NDArray[np.float32]
 
 
-def open_picture(data: bytes) -> Image.Image:
-    """Decodes an untrusted PNG or JPEG; InputError if it is another format, damaged or larger than the limits."""
+def image(data: bytes, shape: Shape, preparation: Preparation, *, formats: tuple[str, ...] = SENT) -> Bytes:
+    """The model's image of a picture's file: [H, W] or [H, W, 3]; InputError if it cannot be read."""
+    if preparation == "mnist":
+        return prepare(open_picture(data, formats=formats))
+    return resized(open_picture(data, formats=formats, least=2 * max(shape[:2])), shape, preparation)
+
+
+def open_picture(data: bytes, *, formats: tuple[str, ...] = SENT, least: int = WORKING) -> Image.Image:
+    """Decodes an untrusted picture, of an animation the first frame; a JPEG perhaps smaller, but not below `least`.
+
+    InputError if it is of another format, damaged or larger than the limits.
+    """
     if len(data) > MAX_BYTES:
         raise InputError(f"the picture has {len(data)} bytes, expected at most {MAX_BYTES}")
     try:
-        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
+        picture = Image.open(io.BytesIO(data), formats=formats)
         if picture.width * picture.height > MAX_PIXELS:
             raise InputError(f"the picture is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels")
-        picture.draft(None, (WORKING, WORKING))  # decodes a JPEG at a half, quarter or eighth of its size
+        picture.draft(None, (least, least))  # decodes a JPEG at a half, quarter or eighth of its size
         picture.load()
         picture.getexif()  # within this try, because damaged EXIF raises here
     except InputError:
@@ -55,10 +70,89 @@ def open_picture(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"the picture is too large, expected at most {MAX_PIXELS} pixels") from None
     except UnidentifiedImageError:
-        raise InputError("the file is not a picture, expected a PNG or JPEG") from None
+        raise InputError(f"the file is not a picture, expected a {', '.join(formats[:-1])} or {formats[-1]}") from None
     except (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise InputError(f"the picture is damaged: {error}") from None
     return picture
+
+
+def resized(picture: Image.Image, shape: Shape, how: Literal["letterbox", "crop"]) -> Bytes:
+    """The picture, upright and in sRGB, at that size: [H, W] or [H, W, 3]; one that has the size keeps its pixels.
+
+    letterbox scales it to fit and fills the rest with the mean colour of its border; crop scales it to fill the image
+    and cuts what stands over, the same on both sides.
+    """
+    upright = turned(srgb(on_white(eight_bits(picture)), picture.info.get("icc_profile")), picture)
+    fitted = (letterboxed if how == "letterbox" else cropped)(
+        upright.convert("L" if shape.channels == 1 else "RGB"), shape.width, shape.height
+    )
+    return np.array(fitted)
+
+
+def letterboxed(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The whole picture, centred."""
+    factor = min(width / picture.width, height / picture.height)
+    across, down = (max(1, round(side * factor)) for side in picture.size)
+    inner = picture.resize((across, down), Image.Resampling.BICUBIC)
+    if inner.size == (width, height):
+        return inner
+    pixels = np.asarray(inner)
+    border = np.concatenate([pixels[0], pixels[-1], pixels[1:-1, 0], pixels[1:-1, -1]])
+    colour = np.rint(border.mean(0)).astype(int).tolist()
+    sheet = Image.new(inner.mode, (width, height), tuple(colour) if inner.mode == "RGB" else colour)
+    sheet.paste(inner, ((width - across) // 2, (height - down) // 2))
+    return sheet
+
+
+def cropped(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """The largest part of the picture's middle that has these proportions."""
+    factor = min(picture.width / width, picture.height / height)
+    left, top = (picture.width - width * factor) / 2, (picture.height - height * factor) / 2
+    box = (left, top, picture.width - left, picture.height - top)
+    return picture.resize((width, height), Image.Resampling.BICUBIC, box)
+
+
+def eight_bits(picture: Image.Image) -> Image.Image:
+    """Brings 16 bits of grey to 8, to which PIL would clip them; InputError for the values of other sizes."""
+    if picture.mode in ("I", "F"):
+        raise InputError(f"the picture has 32 bits a pixel (mode {picture.mode}), expected 8 or 16 bits a channel")
+    return from_16_bits(picture) if picture.mode.startswith("I") else picture
+
+
+def from_16_bits(picture: Image.Image) -> Image.Image:
+    """Mode L of 16 bits of grey."""
+    return Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8))
+
+
+def on_white(picture: Image.Image) -> Image.Image:
+    """Puts what is transparent on a white background."""
+    if not picture.has_transparency_data:
+        return picture.convert("RGB") if picture.mode == "P" else picture
+    white = Image.new("RGBA", picture.size, "white")
+    white.alpha_composite(picture.convert("RGBA"))
+    return white.convert("L" if picture.mode in ("L", "LA", "La", "1") else "RGB")
+
+
+def srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """Brings the colours from the profile's space to sRGB; without a profile they are taken as sRGB."""
+    change = to_srgb(profile, picture.mode) if profile else None
+    return change.apply(picture) if change else picture
+
+
+@lru_cache(maxsize=16)
+def to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """The change of colours; none if the profile is damaged or of other channels: like browsers, which ignore it."""
+    try:
+        space = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        return ImageCms.buildTransform(space, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return None
+
+
+def turned(picture: Image.Image, original: Image.Image) -> Image.Image:
+    """Turns the picture as the original's EXIF says."""
+    orientation = original.getexif().get(ExifTags.Base.Orientation)
+    return picture.transpose(TURNS[orientation]) if orientation in TURNS else picture
 
 
 def prepare(picture: Image.Image) -> Bytes:
@@ -74,14 +168,12 @@ def prepare(picture: Image.Image) -> Bytes:
 
 def flatten(picture: Image.Image) -> Image.Image:
     """Reduces a large picture, turns it upright and puts it on a white background; RGB."""
-    orientation = picture.getexif().get(ExifTags.Base.Orientation)
-    if picture.mode.startswith(("I", "F")):  # 16 bits of grey, which PIL would clip to 8
-        picture = Image.fromarray((np.asarray(picture, np.float32) / 257).clip(0, 255).astype(np.uint8))
+    original = picture
+    if picture.mode.startswith(("I", "F")):
+        picture = from_16_bits(picture)
     clear = picture.has_transparency_data
     factor = max(1, max(picture.size) // WORKING)
-    upright = picture.convert("RGBA" if clear else "RGB").reduce(factor)
-    if orientation in TURNS:
-        upright = upright.transpose(TURNS[orientation])
+    upright = turned(picture.convert("RGBA" if clear else "RGB").reduce(factor), original)
     if not clear:
         return upright
     white = Image.new("RGBA", upright.size, "white")
