@@ -29,7 +29,7 @@ def champion() -> bentoml.models.BentoModel:
 
 
 class Served:
-    """Recognises handwritten digits: POST /predict takes 28x28 images as JSON, POST /classify a PNG or JPEG."""
+    """Recognises images: POST /predict takes them as the model does, POST /classify as PNG or JPEG."""
 
     champion = champion()
 

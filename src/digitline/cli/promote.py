@@ -154,6 +154,7 @@ def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
     """The model's card: its measures, its data set and the result of the validation."""
     of: dict[str, Any] = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
     of |= {"dataset": data["dataset"], "dataset_sha256": data["sha256"]}
+    of |= {} if params.preparation == "mnist" else {"preparation": params.preparation}
     return cast("Card", {"variant": row["variant"], **run, **of})
 
 
