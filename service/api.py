@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel
@@ -20,17 +20,15 @@ from starlette.types import Message
 
 from digitline.base.errors import InputError
 from digitline.data import prepare
-from digitline.data.dataset import Bytes
-from digitline.data.prepare import SIDE
-from service import feedback, metrics, schema
+from digitline.data.dataset import blank
+from service import feedback, form, metrics, schema
+from service.form import Form
 from service.work import Work
 
 if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from digitline.serving.runtime import Floats, Images
     from service.champion import Champion, Study
 
-JSON_BYTES = 8 * 2**20  # of a body; enough for the most images with all digits of every number
-RAW_BYTES = schema.MAX_RAW * SIDE**2
 SHORT = 64 * 2**10  # bytes; a longer body is read in a thread
 FORM_BYTES = 4096  # of a form besides its file
 BODY_SECONDS = 30  # until a body must have arrived
@@ -43,33 +41,40 @@ HEADERS = {
 
 
 async def predict(request: Request) -> Response:
-    """Recognises 28x28 images, as JSON or bytes."""
-    kind = media(request)
+    """Recognises images of the champion's shape, as JSON or bytes."""
+    kind, champion, work = media(request), request.app.state.champion, request.app.state.work
     if kind not in KINDS:
         raise unsupported(request, *KINDS)
     limit, read, write = KINDS[kind]
-    data, work, champion = await body(request, limit), request.app.state.work, request.app.state.champion
+    data = await body(request, limit(champion.form))
     with work.admitted(len(data)):
-        images = read(data) if len(data) <= SHORT else await work.run(read, data)
+        images = read(data, champion.form) if len(data) <= SHORT else await work.run(read, data, champion.form)
         metrics.IMAGES.observe(len(images))
         probabilities = await work.recognise(champion, images)
     return answered_by(champion, write(champion, probabilities), request)
 
 
 def predictions(champion: "Champion", probabilities: "Floats") -> schema.Predictions:
-    answers = [schema.Prediction(**each._asdict()) for each in champion.answers(probabilities)]
+    answers = [schema.prediction(each) for each in champion.answers(probabilities)]
     return schema.Predictions(model=champion.sha256, classes=champion.classes, predictions=answers)
 
 
 def raw_predictions(champion: "Champion", probabilities: "Floats") -> bytes:
-    digits: bytes = probabilities.argmax(1).astype(np.uint8).tobytes()
-    return digits + probabilities.astype("<f4").tobytes()
+    places: bytes = probabilities.argmax(1).astype(np.uint8).tobytes()
+    return places + probabilities.astype("<f4").tobytes()
 
 
-# By media type: the maximum body size, the function that reads it and the one that writes the answer.
-KINDS: dict[str, tuple[int, Callable[[bytes], "Images"], Callable[["Champion", "Floats"], BaseModel | bytes]]] = {
-    "application/json": (JSON_BYTES, schema.images, predictions),
-    schema.RAW: (RAW_BYTES, schema.raw, raw_predictions),
+class Kind(NamedTuple):
+    """What a media type of /predict needs."""
+
+    limit: Callable[[Form], int]  # bytes of a body
+    read: Callable[[bytes, Form], "Images"]
+    write: Callable[["Champion", "Floats"], BaseModel | bytes]
+
+
+KINDS = {
+    "application/json": Kind(lambda sent: sent.json_bytes, form.images, predictions),
+    schema.RAW: Kind(lambda sent: sent.most_raw * sent.values, form.raw, raw_predictions),
 }
 
 
@@ -79,12 +84,11 @@ async def classify(request: Request) -> Response:
 
 
 def classification(champion: "Champion", data: bytes) -> schema.Classification:
-    image = prepared(data)
+    image = champion.prepared(data)
     metrics.IMAGES.observe(1)
     [found] = champion.answers(champion.probabilities(image[None]))
-    return schema.Classification(
-        model=champion.sha256, classes=champion.classes, **found._asdict(), image=image.tolist()
-    )
+    answer = schema.prediction(found).model_dump()
+    return schema.Classification(model=champion.sha256, classes=champion.classes, **answer, image=image.tolist())
 
 
 async def explain(request: Request) -> Response:
@@ -100,16 +104,16 @@ def explanation(brief: bool, champion: "Champion", data: bytes) -> schema.Explan
         schema.Seen(name=layer.name, **layer.field._asdict(), window=layer.window, maps=schema.packed(layer.maps))
         for layer in champion.layers(image)
     ]
-    evidence = None if brief else champion.evidence(image, found.digit).round(3).tolist()
+    evidence = None if brief else champion.evidence(image, found.label).round(3).tolist()
     return schema.Explanation(**found.model_dump(), layers=layers, evidence=evidence)
 
 
 async def network(request: Request) -> Response:
-    """Describes the layers, independently of an image."""
-    return await answer(request, partial(architecture, feedback.folder() is not None), b"")
+    """Describes the layers, independently of an image, and what the page needs to know."""
+    return await answer(request, partial(architecture, request.app.state.study, feedback.folder() is not None), b"")
 
 
-def architecture(corrections: bool, champion: "Champion", _: bytes) -> schema.Network:
+def architecture(study: "Study", corrections: bool, champion: "Champion", _: bytes) -> schema.Network:
     layers = [
         schema.Filters(
             name=layer.name,
@@ -119,11 +123,16 @@ def architecture(corrections: bool, champion: "Champion", _: bytes) -> schema.Ne
             bias=None if layer.bias is None else layer.bias.tolist(),
             scale=None if layer.scale is None else layer.scale.tolist(),
         )
-        for layer in champion.layers(np.zeros((SIDE, SIDE), np.uint8))
+        for layer in champion.layers(blank(1, champion.shape)[0])
     ]
     return schema.Network(
         model=champion.sha256,
         classes=champion.classes,
+        dataset=champion.dataset,
+        image=schema.Size(**champion.shape._asdict()),
+        preparation=champion.preparation,
+        variants=list(study.models),
+        apart=study.apart,
         members=len(champion.card.get("members", [0])),
         corrections=corrections,
         layers=layers,
@@ -131,23 +140,28 @@ def architecture(corrections: bool, champion: "Champion", _: bytes) -> schema.Ne
 
 
 async def correct(request: Request) -> Response:
-    """Keeps a correction: the right label of a 28x28 image, sent as bytes."""
+    """Keeps a correction: the right label of an image, sent as bytes."""
     place = feedback.admitted(request)
     if media(request) != schema.RAW:
         raise unsupported(request, schema.RAW)
-    name = feedback.label(request, request.app.state.champion.classes)
-    return await answer(request, partial(feedback.keep, place, name), await body(request, SIDE**2))
+    champion = request.app.state.champion
+    name = feedback.label(request, champion.classes)
+    return await answer(request, partial(feedback.keep, place, name), await body(request, champion.form.values))
 
 
 async def compare(request: Request) -> Response:
-    """Recognises 28x28 images, as JSON, with every variant of the study."""
+    """Recognises images of the champion's shape, as JSON, with every variant of the study."""
     if media(request) != "application/json":
         raise unsupported(request, "application/json")
-    return await answer(request, partial(comparison, request.app.state.study), await body(request, JSON_BYTES))
+    data = await body(request, request.app.state.champion.form.json_bytes)
+    return await answer(request, partial(comparison, request.app.state.study), data)
 
 
 def comparison(study: "Study", champion: "Champion", data: bytes) -> schema.Comparison:
-    found = study.probabilities(schema.images(data))
+    images = form.images(data, champion.form)
+    if study.apart:
+        raise HTTPException(409, f"{study.apart}; dvc repro makes a study of the data set in use")
+    found = study.probabilities(images)
     return schema.Comparison(classes=champion.classes, variants={name: rows.tolist() for name, rows in found.items()})
 
 
@@ -183,14 +197,6 @@ async def picture(request: Request) -> bytes:
     if media(request) in schema.PICTURES:
         return await body(request, prepare.MAX_BYTES)
     raise unsupported(request, "multipart/form-data", *schema.PICTURES)
-
-
-def prepared(data: bytes) -> Bytes:
-    """The picture as the model's image; InputError if it is blank."""
-    image = prepare.prepare(prepare.open_picture(data))
-    if not image.any():
-        raise InputError("the picture is blank, expected a digit darker or lighter than its background")
-    return image
 
 
 async def body(request: Request, limit: int) -> bytes:
@@ -243,7 +249,8 @@ def unsupported(request: Request, *expected: str) -> HTTPException:
 
 async def document(request: Request) -> Response:
     """Replaces BentoML's document, which lists only BentoML's own methods."""
-    return JSONResponse(schema.openapi())
+    champion = request.app.state.champion
+    return JSONResponse(schema.openapi(champion.shape, champion.preparation))
 
 
 async def counts(request: Request) -> Response:

@@ -47,10 +47,12 @@ def load(state: State, source: Path) -> None:
     """Loads the new champion beside the old one, then swaps them; InputError if the model does not fit its card."""
     from service.champion import Champion, Study  # they import PyTorch, which the command does not need
 
-    champion, study = Champion(source), Study(STUDY)
-    state.champion, state.study = champion, study
+    champion = Champion(source)
+    state.champion, state.study = champion, Study(STUDY, champion)
     metrics.serve(champion.sha256, champion.card["variant"])
     log.info("the champion is %s", champion.sha256)
+    if state.study.apart:
+        log.warning("no study is shown: %s", state.study.apart)
 
 
 def stamp(source: Path) -> list[tuple[int, int, int]]:

@@ -10,12 +10,12 @@ from starlette.requests import Request
 
 from digitline.base.errors import InputError
 from digitline.data import corrections
-from service import schema
+from service import form, schema
 
 if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from service.champion import Champion
 
-MOST = 2000  # corrections of less than a kilobyte each
+MOST = 2000  # corrections, each less than a kilobyte for MNIST and 12 for 64x64 pixels in colour
 
 
 def folder() -> Path | None:
@@ -35,20 +35,20 @@ def admitted(request: Request) -> Path:
 
 
 def label(request: Request, classes: list[str]) -> str:
-    """The correct label, empty for no digit; InputError if it is not a class."""
+    """The correct label, empty for none of the classes; InputError if it is not a class."""
     match request.query_params.getlist("label"):
         case [str(name)] if name in ["", *classes]:
             return name
-    raise InputError(f"the query is invalid, expected one label: {', '.join(classes)}, or empty for no digit")
+    raise InputError(f"the query is invalid, expected one label: {', '.join(classes)}, or empty for none of them")
 
 
 def keep(place: Path, label: str, champion: "Champion", data: bytes) -> schema.Kept:
     """Keeps the single image of a body, with the model's answer."""
-    images = schema.raw(data)
+    images = form.raw(data, champion.form)
     if len(images) > 1:
         raise InputError(f"the body has {len(images)} images, expected one")
     [found] = champion.answers(champion.run(images))
-    one = corrections.Correction(images[0], label, found.digit, found.doubtful, champion.sha256)
+    one = corrections.Correction(images[0], label, found.label, found.doubtful, champion.sha256)
     try:
         kept = corrections.keep(place, one, most=MOST)
     except InputError as error:

@@ -22,9 +22,12 @@ SHED = Counter("digitline_shed", "Requests refused because the service was at ca
 WAITING = Gauge("digitline_waiting", "Requests being processed or waiting.", multiprocess_mode="livesum")
 IMAGES = Histogram("digitline_images", "Images per request.", buckets=SIZES)
 BATCHES = Histogram("digitline_batch", "Images per batch of the model.", buckets=SIZES)
-ANSWERS = Counter("digitline_answers", "Images recognised, by answer and probability.", ["digit", "probability"])
+# The label digit says the same as label, for dashboards made before there were other data sets.
+ANSWERS = Counter(
+    "digitline_answers", "Images recognised, by answer and probability.", ["label", "digit", "probability"]
+)
 CONFIDENCE = Counter("digitline_confidence", "Sum of the answers' probabilities.")
-DOUBTS = Counter("digitline_doubts", "Images that may not show a digit.")
+DOUBTS = Counter("digitline_doubts", "Images that may show none of the classes.")
 MODEL = Gauge("digitline_model", "1 for the model in use.", ["sha256", "variant"], multiprocess_mode="livemax")
 
 
@@ -34,9 +37,9 @@ def count(classes: Sequence[str], probabilities: NDArray[np.float32], doubtful: 
     DOUBTS.inc(int(doubtful.sum()))
     highest = probabilities.max(1)
     CONFIDENCE.inc(float(highest.sum()))
-    digits, sure = probabilities.argmax(1).tolist(), np.searchsorted(SURE, highest, side="right").tolist()
-    for (digit, place), many in Counts(zip(digits, sure, strict=True)).items():
-        ANSWERS.labels(classes[digit], name(place)).inc(many)
+    places, sure = probabilities.argmax(1).tolist(), np.searchsorted(SURE, highest, side="right").tolist()
+    for (place, band), many in Counts(zip(places, sure, strict=True)).items():
+        ANSWERS.labels(classes[place], classes[place], name(band)).inc(many)
 
 
 def name(place: int) -> str:

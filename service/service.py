@@ -52,7 +52,7 @@ def one_sentence(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 class Served:
-    """Recognises handwritten digits: POST /predict takes 28x28 images as JSON, POST /classify a PNG or JPEG."""
+    """Recognises images: POST /predict takes them as the model does, POST /classify as PNG or JPEG."""
 
     champion = champion()
     prepare = bentoml.on_deployment(prepare)

@@ -103,13 +103,14 @@ def drawings(mnist: Dataset) -> Bytes:
 
 @pytest.fixture(scope="module")  # it keeps an event loop running, which disturbs other tests
 def browser() -> Iterator[Browser]:
-    """A real browser that makes no requests of its own."""
+    """A real browser that makes no requests of its own and has a camera that shows a clock."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip("there is no Chromium or Chrome")  # CI has one
     with sync_playwright() as playwright:
+        camera = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
         browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox", "--disable-background-networking"]
+            executable_path=found, args=["--no-sandbox", "--disable-background-networking", *camera]
         )
         yield browser
         browser.close()

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from PIL import Image
 
 from digitline.base.digest import digest
+from digitline.data.entry import MNIST, Shape
 from digitline.model import checkpoint, networks
 
 ROOT = Path(__file__).parents[1]
@@ -39,10 +41,10 @@ class Clone(NamedTuple):
         )
 
 
-def new_clone(folder: Path, *, seed: int = 0) -> Clone:
+def new_clone(folder: Path, *, seed: int = 0, **champion: Any) -> Clone:
     shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", folder)
-    new_champion(folder / "models/champion", seed=seed)
+    new_champion(folder / "models/champion", seed=seed, **champion)
     environment = {
         **os.environ,
         "BENTOML_HOME": str(folder / "bentoml"),
@@ -54,24 +56,27 @@ def new_clone(folder: Path, *, seed: int = 0) -> Clone:
     return Clone(folder, environment)
 
 
-def new_champion(folder: Path, *, seed: int) -> None:
+def new_champion(
+    folder: Path, *, seed: int, image: Shape = MNIST, classes: Sequence[str] = CLASSES, **known: str
+) -> None:
     """An untrained network is enough to check that the answers are the model's."""
     folder.mkdir(parents=True)
     torch.manual_seed(seed)
-    network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": [4], "hidden": 20, "activation": "relu"}
+    network: dict[str, Any] = {"network": "plain", "classes": len(classes), **networks.of_shape(image)}
+    network |= {"filters": [4], "hidden": 20, "activation": "relu"}
     checkpoint.save(networks.build(**network), folder / "model.safetensors", **network)
     sha256 = digest(folder / "model.safetensors")
-    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "classes": CLASSES, "val_accuracy": 0.5}
+    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "classes": classes, "val_accuracy": 0.5, **known}
     (folder / "model.json").write_text(json.dumps(card))
 
 
-def new_study(folder: Path) -> None:
+def new_study(folder: Path, *, image: Shape = MNIST, **of: Any) -> None:
     """Three untrained variants, in the form of models/study."""
     names = ["wide", "narrow", "none"]
     for filters, name in zip(([8], [2], []), names, strict=True):
-        network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters}
+        network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters, **networks.of_shape(image)}
         checkpoint.save(networks.build(**network), folder / f"{name}.safetensors", **network)
-    (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": ""} for name in names]))
+    (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": "", **of} for name in names]))
 
 
 def picture(digit: Any, form: str = "PNG", size: int = 400) -> bytes:

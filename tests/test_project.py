@@ -22,7 +22,7 @@ from digitline.cli import results
 from digitline.cli.main import COMMANDS, parser
 from digitline.data import prepare
 from scripts import container, screenshots
-from service import api, feedback, logs, protocol, schema, work
+from service import api, feedback, form, logs, protocol, work
 from tests import example
 
 ROOT = Path(__file__).parents[1]
@@ -205,9 +205,9 @@ def test_readme_s_tree_names_what_is_there_and_every_package() -> None:
 def test_the_limits_of_the_service_are_those_of_its_code() -> None:
     text = (ROOT / "docs/service.md").read_text()
     for what, limit in {
-        "images in one JSON request": f"{schema.MAX_IMAGES}",
-        "images in one request of bytes": f"{schema.MAX_RAW:,}",
-        "size of a JSON body": f"{api.JSON_BYTES >> 20} MiB",
+        "images in one JSON request": f"{form.MAX_IMAGES}",
+        "images in one request of bytes": f"{form.MAX_RAW:,}",
+        "size of a JSON body": f"{form.JSON_BYTES >> 20} MiB",
         "size of a picture": f"{prepare.MAX_BYTES >> 20} MiB, {prepare.MAX_PIXELS >> 20} megapixels",
         "time for a body to arrive": f"{api.BODY_SECONDS} s",
         "time for the headers to arrive": f"{protocol.HEADER_SECONDS} s",

@@ -13,8 +13,8 @@ const SLIDE = 6000; // milliseconds over a map
 const get = (id) => document.getElementById(id);
 
 export class CloseUp {
-  constructor(members) {
-    this.members = members;
+  constructor({ members, classes }) {
+    Object.assign(this, { members, classes });
     get("slide").onclick = () => { this.sliding ? this.stop() : this.slide(); };
   }
 
@@ -29,7 +29,7 @@ export class CloseUp {
     get("closeup").hidden = false;
     get("which").textContent = [
       layer.name,
-      channels > 1 && `${width > 1 ? "map" : "unit"} ${channel + 1} of ${channels}`,
+      channels > 1 && `${width > 1 ? "map" : "unit"} ${channel + 1} of ${channels}${this.meaning(layer, channel, channels)}`,
       width > 1 && `row ${top + 1}, column ${left + 1}`,
     ].filter(Boolean).join(", ");
     const value = maps.values[(channel * height + top) * width + left];
@@ -37,15 +37,21 @@ export class CloseUp {
     const parts = (DESCRIPTIONS[kind(layer)] ?? DESCRIPTIONS.activation)(unit, this.members);
     get("work").replaceChildren(...parts);
     get("slide").hidden = width < 3 || !index;
-    get("ways").hidden = index > 0 && rows[index - 1].maps.shape[1] === 1;
+    get("ways").hidden = index > 0 && rows[index - 1].maps.shape.slice(1).every((side) => side === 1);
     this.draw(rows, chosen, unit);
+  }
+
+  // What a map or unit stands for: a colour of the image, a class of the output.
+  meaning({ name }, channel, channels) {
+    const names = name === "output" ? this.classes : name === "image" && channels === 3 ? ["red", "green", "blue"] : [];
+    return names[channel] === undefined ? "" : ` (${names[channel]})`;
   }
 
   // Marks the window in the layer before and the unit in its own map.
   draw(rows, { index, channel, top, left }, { patches }) {
-    const { layer, maps } = rows[index], from = rows[Math.max(0, index - 1)], source = patches[0]?.channel ?? 0;
-    picture(get("from"), from, source, patches[0] && { ...patches[0], size: layer.window });
-    picture(get("to"), rows[index], channel, { top, left, size: 1 }, this.sliding ? top * maps.shape[2] + left : Infinity);
+    const { maps } = rows[index], from = rows[Math.max(0, index - 1)], source = patches[0]?.channel ?? 0;
+    picture(get("from"), from, source, patches[0]);
+    picture(get("to"), rows[index], channel, { top, left, high: 1, wide: 1 }, this.sliding ? top * maps.shape[2] + left : Infinity);
     get("fromname").textContent = name(from, source);
     get("toname").textContent = name(rows[index], channel);
   }
@@ -83,7 +89,7 @@ const DESCRIPTIONS = {
   output: (unit, members) => [
     ...sum(unit),
     said(`softmax: e to the power of ${short(unit.value)}, divided by the sum of these powers over all classes = ${percent(softmax(unit))}`),
-    note(members > 1 ? `This is the first of ${members} networks; the answer above is their mean.` : "Softmax turns the ten sums into probabilities: the answer above."),
+    note(members > 1 ? `This is the first of ${members} networks; the answer above is their mean.` : "Softmax turns the sums into probabilities: the answer above."),
   ],
   pooling: (unit) => [...strongest(unit), note("A quarter of the numbers remains. If a feature moves by one pixel, it mostly stays in the same 2×2 square, and the result hardly changes.")],
   maximum: (unit) => [...strongest(unit), note("It no longer matters where in the map the feature was found, only how strongly.")],
@@ -101,13 +107,13 @@ const DESCRIPTIONS = {
 // A unit's inputs: from every map of the layer before if it has weights, otherwise only from its own map.
 function patches(rows, { index, channel, top, left }) {
   const { layer } = rows[index], { layer: earlier, maps: { shape: [channels, height, width], values } } = rows[index - 1];
-  const size = layer.window, each = layer.step && earlier.step;
+  const each = layer.step && earlier.step, [high, wide] = layer.step ? [layer.window, layer.window] : [height, width];
   const from = (unit) => (each ? (unit * layer.step + layer.start - earlier.start) / earlier.step : 0);
   const [row, column] = [from(top), from(left)];
   return (layer.filters ? Array.from({ length: channels }, (_, input) => input) : [channel]).map((input) => ({
-    channel: input, top: row, left: column,
-    values: Array.from({ length: size * size }, (_, place) => {
-      const [y, x] = [row + Math.floor(place / size), column + (place % size)];
+    channel: input, top: row, left: column, high, wide,
+    values: Array.from({ length: high * wide }, (_, place) => {
+      const [y, x] = [row + Math.floor(place / wide), column + (place % wide)];
       return y < 0 || x < 0 || y >= height || x >= width ? 0 : values[(input * height + y) * width + x];
     }),
   }));
@@ -115,24 +121,24 @@ function patches(rows, { index, channel, top, left }) {
 
 // Sums patch × weights: the maps that contribute most one by one, the rest as one number.
 function sum({ rows, index, layer, channel, value, patches }) {
-  const { values: weights, shape: [, inputs, size] } = layer.filters, area = size * size, start = channel * inputs * area;
+  const { values: weights, shape: [, inputs, high, wide] } = layer.filters, area = high * wide, start = channel * inputs * area;
   for (const patch of patches) {
     patch.weights = Array.from(weights.subarray(start + patch.channel * area, start + (patch.channel + 1) * area));
     patch.products = patch.values.map((one, place) => one * patch.weights[place]);
     patch.sum = total(patch.products);
   }
-  const shown = size === 1 ? [flat(patches)] : patches.sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)).slice(0, SHOWN);
-  const side = size === 1 ? Math.ceil(Math.sqrt(inputs)) : size;
+  const shown = area === 1 ? [flat(patches)] : patches.sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)).slice(0, SHOWN);
+  const columns = area === 1 ? Math.ceil(Math.sqrt(inputs)) : wide;
   const limits = [rows[index - 1].maps.strongest, ...["weights", "products"].map((key) => greatest(shown.flatMap((each) => each[key])))];
   const lines = shown.map((patch) => {
     const line = Object.assign(document.createElement("div"), { className: "line" });
     const [taken, weighed, product] = [["values", "its inputs"], ["weights", "its weights"], ["products", "their products"]].map(([key, label], place) =>
-      caption(grid(patch[key], side, { strongest: limits[place], label }), label));
+      caption(grid(patch[key], columns, { strongest: limits[place], label }), label));
     line.append(taken, sign("×"), weighed, sign("="), product);
     if (shown.length > 1) line.append(caption(sign(short(patch.sum)), `of map ${patch.channel + 1}`));
     return line;
   });
-  const rest = size === 1 ? [] : patches.slice(SHOWN), [first, ...more] = shown.map((patch) => patch.sum);
+  const rest = area === 1 ? [] : patches.slice(SHOWN), [first, ...more] = shown.map((patch) => patch.sum);
   const others = rest.length ? ` ${signed(total(rest.map((each) => each.sum)))} (from ${rest.length} more maps)` : "";
   const bias = layer.bias ? ` ${signed(layer.bias[channel])} (bias)` : "";
   const alone = !more.length && !bias;
@@ -145,10 +151,10 @@ function flat(patches) {
   return { channel: 0, values: all("values"), weights: all("weights"), products: all("products"), sum: total(all("products")) };
 }
 
-function strongest({ rows, index, layer, value, patches: [{ values }] }) {
+function strongest({ rows, index, value, patches: [{ values, high, wide }] }) {
   const line = Object.assign(document.createElement("div"), { className: "line" });
-  const label = `${layer.window} by ${layer.window} units, the maximum marked`;
-  line.append(grid(values, layer.window, { strongest: rows[index - 1].maps.strongest, mark: values.indexOf(Math.max(...values)), label }));
+  const label = `${wide} by ${high} units, the maximum marked`;
+  line.append(grid(values, wide, { strongest: rows[index - 1].maps.strongest, mark: values.indexOf(Math.max(...values)), label }));
   return [line, said(`the maximum = ${short(value)}`)];
 }
 
@@ -169,9 +175,10 @@ function curve(f, x, y, name) {
 function picture(canvas, { maps: { shape: [, height, width], values, strongest } }, channel, square, until = Infinity) {
   const own = values.subarray(channel * height * width, (channel + 1) * height * width);
   paintSigned(canvas, own.map((value, place) => (place <= until ? value : 0)), strongest, width, height);
+  canvas.parentElement.style.aspectRatio = `${width} / ${height}`;
   const frame = canvas.nextElementSibling, share = (units, of) => `${(100 * units) / of}%`;
   frame.hidden = !square;
-  if (square) Object.assign(frame.style, { left: share(square.left, width), top: share(square.top, height), width: share(square.size, width), height: share(square.size, height) });
+  if (square) Object.assign(frame.style, { left: share(square.left, width), top: share(square.top, height), width: share(square.wide, width), height: share(square.high, height) });
 }
 
 function name({ layer, maps }, channel) { return maps.shape[0] > 1 ? `${layer.name}, map ${channel + 1}` : layer.name; }

@@ -1,17 +1,27 @@
 // The correction: a click sends the right label, and the service keeps it.
+const FEW = 12; // classes with a button each; more are in a list
+const NONE = "none of these";
 const get = (id) => document.getElementById(id);
 
 export class Correction {
   constructor({ classes, corrections }) {
     this.offered = corrections;
-    get("labels").replaceChildren(...[...classes, ""].map((name) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", textContent: name || "no digit" });
+    const buttons = (names) => names.map((name) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", textContent: name || NONE });
       button.onclick = () => this.send(name);
       return button;
-    }));
+    });
+    get("labels").replaceChildren(...(classes.length > FEW ? [this.list(classes), ...buttons([""])] : buttons([...classes, ""])));
   }
 
-  // The image [28][28] that the model received.
+  list(classes) {
+    const list = Object.assign(document.createElement("select"), { ariaLabel: "The right class" });
+    list.append(new Option("choose a class", ""), ...classes.map((name) => new Option(name)));
+    list.onchange = () => { if (list.value) this.send(list.value); list.selectedIndex = 0; };
+    return list;
+  }
+
+  // The image that the model received: rows of grey values or of [red, green, blue].
   show(image) {
     this.image = image;
     get("correct").hidden = !this.offered;
@@ -24,9 +34,9 @@ export class Correction {
     const response = await fetch(`../feedback?label=${encodeURIComponent(label)}`, {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream" },
-      body: Uint8Array.from(this.image.flat()),
+      body: Uint8Array.from(this.image.flat(2)),
     });
     const answer = await response.json();
-    get("kept").textContent = response.ok ? `Kept as ${label || "no digit"}. Thank you.` : `Not kept: ${answer.error}.`;
+    get("kept").textContent = response.ok ? `Kept as ${label || NONE}. Thank you.` : `Not kept: ${answer.error}.`;
   }
 }

@@ -18,19 +18,39 @@ function step(value, strongest) {
 
 export function colour(value, strongest) { return `rgb(${SIGNED[step(value, strongest)].join()})`; }
 
-// Paints one value per pixel, from black to white.
-export function paint(canvas, values) {
-  const pen = canvas.getContext("2d"), picture = pen.createImageData(canvas.width, canvas.height);
-  const pixels = new Uint32Array(picture.data.buffer);
-  values.forEach((value, place) => { pixels[place] = (0xff000000 | (value * 0x010101)) >>> 0; });
-  pen.putImageData(picture, 0, 0);
+// Paints an image: rows of grey values, or of [red, green, blue].
+export function paint(canvas, image) {
+  const picture = new ImageData(image[0].length, image.length), pixels = new Uint32Array(picture.data.buffer);
+  image.flat().forEach((value, place) => {
+    const [red, green, blue] = value.length ? value : [value, value, value];
+    pixels[place] = ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  });
+  fit(canvas, picture.width, picture.height);
+  canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-// Paints signed values in colour; resizes the canvas if its size differs.
-export function paintSigned(canvas, values, strongest, width = canvas.width, height = canvas.height) {
+// Gives a canvas that size, which also clears it, if it has another one.
+function fit(canvas, width, height) {
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+}
+
+// Paints signed values in colour.
+export function paintSigned(canvas, values, strongest, width, height) {
+  fit(canvas, width, height);
   const picture = new ImageData(width, height), pixels = new Uint32Array(picture.data.buffer);
   for (let at = 0; at < values.length; at++) pixels[at] = PIXELS[step(values[at], strongest)];
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+}
+
+// Paints `count` filters [count, 3, …, width] below each other in their own colours; zero is half of the light.
+export function paintColours(canvas, values, strongest, width, height, count) {
+  const picture = new ImageData(width, height), area = (width * height) / count; // of one filter
+  picture.data.fill(255);
+  values.forEach((value, at) => {
+    const [filter, band] = [Math.floor(at / (3 * area)), Math.floor(at / area) % 3];
+    picture.data[4 * (filter * area + (at % area)) + band] = 127.5 + (127.5 * value) / (strongest || 1);
+  });
+  fit(canvas, width, height);
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
@@ -54,12 +74,16 @@ export function short(value) {
   return text.replace(/^-?0\.00$/, "0").replace(/^(-?)0\./, "$1.").replace("-", "−");
 }
 
-// A square table of numbers in colour, with the numbers in its cells if they are large enough.
-export function grid(values, side, { strongest, mark = -1, label }) {
-  const cell = side > 12 ? 5 : side > 5 ? 14 : side > 3 ? 26 : 30;
+// The letters of a text's longest word, which decide the size of its type.
+export function longest(text) { return Math.max(...text.split(/\s/).map((word) => word.length)); }
+
+// A table of numbers in colour, with the numbers in its cells if they are large enough.
+export function grid(values, columns, { strongest, mark = -1, label }) {
+  const rows = Math.ceil(values.length / columns), side = Math.max(rows, columns);
+  const cell = side > 30 ? 2 : side > 12 ? 5 : side > 5 ? 14 : side > 3 ? 26 : 30;
   const canvas = document.createElement("canvas"), sharp = Math.max(2, devicePixelRatio);
-  Object.assign(canvas, { width: side * cell * sharp, height: side * cell * sharp, className: "grid" });
-  canvas.style.width = `${side * cell}px`;
+  Object.assign(canvas, { width: columns * cell * sharp, height: rows * cell * sharp, className: "grid" });
+  canvas.style.width = `${columns * cell}px`;
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", label);
   const pen = canvas.getContext("2d");
@@ -67,7 +91,7 @@ export function grid(values, side, { strongest, mark = -1, label }) {
   Object.assign(pen, { font: `${cell > 26 ? 12 : 10}px system-ui, sans-serif`, textAlign: "center", textBaseline: "middle" });
   const gap = cell > 20 ? 1 : 0;
   values.forEach((value, place) => {
-    const [x, y] = [(place % side) * cell, Math.floor(place / side) * cell];
+    const [x, y] = [(place % columns) * cell, Math.floor(place / columns) * cell];
     pen.fillStyle = colour(value, strongest);
     pen.fillRect(x, y, cell - gap, cell - gap);
     if (cell > 20) {

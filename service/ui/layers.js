@@ -1,7 +1,8 @@
 // The layers, each as a picture of all its feature maps; pointing at a unit selects it for the close-up.
-import { paintSigned, unpack } from "./draw.js";
+import { paintColours, paintSigned, unpack } from "./draw.js";
 
-const SIDE = 28, GAP = 4;
+const GAP = 4;
+const NAMED = 20; // classes whose names stand in the output's tiles; of more, the close-up names one
 const ABOUT = {
   image: "What the model receives, scaled to mean 0 and standard deviation 1.",
   convolution: "One filter per map, slid over the whole layer before.",
@@ -29,8 +30,8 @@ export class Layers {
   }
 
   // The layers and their weights, which are the same for every image.
-  learn({ layers, classes }) {
-    this.classes = classes;
+  learn({ layers, classes, image }) {
+    Object.assign(this, { classes, image, named: classes.length <= NAMED });
     this.rows = layers.map((layer, index) => this.row({ ...layer, filters: layer.filters && unpack(layer.filters) }, index, layers));
     this.place.replaceChildren(...this.rows.map(({ element }) => element));
     for (const { element } of this.rows) this.seen.observe(element);
@@ -40,12 +41,14 @@ export class Layers {
   row(layer, index, layers) {
     const element = Object.assign(document.createElement("div"), { className: "layer" });
     element.innerHTML = '<div><h3></h3><p></p></div><div class="maps"><canvas width="1" height="1" tabindex="0" role="img"></canvas></div>';
-    if (layer.filters?.shape[1] === 1) element.insertAdjacentHTML("beforeend", '<p>Its filters: one per map, the same at every place.</p><canvas class="filters" role="img" aria-label="The filters"></canvas>');
+    const firstFilters = layers.findIndex(({ filters }) => filters) === index;
+    if (firstFilters) element.insertAdjacentHTML("beforeend", '<p>Its filters: one per map, the same at every place.</p><canvas class="filters" role="img" aria-label="The filters"></canvas>');
     const canvas = element.querySelector("canvas"), row = { layer, index, element, canvas, atlas: document.createElement("canvas") };
+    row.filters = firstFilters && element.querySelector(".filters");
     element.querySelector("h3").textContent = layer.name;
     const first = layers.findIndex((each) => kind(each) === kind(layer)) === index;
     const about = first ? `${ABOUT[kind(layer)] ?? "A curve that limits every value."} ` : "";
-    element.querySelector("p").textContent = `${about}A unit sees ${sees(layer)} of the image.`;
+    element.querySelector("p").textContent = `${about}A unit sees ${this.sees(layer)} of the image.`;
     for (const kind of ["pointermove", "pointerdown"]) canvas.addEventListener(kind, (event) => this.point(row, event));
     canvas.addEventListener("keydown", (event) => this.step(row, event));
     canvas.addEventListener("focus", () => { if (row.maps && this.chosen?.index !== index) this.select(index, 0, ...middle(row)); });
@@ -71,32 +74,40 @@ export class Layers {
   }
 
   draw(row) {
-    const { canvas, maps, layer } = row;
+    const { canvas, maps, layer, filters } = row;
     row.stale = false;
     if (!maps) { canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height); return; }
     const [channels, height, width] = maps.shape, room = canvas.parentElement.clientWidth;
-    const small = room < 500, wanted = (small ? 24 : 32) + Math.min(width, 12);
-    if (width === 1) row.side = layer.name === "output" ? (small ? 27 : 30) : 18;
-    else row.side = width > 20 ? (small ? 36 : 48) : width * Math.floor(wanted / width);
-    row.columns = Math.max(1, Math.min(channels, Math.floor((room + GAP) / (row.side + GAP))));
-    this.tiles(row, canvas, maps);
+    row.tile = this.proportions(layer, width, height, room < 500);
+    row.columns = Math.max(1, Math.min(channels, Math.floor((room + GAP) / (row.tile[0] + GAP))));
+    this.tiles(row, row.tile, canvas, maps);
     canvas.ariaLabel = `${layer.name}: ${channels} maps of ${width} by ${height} units. The arrow keys select a unit.`;
-    if (layer.name === "output") this.name(row);
-    if (layer.filters?.shape[1] === 1) this.tiles(row, row.element.querySelector(".filters"), layer.filters);
+    if (layer.name === "output" && this.named) this.name(row);
+    if (filters) this.tiles(row, [row.tile[0], (row.tile[0] * layer.filters.shape[2]) / layer.filters.shape[3]], filters, layer.filters);
   }
 
-  // Draws an array [channels, …, height, width] as one picture with a tile per channel.
-  tiles(row, canvas, { shape, values, strongest }) {
+  // The width and height of a map on the page: a whole number of pixels a unit, unless there are too many units.
+  proportions({ name }, width, height, small) {
+    const longer = Math.max(width, height), wanted = (small ? 24 : 32) + Math.min(longer, 12);
+    const names = 8 + 7 * Math.max(...this.classes.map((each) => each.length)), side = small ? 27 : 30;
+    if (longer === 1) return name === "output" && this.named ? [Math.max(side, Math.min(names, 110)), side] : [18, 18];
+    const most = longer > 20 ? Math.min(Math.max(longer, small ? 36 : 48), small ? 72 : 96) : longer * Math.floor(wanted / longer);
+    return [width, height].map((units) => Math.max(6, Math.round((units * most) / longer)));
+  }
+
+  // Draws maps [channels, height, width] or filters [channels, 1 or 3, height, width] as one picture of tiles.
+  tiles({ columns, atlas }, tile, canvas, { shape, values, strongest }) {
     const [channels, height, width] = [shape[0], ...shape.slice(-2)], pen = canvas.getContext("2d"), sharp = devicePixelRatio;
-    const size = [row.columns, Math.ceil(channels / row.columns)].map((count) => count * (row.side + GAP) - GAP);
+    const size = [columns, Math.ceil(channels / columns)].map((count, axis) => count * (tile[axis] + GAP) - GAP);
     const [w, h] = size.map((length) => Math.round(length * sharp));
     if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, { width: w, height: h });
     [canvas.style.width, canvas.style.height] = size.map((length) => `${length}px`);
-    paintSigned(row.atlas, values, strongest, width, height * channels);
-    pen.imageSmoothingEnabled = false;
+    const paint = shape.length === 4 && shape[1] === 3 ? paintColours : paintSigned;
+    paint(atlas, values, strongest, width, height * channels, channels);
     pen.setTransform(sharp, 0, 0, sharp, 0, 0);
+    pen.imageSmoothingEnabled = width > tile[0] * sharp;
     for (let channel = 0; channel < channels; channel++) {
-      pen.drawImage(row.atlas, 0, channel * height, width, height, ...this.corner(row, channel), row.side, row.side);
+      pen.drawImage(atlas, 0, channel * height, width, height, ...corner(columns, tile, channel), ...tile);
     }
   }
 
@@ -105,21 +116,19 @@ export class Layers {
     const pen = row.canvas.getContext("2d"), { values, strongest } = row.maps;
     Object.assign(pen, { font: "12px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" });
     this.classes.forEach((name, channel) => {
-      const [x, y] = this.corner(row, channel).map((place) => place + row.side / 2);
+      const [x, y] = corner(row.columns, row.tile, channel).map((place, axis) => place + row.tile[axis] / 2);
       pen.fillStyle = Math.abs(values[channel]) > 0.6 * strongest ? "#000" : "#fff";
-      pen.fillText(name, x, y + 1, row.side - 4);
+      pen.fillText(name, x, y + 1, row.tile[0] - 4);
     });
   }
 
-  corner({ columns, side }, channel) { return [channel % columns, Math.floor(channel / columns)].map((place) => place * (side + GAP)); }
-
   point(row, event) {
     if (!row.maps) return;
-    const box = row.canvas.getBoundingClientRect(), pitch = row.side + GAP, [channels, height, width] = row.maps.shape;
-    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    const channel = Math.floor(y / pitch) * row.columns + Math.min(row.columns - 1, Math.floor(x / pitch));
-    const at = (place, count) => Math.max(0, Math.min(count - 1, Math.floor(((place % pitch) / row.side) * count)));
-    if (channel < channels) this.select(row.index, channel, at(y, height), at(x, width));
+    const box = row.canvas.getBoundingClientRect(), [channels, height, width] = row.maps.shape, { columns, tile } = row;
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top], [across, down] = tile.map((side) => side + GAP);
+    const channel = Math.floor(y / down) * columns + Math.min(columns - 1, Math.floor(x / across));
+    const at = (place, pitch, count) => Math.max(0, Math.min(count - 1, Math.floor(((place % pitch) / (pitch - GAP)) * count)));
+    if (channel < channels) this.select(row.index, channel, at(y, down, height), at(x, across, width));
   }
 
   // The arrow keys move from unit to unit, and over a map's edge to the next map.
@@ -150,20 +159,27 @@ export class Layers {
     const row = this.rows[this.chosen?.index];
     if (!row?.maps) return;
     if (!row.columns) this.draw(row);
-    const { layer, side } = row, { channel, top, left } = this.chosen, [x, y] = this.corner(row, channel);
-    const cell = side / row.maps.shape[1], least = Math.max(cell, 6), shift = (cell - least) / 2;
-    set(this.tile, x, y, side, side, "px");
-    set(this.unit, x + left * cell + shift, y + top * cell + shift, least, least, "px");
+    const { layer, tile } = row, { channel, top, left } = this.chosen, start = corner(row.columns, tile, channel);
+    const [, height, width] = row.maps.shape, cell = [tile[0] / width, tile[1] / height], least = cell.map((side) => Math.max(side, 6));
+    const place = [left, top].map((units, axis) => start[axis] + units * cell[axis] - (least[axis] - cell[axis]) / 2);
+    set(this.tile, ...start, ...tile, "px");
+    set(this.unit, ...place, ...least, "px");
     row.canvas.parentElement.append(this.tile, this.unit);
-    const [from, to, size] = [layer.start + left * layer.step, layer.start + top * layer.step, layer.size].map((pixels) => (100 * pixels) / SIDE);
-    set(this.field, from, to, size, size, "%");
+    const sides = [this.image.width, this.image.height], share = (pixels) => pixels.map((length, axis) => (100 * length) / sides[axis]);
+    const seen = layer.step ? [layer.size, layer.size] : sides; // in pixels
+    set(this.field, ...share([left, top].map((units) => layer.start + units * layer.step)), ...share(seen), "%");
     this.field.hidden = false;
   }
+
+  // The receptive field of a unit in words.
+  sees({ size, step }) { return !step || size >= Math.max(this.image.height, this.image.width) ? "all" : size === 1 ? "one pixel" : `${size}×${size} pixels`; }
+}
+
+function corner(columns, tile, channel) {
+  return [channel % columns, Math.floor(channel / columns)].map((place, axis) => place * (tile[axis] + GAP));
 }
 
 export function kind({ name }) { return name.split(" ")[0]; }
-
-function sees({ size }) { return size >= SIDE ? "all" : size === 1 ? "one pixel" : `${size}×${size} pixels`; }
 
 function set({ style }, left, top, width, height, unit) {
   Object.assign(style, { left: left + unit, top: top + unit, width: width + unit, height: height + unit });

@@ -1,6 +1,8 @@
-// The page: sends the drawing to /explain as a picture and shows the answer.
+// The page: sends the picture to /explain and shows the answer.
+import { Frame } from "./frame.js";
 import { Pad } from "./pad.js";
-import { showAnswer, showNothing, showTrouble } from "./answer.js";
+import { learnNames, showAnswer, showNothing } from "./answer.js";
+import { camera } from "./camera.js";
 import { CloseUp } from "./closeup.js";
 import { Correction } from "./correct.js";
 import { Layers } from "./layers.js";
@@ -8,11 +10,11 @@ import { Study } from "./study.js";
 
 const get = (id) => document.getElementById(id);
 const load = async (path) => (await fetch(`../${path}`)).json();
-const pad = new Pad(get("pad"));
-const study = new Study();
-const network = await load("network");
-const closeup = new CloseUp(network.members), correction = new Correction(network);
+const network = await load("network"), drawn = network.preparation === "mnist"; // a pen on paper
+const pad = drawn ? new Pad(get("pad")) : new Frame(get("pad"));
+const study = new Study(network), closeup = new CloseUp(network), correction = new Correction(network);
 const layers = new Layers(get("layers"), get("field"), (...unit) => closeup.show(...unit));
+const NOTHING = drawn ? "Nothing is drawn yet." : "There is no picture yet.";
 let busy = false, again = false, longer;
 
 pad.onchange = ask;
@@ -25,9 +27,11 @@ addEventListener("paste", (event) => open([...event.clipboardData.files][0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => { event.preventDefault(); open(event.dataTransfer.files[0]); });
 addEventListener("keydown", (event) => {
+  if (get("viewfinder").open) return;
   if (event.key === "Escape") pad.clear();
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); pad.undo(); }
 });
+camera(open, (sentence) => { get("said").textContent = sentence; });
 
 // One request at a time; a drawing changed meanwhile is sent next. The longer request waits until the pen rests and is
 // aborted when it moves again.
@@ -54,7 +58,7 @@ async function send(picture, query, signal) {
   try {
     const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type ?? "image/png" }, signal });
     const answer = await response.json();
-    if (!response.ok) { nothing(); showTrouble(answer.error); return null; }
+    if (!response.ok) { nothing(answer.error); return null; }
     showAnswer(answer);
     if (query) layers.show(answer.layers);
     if (query) get("took").textContent = `Answered in ${Math.round(performance.now() - began)} ms.`;
@@ -62,8 +66,7 @@ async function send(picture, query, signal) {
   } catch (error) {
     if (signal?.aborted) return null;
     if (!(error instanceof TypeError)) throw error;
-    nothing();
-    showTrouble("The service does not answer; is it running?");
+    nothing("The service does not answer; is it running?");
     return null;
   }
 }
@@ -74,8 +77,8 @@ function rest(answer) {
   study.show(answer);
 }
 
-function nothing() {
-  showNothing();
+function nothing(sentence = NOTHING) {
+  showNothing(sentence);
   for (const part of [layers, closeup, study, correction]) part.clear();
 }
 
@@ -84,16 +87,31 @@ async function open(file) {
   try {
     await pad.show(file);
   } catch {
-    showTrouble("This browser cannot open the file as a picture.");
+    nothing("This browser cannot open the file as a picture.");
   }
 }
 
-function describe({ model, variant, test_accuracy: right, test_doubted: doubted }) {
-  const share = (part) => `${(100 * part).toFixed(2)}%`;
-  get("model").textContent = `Model ${model.slice(0, 16)}, ${variant}${right ? `: right on ${share(right)} of MNIST's test images` : ""}.`;
-  if (doubted) get("alarms").textContent = ` It marks ${share(doubted)} of MNIST's test digits this way.`;
+// What the page is about, in the words of the champion's data set.
+function introduce({ classes, dataset, image: { height, width, channels } }) {
+  const digits = classes.every((name) => /^\d$/.test(name)), size = `${width}×${height} pixels${channels > 1 ? " in colour" : ""}`;
+  document.body.classList.toggle("drawing", drawn);
+  get("title").textContent = drawn ? `Draw a ${digits ? "digit" : "picture"}` : "Show a picture";
+  document.title = `digitline: ${get("title").textContent.toLowerCase()}`;
+  get("task").textContent = `and see how the network recognises it${dataset ? `: one of the ${classes.length} classes of ${dataset}` : ""}.`;
+  get("received").textContent = size;
+  get("image").ariaLabel = `The image that the model receives: ${size}`;
+  if (!drawn) Object.assign(get("pad"), { tabIndex: -1, ariaLabel: "The picture" });
+  for (const stack of document.querySelectorAll(".seen")) stack.style.aspectRatio = `${width} / ${height}`;
 }
 
+function describe({ model, variant, dataset, test_accuracy: right, test_doubted: doubted }) {
+  const share = (part) => `${(100 * part).toFixed(2)}%`, of = `the test images${dataset ? ` of ${dataset}` : ""}`;
+  get("model").textContent = `Model ${model.slice(0, 16)}, ${variant}${right ? `: right on ${share(right)} of ${of}` : ""}.`;
+  if (doubted) get("alarms").textContent = ` It marks ${share(doubted)} of ${of} this way.`;
+}
+
+introduce(network);
+learnNames(network.classes);
 layers.learn(network);
-showNothing();
+nothing();
 describe(await load("lineage"));

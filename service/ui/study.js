@@ -1,13 +1,21 @@
 // Every variant's answer to the same image, which sliders move.
-import { paint } from "./draw.js";
+import { longest, paint } from "./draw.js";
 
-const SIDE = 28;
 const SLIDERS = ["right", "down", "turn", "scale", "thick"];
+const REACH = 0.28; // of a side, that an image can be shifted by
 const get = (id) => document.getElementById(id);
 
 export class Study {
-  constructor() {
+  constructor({ variants, apart, image }) {
     this.image = null;
+    this.offered = variants.length > 0;
+    get("study").hidden = !this.offered && !apart;
+    document.querySelector(".moved").hidden = !this.offered;
+    if (apart) get("invitation").textContent = `There is none to show: ${apart}.`;
+    for (const [id, side] of [["right", image.width], ["down", image.height]]) {
+      const reach = Math.round(REACH * side);
+      Object.assign(get(id), { min: -reach, max: reach });
+    }
     for (const id of SLIDERS) get(id).oninput = () => this.ask();
     get("back").onclick = () => {
       for (const id of SLIDERS) get(id).value = get(id).defaultValue;
@@ -15,28 +23,28 @@ export class Study {
     };
   }
 
-  // The image [28][28] that the model received, and its answer.
-  show({ image, digit }) {
+  // The image that the model received, and its answer.
+  show({ image, label }) {
     this.image = image;
-    this.digit = digit;
+    this.label = label;
     this.ask();
   }
 
   clear() {
     this.image = null;
-    get("moved").getContext("2d").clearRect(0, 0, SIDE, SIDE);
+    get("moved").getContext("2d").clearRect(0, 0, get("moved").width, get("moved").height);
     get("variants").replaceChildren();
   }
 
   // One request at a time, as for the sheet.
   async ask() {
-    if (!this.image) return;
+    if (!this.image || !this.offered) return;
     if (this.busy) { this.again = true; return; }
     this.busy = true;
     try {
       const values = Object.fromEntries(SLIDERS.map((id) => [id, Number(get(id).value)]));
       const moved = thicken(move(this.image, values), values.thick);
-      paint(get("moved"), moved.flat());
+      paint(get("moved"), moved);
       const response = await fetch("../compare", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
@@ -51,28 +59,34 @@ export class Study {
 
   list({ classes, variants }) {
     get("variants").replaceChildren(...Object.entries(variants).map(([name, [probabilities]]) => {
-      const share = Math.max(...probabilities), digit = classes[probabilities.indexOf(share)];
+      const share = Math.max(...probabilities), label = classes[probabilities.indexOf(share)];
       const item = document.createElement("li");
       item.innerHTML = "<span></span><b></b><span></span>";
       const [title, answer, sure] = item.children;
-      [title.textContent, answer.textContent, sure.textContent] = [name, digit, `${(100 * share).toFixed(0)}%`];
-      item.classList.toggle("fooled", digit !== this.digit);
+      [title.textContent, answer.textContent, sure.textContent] = [name, label, `${(100 * share).toFixed(0)}%`];
+      answer.style.setProperty("--letters", longest(label));
+      item.classList.toggle("fooled", label !== this.label);
       return item;
     }));
   }
 }
 
-// Shifts by pixels, rotates by degrees and scales, by drawing with the browser.
+// Shifts by pixels, rotates by degrees and scales, by drawing with the browser; what comes into view has the colour of
+// the image's first pixel.
 function move(image, { right, down, turn, scale }) {
-  const [from, to] = [sheet(), sheet()];
-  paint(from.canvas, image.flat());
-  to.fillRect(0, 0, SIDE, SIDE);
-  to.translate(SIDE / 2 + right, SIDE / 2 + down);
+  const [height, width] = [image.length, image[0].length], [from, to] = [sheet(width, height), sheet(width, height)];
+  paint(from.canvas, image);
+  to.fillStyle = `rgb(${[image[0][0], image[0][0], image[0][0]].flat().slice(0, 3)})`;
+  to.fillRect(0, 0, width, height);
+  to.translate(width / 2 + right, height / 2 + down);
   to.rotate((turn * Math.PI) / 180);
   to.scale(scale, scale);
-  to.drawImage(from.canvas, -SIDE / 2, -SIDE / 2);
-  const { data } = to.getImageData(0, 0, SIDE, SIDE);
-  return Array.from({ length: SIDE }, (_, row) => Array.from({ length: SIDE }, (_, column) => data[4 * (row * SIDE + column)]));
+  to.drawImage(from.canvas, -width / 2, -height / 2);
+  const { data } = to.getImageData(0, 0, width, height), coloured = Array.isArray(image[0][0]);
+  return image.map((line, row) => line.map((_, column) => {
+    const at = 4 * (row * width + column);
+    return coloured ? [...data.subarray(at, at + 3)] : data[at];
+  }));
 }
 
 // Widens strokes by a maximum filter, or thins them by a minimum filter.
@@ -83,7 +97,6 @@ function thicken(image, times) {
   return thicken(image.map((line, row) => line.map((_, column) => best(...near(row, column)))), times - Math.sign(times));
 }
 
-function sheet() {
-  const canvas = Object.assign(document.createElement("canvas"), { width: SIDE, height: SIDE });
-  return canvas.getContext("2d", { willReadFrequently: true });
+function sheet(width, height) {
+  return Object.assign(document.createElement("canvas"), { width, height }).getContext("2d", { willReadFrequently: true });
 }

@@ -127,7 +127,7 @@ def test_corrections_are_shown_and_trained_with_as_an_experiment(copied, mnist, 
     shown = checkout.run("digitline", "feedback")
     assert shown.returncode == 0, shown.stderr
     assert shown.stderr.count("| yes |") == 6
-    assert "no digit" in shown.stderr
+    assert "none of the classes" in shown.stderr
     assert "copies among the data set's images 1, expected 0" in shown.stderr
     assert (checkout.folder / "reports/feedback.png").exists()
     sha256 = shown.stdout.strip()

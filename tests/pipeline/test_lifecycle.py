@@ -249,7 +249,7 @@ def test_trace_goes_from_a_model_to_its_data_and_back(shared, tmp_path):
     """From an answer of the service to the commit and the data, and from the data to the models and champions."""
     champion = shared.checkout.champion()
     answer = tmp_path / "prediction.json"
-    answer.write_text(json.dumps({"model": champion, "digit": "3"}))
+    answer.write_text(json.dumps({"model": champion, "label": "3"}))
     text = shared.digitline("trace", str(answer))
     commit = shared.checkout.run("git", "log", "-1", "--format=%H", "--", "reports/leaderboard.json").stdout.strip()
     assert f"commit\n    {commit}\n" in text

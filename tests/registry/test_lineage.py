@@ -74,7 +74,7 @@ def test_an_unknown_or_ambiguous_prefix_is_refused(prefix: str, sentence: str) -
 
 def test_an_answer_of_the_service_names_its_model(tmp_path: Path) -> None:
     path = tmp_path / "prediction.json"
-    path.write_text(json.dumps({"model": "abcd", "digit": "3"}))
+    path.write_text(json.dumps({"model": "abcd", "label": "3"}))
     assert lineage.named(str(path)) == ("abcd", {})
 
 

@@ -268,7 +268,7 @@ def test_a_published_port_answers_a_picture_and_the_page(shipped: Shipped, mnist
         url = f"http://127.0.0.1:{port}"
         found = httpx.post(f"{url}/classify", files={"image": picture(mnist.test.images[0])}, timeout=30).json()
         assert found["model"] == shipped.card()["sha256"]
-        assert found["digit"] == found["classes"][7]
+        assert found["label"] == found["classes"][7]
         assert httpx.get(f"{url}/ui/").status_code == 200
     finally:
         remove(running)

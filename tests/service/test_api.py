@@ -25,7 +25,7 @@ from digitline.explain import activations
 from digitline.measure import uncertainty
 from digitline.model import checkpoint
 from digitline.model.evaluation import predict
-from service import api, metrics, schema, work
+from service import api, form, metrics, schema, work
 from service.champion import Champion, Study
 from service.front import Front, Shed
 from tests.served import (
@@ -55,7 +55,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(champion: Path, study: Path) -> TestClient:
     api.app.state.champion = Champion(champion)
-    api.app.state.study = Study(study)
+    api.app.state.study = Study(study, api.app.state.champion)
     return TestClient(api.app, raise_server_exceptions=False)
 
 
@@ -65,11 +65,11 @@ def client(champion: Path, study: Path) -> TestClient:
 def test_answers_equal_the_evaluation_on_all_test_images(client: TestClient, champion: Path, mnist: Dataset) -> None:
     images = mnist.test.images.copy()  # torch warns about read-only arrays
     answers = []
-    for start in range(0, len(images), schema.MAX_IMAGES):
-        answer = client.post("/predict", json={"images": images[start : start + schema.MAX_IMAGES].tolist()})
+    for start in range(0, len(images), form.MAX_IMAGES):
+        answer = client.post("/predict", json={"images": images[start : start + form.MAX_IMAGES].tolist()})
         answers += schema.Predictions.model_validate(answer.json()).predictions
     logits = predict(checkpoint.load(champion / "model.safetensors"), images)
-    assert [answer.digit for answer in answers] == [CLASSES[index] for index in logits.argmax(1)]
+    assert [answer.label for answer in answers] == [CLASSES[index] for index in logits.argmax(1)]
     probabilities = np.array([answer.probabilities for answer in answers])
     np.testing.assert_allclose(probabilities, softmax(logits.astype(float), 1), atol=1e-5)
 
@@ -85,19 +85,19 @@ def test_an_answer_names_the_model_by_its_content(client: TestClient, champion: 
         assert answer.json()["classes"] == CLASSES
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
-def test_a_picture_is_answered_as_its_prepared_image(client: TestClient, digits: Dataset, form: str) -> None:
-    data = picture(digits.test.images[0], form)
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_picture_is_answered_as_its_prepared_image(client: TestClient, digits: Dataset, kind: str) -> None:
+    data = picture(digits.test.images[0], kind)
     image = prepare.prepare(prepare.open_picture(data)).tolist()
     [expected] = client.post("/predict", json={"images": [image]}).json()["predictions"]
     for answer in [
         client.post("/classify", files={"image": ("digit", data)}),
-        client.post("/classify", content=data, headers={"Content-Type": f"image/{form.lower()}"}),
+        client.post("/classify", content=data, headers={"Content-Type": f"image/{kind.lower()}"}),
         client.post("/classify", content=data, headers={"Content-Type": "application/octet-stream"}),
     ]:
         found = schema.Classification.model_validate(answer.json())
         assert found.image == image
-        assert found.digit == expected["digit"]
+        assert found.label == found.digit == expected["label"]
         assert found.probabilities == expected["probabilities"]
 
 
@@ -109,11 +109,11 @@ def test_bytes_are_answered_in_bytes_as_json_in_json(client: TestClient, champio
     places = np.frombuffer(answer.content, np.uint8, 50)
     probabilities = np.frombuffer(answer.content, "<f4", offset=50).reshape(50, 10)
     predicted = client.post("/predict", json={"images": images.tolist()}).json()["predictions"]
-    assert [CLASSES[place] for place in places] == [each["digit"] for each in predicted]
+    assert [CLASSES[place] for place in places] == [each["label"] for each in predicted]
     np.testing.assert_allclose(probabilities, [each["probabilities"] for each in predicted], atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [0, 1, 783, 785, 784 * (schema.MAX_RAW + 1)])
+@pytest.mark.parametrize("size", [0, 1, 783, 785, 784 * (form.MAX_RAW + 1)])
 def test_bytes_of_incomplete_images_are_refused(client: TestClient, size: int) -> None:
     answer = client.post("/predict", content=bytes(size), headers={"Content-Type": "application/octet-stream"})
     assert answer.status_code in (400, 413)
@@ -130,9 +130,9 @@ def test_doubt_is_an_entropy_above_the_card_s(
     assert [each["doubtful"] for each in found] == list(entropies > np.median(entropies))
 
 
-def test_answers_are_counted_by_digit_and_probability(client: TestClient) -> None:
-    def counted(digit: str, sure: str) -> float:
-        labels = {"digit": digit, "probability": sure}
+def test_answers_are_counted_by_class_and_probability(client: TestClient) -> None:
+    def counted(label: str, sure: str) -> float:
+        labels = {"label": label, "digit": label, "probability": sure}
         return REGISTRY.get_sample_value("digitline_answers_total", labels) or 0
 
     answers = np.array([[0.6, 0.4], [0.2, 0.8], [0.7, 0.3], [0.995, 0.005]], np.float32)
@@ -156,7 +156,7 @@ def test_an_explanation_holds_the_answer_and_what_each_layer_sees(client: TestCl
     assert [each.name for each in explained.layers] == [layer.name for layer in layers]
     for each, layer in zip(explained.layers, layers, strict=True):
         np.testing.assert_allclose(unpacked(each.maps), layer.maps, atol=(each.maps.high - each.maps.low) / 130_000)
-    evidence = activations.evidence(model, image, CLASSES.index(explained.digit))
+    evidence = activations.evidence(model, image, CLASSES.index(explained.label))
     np.testing.assert_allclose(np.array(explained.evidence), evidence, atol=1e-3)
 
 
@@ -195,15 +195,16 @@ def test_every_variant_of_the_study_is_asked(client: TestClient, study: Path, di
         np.testing.assert_allclose(rows, softmax(logits, 1), atol=1e-5)
 
 
-def test_without_a_study_there_is_nothing_to_compare(tmp_path: Path, digits: Dataset) -> None:
-    assert Study(tmp_path).probabilities(digits.test.images[:1]) == {}
+def test_without_a_study_there_is_nothing_to_compare(client: TestClient, tmp_path: Path, digits: Dataset) -> None:
+    found = Study(tmp_path, api.app.state.champion)
+    assert (found.probabilities(digits.test.images[:1]), found.apart) == ({}, None)
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '[{"name": "fc"}]'])
-def test_an_invalid_study_is_named(tmp_path: Path, text: str) -> None:
+def test_an_invalid_study_is_named(client: TestClient, tmp_path: Path, text: str) -> None:
     (tmp_path / "study.json").write_text(text)
     with pytest.raises(InputError, match=r"study\.json is invalid"):
-        Study(tmp_path)
+        Study(tmp_path, api.app.state.champion)
 
 
 def test_the_lineage_is_the_card_and_the_data_of_the_promotion(client: TestClient, champion: Path) -> None:
@@ -285,11 +286,12 @@ def test_a_body_without_images_is_refused(client: TestClient, body: str | bytes,
 def test_fast_and_full_validation_read_the_same(digits: Dataset, kind: type) -> None:
     images: Any = digits.test.images[:3].astype(kind)
     body = json.dumps({"images": images.tolist()}).encode()
-    short = schema.plain(body)
+    short = form.plain(body, form.of())
     assert short is not None
     np.testing.assert_array_equal(short, images)
-    assert (np.array(schema.Images.model_validate_json(body).images) == images).all()
-    assert schema.plain(body.replace(b"0", b"true", 1)) is None
+    full: Any = form.of().body.model_validate_json(body)
+    assert (np.array(full.images) == images).all()
+    assert form.plain(body.replace(b"0", b"true", 1), form.of()) is None
 
 
 @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"http://example.com/digit.png"])
@@ -316,7 +318,7 @@ def test_a_blank_picture_gets_no_digit(client: TestClient, digits: Dataset) -> N
 
 
 @pytest.mark.parametrize(
-    "form",
+    "sent",
     [
         {"files": {"file": b"x"}},
         {"files": [("image", b"x"), ("image", b"y")]},
@@ -328,8 +330,8 @@ def test_a_blank_picture_gets_no_digit(client: TestClient, digits: Dataset) -> N
     ],
     ids=["field", "two", "more", "text", "no boundary", "no part", "no names"],
 )
-def test_a_form_without_exactly_one_file_is_refused(client: TestClient, form: dict[str, Any]) -> None:
-    answer = client.post("/classify", **form)
+def test_a_form_without_exactly_one_file_is_refused(client: TestClient, sent: dict[str, Any]) -> None:
+    answer = client.post("/classify", **sent)
     assert answer.status_code == 400
     assert error(answer)
 
@@ -412,8 +414,9 @@ def test_work_beyond_capacity_is_refused_unread(client: TestClient, monkeypatch:
 def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
     document = client.get("/docs.json").json()
     usual = {"200", "400", "408", "413", "415", "500", "503"}
-    for path in ("/predict", "/classify", "/explain", "/compare"):
+    for path in ("/predict", "/classify", "/explain"):
         assert set(document["paths"][path]["post"]["responses"]) == usual
+    assert set(document["paths"]["/compare"]["post"]["responses"]) == usual | {"409"}
     assert set(document["paths"]["/feedback"]["post"]["responses"]) == usual | {"403", "409"}
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}

@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 from digitline.data import corrections, dataset
 from service import api
 from service import feedback as service
-from service.champion import Champion
+from service.champion import Champion, Study
 from tests.served import CLASSES, error, new_champion
 
 ORIGIN = {"Origin": "http://testserver", "Content-Type": "application/octet-stream"}
@@ -19,6 +19,7 @@ ORIGIN = {"Origin": "http://testserver", "Content-Type": "application/octet-stre
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     new_champion(tmp_path / "champion", seed=0)
     api.app.state.champion = Champion(tmp_path / "champion")
+    api.app.state.study = Study(tmp_path / "study", api.app.state.champion)
     monkeypatch.setenv("DIGITLINE_FEEDBACK", str(tmp_path / "kept"))
     return TestClient(api.app, raise_server_exceptions=False)
 
@@ -33,7 +34,7 @@ def test_a_correction_is_kept_beside_the_model_s_answer(
     kept = {one.label: one for one in corrections.read(tmp_path / "kept", CLASSES)}
     for label, image in zip(["class 4", ""], drawings, strict=False):
         assert np.array_equal(kept[label].image, image)
-        assert kept[label].answer == champion.answers(champion.probabilities(image[None]))[0].digit
+        assert kept[label].answer == champion.answers(champion.probabilities(image[None]))[0].label
         assert kept[label].model == champion.sha256
 
 

@@ -1,8 +1,10 @@
 """The page in a real browser with a real server: draws strokes and checks what the page shows."""
 
 import base64
+import io
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import httpx
@@ -13,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from scipy.special import softmax
 
 from digitline.data import corrections, dataset
+from digitline.data.entry import Shape
 from digitline.explain import activations
 from digitline.measure.trials import encoded
 from digitline.model import checkpoint
@@ -23,7 +26,12 @@ pytestmark = pytest.mark.slow
 ANSWERED = re.compile("probability|nearest")
 SEVEN = [(0.3, 0.25), (0.5, 0.22), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]  # fractions of the sheet's sides
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
-PHONE = {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True, "is_mobile": True}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 844},
+    "color_scheme": "dark",
+    "has_touch": True,
+    "is_mobile": True,
+}
 
 
 class Shown(NamedTuple):
@@ -42,7 +50,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
 def shown(request: pytest.FixtureRequest, server: Server, browser: Browser) -> Iterator[Shown]:
-    with browser.new_context(**request.param) as context:
+    with opened(browser, server, request.param) as found:
+        yield found
+
+
+@contextmanager
+def opened(browser: Browser, server: Server, screen: dict[str, Any]) -> Iterator[Shown]:
+    """The page on that screen."""
+    with browser.new_context(**screen) as context:
         page, troubles = context.new_page(), []
         page.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -79,7 +94,7 @@ def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, s
     page = shown.page
     draw(page, SEVEN)
     answer = classified(server, sheet(page))
-    assert page.locator("#bars .first b").text_content() == answer["digit"]
+    assert page.locator("#bars .first b").text_content() == answer["label"]
     bars = page.locator("#bars output").all_text_contents()
     assert [float(bar.rstrip("%")) for bar in bars] == pytest.approx(
         [100 * share for share in answer["probabilities"]], abs=0.06
@@ -135,8 +150,14 @@ def test_the_close_up_s_numbers_add_up_to_the_model_s(shown: Shown, server: Serv
     """The sums shown for one unit of each layer give the network's own values."""
     page = shown.page
     draw(page, SEVEN)
+    adds_up(page, server, image(page))
+    assert not shown.troubles
+
+
+def adds_up(page: Page, server: Server, seen: dataset.Bytes) -> None:
+    """Points at one unit of each layer and checks the numbers in the close-up."""
     model = checkpoint.load(server.clone.folder / "models/champion/model.safetensors")
-    layers = activations.layers(model, image(page))
+    layers = activations.layers(model, seen)
     for index, layer in enumerate(layers):
         page.locator(".maps canvas").nth(index).hover(position={"x": 14, "y": 12})
         place = [int(number) - 1 for number in re.findall(r"(?:map|unit|row|column) (\d+)", which(page))]
@@ -151,7 +172,6 @@ def test_the_close_up_s_numbers_add_up_to_the_model_s(shown: Shown, server: Serv
     probabilities = softmax(layers[-1].maps.ravel())
     share = float(re.findall(r"([\d.]+)%", page.locator("#work .said").nth(1).text_content() or "")[0])
     assert share == pytest.approx(100 * probabilities[place[0]], abs=0.06)
-    assert not shown.troubles
 
 
 def image(page: Page) -> dataset.Bytes:
@@ -219,12 +239,12 @@ def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
 
 
 def test_a_wrong_answer_is_corrected_with_a_click(shown: Shown, server: Server) -> None:
-    """A click keeps the image on disk with the class, or as no digit; clearing the drawing hides the buttons."""
+    """A click keeps the image on disk with the class, or as none; clearing the drawing hides the buttons."""
     page = shown.page
     expect(page.locator("#correct")).to_be_hidden()
     draw(page, SEVEN)
     seen = image(page)
-    for name, label in [("class 7", "class 7"), ("no digit", "")]:
+    for name, label in [("class 7", "class 7"), ("none of these", "")]:
         page.get_by_role("button", name=name).click()
         expect(page.locator("#kept")).to_have_text(f"Kept as {name}. Thank you.")
         kept = corrections.read(server.clone.folder / "kept", CLASSES)
@@ -333,7 +353,7 @@ def test_a_picture_is_answered_as_its_file_by_the_service(shown: Shown, server: 
     expect(shown.page.locator("#said")).to_have_text(ANSWERED)
     answer = classified(server, picture)
     assert image(shown.page).tolist() == answer["image"]
-    assert shown.page.locator("#bars .first b").text_content() == answer["digit"]
+    assert shown.page.locator("#bars .first b").text_content() == answer["label"]
     assert not shown.troubles
 
 
@@ -377,3 +397,97 @@ def test_a_file_that_is_not_a_picture_is_reported(shown: Shown) -> None:
     """The page shows a sentence."""
     shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
     expect(shown.page.locator("#said")).to_contain_text("cannot open the file")
+
+
+# A champion of colour pictures, which are not square, with many classes that have long names
+
+NAMES = [
+    f"{first} {second}" for first in ("Rufous-bellied", "Azure", "Great") for second in ["woodpecker", "gull", "tit"]
+]
+NAMES += [f"Lesser-known bird {number}" for number in range(21)]
+
+
+@pytest.fixture(scope="module")
+def birds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    known: dict[str, Any] = {"classes": NAMES, "dataset": "birds", "preparation": "crop"}
+    clone = new_clone(tmp_path_factory.mktemp("birds"), image=Shape(20, 24, 3), **known)
+    new_study(clone.folder / "models/study", dataset="mnist")
+    server = started(clone._replace(environment={**clone.environment, "DIGITLINE_FEEDBACK": "kept"}))
+    yield server
+    stopped(server)
+
+
+def photograph() -> bytes:
+    """Colours that differ everywhere."""
+    across, down = np.meshgrid(np.linspace(0, 255, 300), np.linspace(0, 255, 200))
+    return encoded(Image.fromarray(np.stack([across, down, 255 - across], 2).astype(np.uint8)), "png")
+
+
+@pytest.mark.parametrize("screen", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_colour_picture_is_opened_explained_and_corrected(browser: Browser, birds: Server, screen: Any) -> None:
+    """One picture of the whole way: opened, answered as by /classify, ten classes of thirty, colours, a correction.
+
+    On a phone its own camera takes the picture. Nothing is drawn, and a study of another data set is not shown.
+    """
+    with opened(browser, birds, screen) as (page, troubles):
+        expect(page.locator("#title")).to_have_text("Show a picture")
+        expect(page.locator("#task")).to_contain_text("30 classes of birds")
+        for hidden in ("#undo", "#size", ".moved"):
+            expect(page.locator(hidden)).to_be_hidden()
+        expect(page.locator("#invitation")).to_contain_text("of the data set mnist, the champion of birds")
+        taken = page.locator("#file" if screen is DESKTOP else "#shot")
+        expect(page.locator("#phone")).to_be_visible(visible=screen is PHONE)
+        taken.set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": photograph()})
+        expect(page.locator("#said")).to_have_text(ANSWERED)
+        settle(page)
+        answer = classified(birds, photograph())
+        seen = pixels(page, "image")[..., :3]
+        assert seen.tolist() == answer["image"]
+        assert pixels(page, "evidence").shape == (10, 12, 4)
+        rows = page.locator("#bars li")
+        assert [rows.nth(place).is_visible() for place in (0, 9, 10, 29)] == [True, True, False, False]
+        assert rows.first.locator("b").text_content() == answer["label"]
+        page.locator("#more").click()
+        expect(rows.nth(29)).to_be_visible()
+        adds_up(page, birds, seen)
+        colourful(page, birds)
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("screen.width")
+        page.locator("#labels select").select_option("Azure gull")
+        expect(page.locator("#kept")).to_have_text("Kept as Azure gull. Thank you.")
+        kept = corrections.read(birds.clone.folder / "kept", NAMES)
+        assert np.array_equal(kept[0].image, seen)
+        assert not troubles
+
+
+def colourful(page: Page, server: Server) -> None:
+    """The first layer's filters are drawn in the colours of their weights."""
+    model = checkpoint.load(server.clone.folder / "models/champion/model.safetensors")
+    weights = activations.layers(model, np.zeros((20, 24, 3), np.uint8))[1].filters
+    assert weights is not None
+    drawn = page.locator(".filters").evaluate("""map => {
+        const copy = new OffscreenCanvas(map.width, map.height).getContext("2d", { willReadFrequently: true });
+        copy.drawImage(map, 0, 0);
+        const side = map.height, cell = side / 5;  // the first filter of one row of filters, its upper left weight
+        return [...copy.getImageData(cell / 2, cell / 2, 1, 1).data].slice(0, 3);
+    }""")
+    assert drawn == pytest.approx(127.5 + 127.5 * weights[0, :, 0, 0] / np.abs(weights).max(), abs=2)
+
+
+def test_the_camera_s_picture_is_answered_as_its_file_by_the_service(browser: Browser, birds: Server) -> None:
+    """The shutter takes what the viewfinder shows, and Chromium's camera with a clock is answered as by /classify."""
+    with opened(browser, birds, DESKTOP) as (page, troubles):
+        page.locator("#camera").click()
+        expect(page.locator("#viewfinder")).to_be_visible()
+        expect(page.locator("#video")).to_have_js_property("readyState", 4)
+        with page.expect_request("**/explain?brief") as asked:
+            page.locator("#shutter").click()
+        expect(page.locator("#viewfinder")).to_be_hidden()
+        settle(page)
+        expect(page.locator("#said")).to_have_text(ANSWERED)
+        taken = asked.value.post_data_buffer
+        assert taken is not None
+        assert Image.open(io.BytesIO(taken)).size == (640, 480)
+        answer = classified(birds, taken)
+        assert pixels(page, "image")[..., :3].tolist() == answer["image"]
+        assert page.evaluate("document.getElementById('video').srcObject.getTracks()[0].readyState") == "ended"
+        assert not troubles

@@ -26,7 +26,7 @@ from digitline.data import prepare
 from digitline.data.dataset import Dataset
 from digitline.model import checkpoint
 from digitline.model.evaluation import predict
-from service import api, schema
+from service import api, form, schema
 from tests.served import (
     ROOT,
     STORE,
@@ -88,6 +88,7 @@ def test_the_server_is_live_and_counts(server: Server) -> None:
     assert 'digitline_requests_total{route="/predict",status="400"} ' in text
     assert 'digitline_requests_total{route="/predict",status="200"} ' in text
     assert 'digitline_answers_total{digit="class ' in text
+    assert ',label="class ' in text
     sha256 = digest(server.clone.folder / "models/champion/model.safetensors")
     assert f'digitline_model{{sha256="{sha256}",variant="conv1"}} 1.0' in text
 
@@ -184,7 +185,7 @@ def test_no_generated_request_makes_it_fail(server: Server, tmp_path: Path) -> N
 
 def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server: Server) -> None:
     """Under overload, accepted requests are answered completely, the rest is refused with 503 and a time to retry."""
-    images = np.random.default_rng(0).integers(0, 256, (schema.MAX_RAW, 28, 28), np.uint8).tobytes()
+    images = np.random.default_rng(0).integers(0, 256, (form.MAX_RAW, 28, 28), np.uint8).tobytes()
 
     def ask(_: int) -> httpx.Response:
         return httpx.post(f"{server.url}/predict", content=images, headers={"Content-Type": schema.RAW}, timeout=60)
@@ -195,7 +196,7 @@ def test_beyond_capacity_some_are_refused_at_once_and_the_others_answered(server
     refused = [answer for answer in found if answer.status_code == 503]
     assert len(accepted) + len(refused) == 48
     assert len({answer.content for answer in accepted}) == 1
-    assert len(accepted[0].content) == 41 * schema.MAX_RAW
+    assert len(accepted[0].content) == 41 * form.MAX_RAW
     assert refused
     for answer in refused:
         assert answer.headers["Retry-After"] == "1"
@@ -255,6 +256,8 @@ def test_a_new_champion_is_loaded_without_dropping_a_request(server: Server, dig
     new_champion(coming, seed=5)
     old, new = (digest(each / "model.safetensors") for each in (folder, coming))
     with asking(server, {"images": images.tolist()}) as answers:
+        while not answers:
+            time.sleep(0.01)
         folder.rename(kept)
         coming.rename(folder)
         until(server, new)
@@ -311,7 +314,7 @@ def test_the_server_has_our_document_and_page(server: Server) -> None:
 @pytest.mark.parametrize("declared", [True, False])
 @pytest.mark.parametrize(
     ("route", "media", "limit"),
-    [("/predict", "application/json", api.JSON_BYTES), ("/classify", "image/png", prepare.MAX_BYTES)],
+    [("/predict", "application/json", form.JSON_BYTES), ("/classify", "image/png", prepare.MAX_BYTES)],
 )
 def test_a_body_over_the_limit_is_refused(server: Server, route: str, media: str, limit: int, declared: bool) -> None:
     """A body is refused at its limit, whether its length is declared or not."""

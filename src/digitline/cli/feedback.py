@@ -26,13 +26,13 @@ def feedback(params: Params) -> None:
     kept = corrections.read(folder, params.classes)
     if not kept:
         raise InputError(f"{folder} has no corrections; to collect some, run DIGITLINE_FEEDBACK={folder} make serve")
-    digits = [one for one in kept if one.label]
+    labelled = [one for one in kept if one.label]
     data = dataset.load(paths.DATASET)
     reasons = retraining.reasons(
-        retraining.part(digits, params.classes, params.image), data, classes=params.classes, **params.bounds
+        retraining.part(labelled, params.classes, params.image), data, classes=params.classes, **params.bounds
     )
-    fit = [one for one, why in zip(digits, reasons, strict=True) if not why]
-    why_not = {corrections.identity(one.image): "; ".join(why) for one, why in zip(digits, reasons, strict=True)}
+    fit = [one for one, why in zip(labelled, reasons, strict=True) if not why]
+    why_not = {corrections.identity(one.image): "; ".join(why) for one, why in zip(labelled, reasons, strict=True)}
     lines = [line(one, why_not.get(corrections.identity(one.image))) for one in kept]
     print(leaderboard.markdown([HEAD, ["---"] * len(HEAD), *lines]), file=sys.stderr)
     files.write(SHEET, sheet(kept))
@@ -44,11 +44,11 @@ def feedback(params: Params) -> None:
 
 
 def line(one: Correction, why: str | None) -> list[str]:
-    """A correction as a line of the table; `why` is None if it shows no digit."""
-    fate = "no: shows no digit" if why is None else f"no: {why}" if why else "yes"
+    """A correction as a line of the table; `why` is None if it shows none of the classes."""
+    fate = "no: shows none of the classes" if why is None else f"no: {why}" if why else "yes"
     return [
         corrections.identity(one.image)[:8],
-        one.label or "no digit",
+        one.label or "none",
         one.answer,
         "yes" if one.doubtful else "",
         fate,

@@ -2,11 +2,9 @@
 
 import hashlib
 from pathlib import Path
-from typing import cast
 
 from digitline.base.errors import InputError
 from digitline.config import paths
-from digitline.data.entry import Preparation
 from digitline.model import checkpoint, networks
 from digitline.registry import bento
 from digitline.serving import bulk, runtime
@@ -25,7 +23,7 @@ def predict(folder: str, *, to: str) -> None:
     answering = bulk.Answering(
         runtime.fastest(model),
         networks.shape(model),
-        cast("Preparation", card.get("preparation", "mnist")),
+        card.get("preparation", "mnist"),
         card["classes"],
         card.get("doubt_above", float("inf")),
     )

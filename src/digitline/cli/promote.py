@@ -157,6 +157,7 @@ def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
     """The model's card: its measures, its data set and the result of the validation."""
     of: dict[str, Any] = {"classes": params.classes, "parameters": row["parameters"], "macs": row["macs"]}
     of |= {"dataset": data["dataset"], "dataset_sha256": data["sha256"]}
+    of |= {} if params.preparation == "mnist" else {"preparation": params.preparation}
     counts = {f"{split}_{name}" for split in ("val", "test") for name in (*classes.AVERAGES, *classes.COUNTS)}
     measured = {key: value for key, value in run.items() if key not in counts}  # those stay with the leaderboard
     return cast("Card", {"variant": row["variant"], **measured, **of})

@@ -4,12 +4,14 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from typing import NotRequired
 
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
+from digitline.data.entry import Preparation
 from digitline.measure.rows import Run
 
 MODEL, CARD = "model.safetensors", "model.json"
@@ -25,6 +27,7 @@ class Card(Run):
     macs: int
     dataset: str
     dataset_sha256: str
+    preparation: NotRequired[Preparation]  # of a picture; mnist where it is missing
 
 
 def store(champion: Path, **lineage: str) -> str:
