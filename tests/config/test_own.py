@@ -22,6 +22,7 @@ FLOWERS = """\
       margin: 0.1
       latency_ms: 20
       size_mb: 10
+    select_by: macro_f1
 """
 LETTERS = """\
   letters:
@@ -53,7 +54,7 @@ def sections(path):
 
 def test_a_data_set_comes_into_use_with_its_own_sections_and_all_others_as_they_were(file):
     before = sections(file)
-    assert own.use(file, "flowers") == "dataset is flowers, with its own split, gate"
+    assert own.use(file, "flowers") == "dataset is flowers, with its own split, gate, select_by"
     assert sections(file) == ("flowers", 300, 0.6, *before[3:])
     assert own.use(file, "letters") == "dataset is letters, with its own variants, votes"
     assert sections(file) == ("letters", *before[1:3], {"small"}, set())
@@ -104,7 +105,7 @@ def test_a_data_set_chosen_by_hand_that_has_sections_of_its_own_is_refused_until
     file.write_text(before.replace("dataset: mnist", "dataset: flowers"), encoding="utf-8")
     with pytest.raises(InputError) as refusal:
         params.read(file)
-    assert str(refusal.value) == "datasets.flowers has its own split, gate; run digitline use flowers"
+    assert str(refusal.value) == "datasets.flowers has its own split, gate, select_by; run digitline use flowers"
     before = TEXT + FLOWERS
     file.write_text(before.replace("dataset: mnist", "dataset: flowers"), encoding="utf-8")
     own.use(file, "flowers")

@@ -107,8 +107,8 @@ COMMANDS = {  # each has the module of its name
     ),
     "use": Command(
         "put another data set of params.yaml to use",
-        "Sets `dataset`. The split, gate, recipe, variants and votes that its entry has of its own come to the top\n"
-        "of params.yaml; those that they replace go into the entry of the data set that they belong to.",
+        "Sets `dataset`. The split, gate, recipe, variants, votes and select_by that its entry has of its own come to\n"
+        "the top of params.yaml; those that they replace go into the entry of the data set that they belong to.",
         ["use mnist"],
         {"name": {"help": "an entry of datasets"}},
         params=False,

@@ -1,7 +1,7 @@
 """Reads params.yaml and checks all of it against the keys that the wings declare."""
 
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 from pydantic import Field
 from ruamel.yaml import YAML
@@ -122,7 +122,6 @@ def checked(tree: Sections) -> Params:
         **top,
         robustness=check("robustness", Sample, tree.robustness),
         ideas=Lessons(**check("ideas", Lessons, tree.ideas)),
-        select_by=tree.select_by,
     )
 
 
@@ -167,8 +166,15 @@ def sections(given: dict[str, Any], where: dict[str, str], of: dict[str, Any]) -
         "gate": gate(at["gate"], given["gate"], of["classes"]),
         "recipe": given["recipe"],
         "variants": variants,
+        "select_by": ranking(at["select_by"], given["select_by"]),
         "votes": {vote(f"{at['votes']}.{place}", name, variants): name for place, name in enumerate(given["votes"])},
     }
+
+
+def ranking(where: str, by: str) -> str:
+    """The measure that ranks."""
+    choose(where, by, dict.fromkeys(get_args(Measure)))
+    return by
 
 
 def gate(where: str, section: dict[str, Any], classes: list[str]) -> dict[str, Any]:

@@ -50,9 +50,10 @@ class Entry(NamedTuple):
     recipe: dict[str, Any] | None = None
     variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
     votes: list[str] | None = None
+    select_by: str | None = None
 
 
-OWN = ("split", "gate", "recipe", "variants", "votes")
+OWN = ("split", "gate", "recipe", "variants", "votes", "select_by")
 
 
 def carried(options: Mapping[str, Any]) -> list[str]:
