@@ -2,12 +2,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from playwright.sync_api import Browser, sync_playwright
 from ruamel.yaml import YAML
 
 from digitline.base.loopback import bypass_proxy
@@ -16,6 +15,9 @@ from digitline.data.dataset import Bytes, Dataset, Part
 from digitline.data.entry import Shape
 from tests import example
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
 MAKE = "The container image was not tested: make container-test builds and runs it."
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
@@ -23,7 +25,6 @@ FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package pu
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first one starts fastest
 
 bypass_proxy()
-torch.set_num_threads(1)  # as in the pipeline: threads of several processes on few cores would wait for each other
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,6 +47,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Mentions, after a run of all tests, that the container was not tested."""
     if config.args_source == pytest.Config.ArgsSource.TESTPATHS and config.getoption("markexpr") != "container":
         terminalreporter.write_line(MAKE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """As in the pipeline: threads of several processes on few cores would wait for each other."""
+    import torch  # it takes seconds, and pytest's own process, for whose workers this is, runs no test
+
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -102,8 +111,10 @@ def drawings(mnist: Dataset) -> Bytes:
 
 
 @pytest.fixture(scope="module")  # it keeps an event loop running, which disturbs other tests
-def browser() -> Iterator[Browser]:
+def browser() -> Iterator["Browser"]:
     """A real browser that makes no requests of its own and has a camera that shows a clock."""
+    from playwright.sync_api import sync_playwright
+
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if not found:
         pytest.skip("there is no Chromium or Chrome")  # CI has one

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from scripts import difference
-from tests import example
-from tests.checkout import HERE, command
+from tests import example, warm
+from tests.checkout import BIN, HERE, command
 
 PASSES, FAILS = "# wide passes the gate\n\nChallenger: wide.\n", "# wide does not pass the gate\n\nToo slow.\n"
 
@@ -41,8 +41,9 @@ def test_it_names_the_commit_by_seven_digits_and_the_change(tmp_path: Path) -> N
     params.write_text(params.read_text().replace("margin: 0.002", "margin: 0.003"))
     (clone / "reports/promotion.md").write_text("# nothing passes the gate\n")
     commit = command("git", "rev-parse", "HEAD", cwd=clone).stdout
+    path = f"{warm.folder()}:{BIN}:{os.environ['PATH']}"
     for base in ("HEAD", commit.strip(), "0" * 40):
-        done = command("python", "-m", "scripts.difference", cwd=clone, BASE=base, PYTHONPATH=os.fspath(HERE))
+        done = command("python", "-m", "scripts.difference", cwd=clone, BASE=base, PATH=path)
         assert done.returncode == 0, done.stderr
         lines = done.stdout.splitlines()
         assert lines[:2] == [difference.MARKER, f"## Against {commit[:7]}"]
