@@ -139,8 +139,8 @@ def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
         each[max(row - margin, 0) : row - margin + side, max(column - margin, 0) : column - margin + side] = fill
     touched = [*(covered[:-1] != pixels).flatten(1).any(1).tolist(), True]
     with torch.inference_mode():
-        parts = covered[touched].split(max(1, AT_ONCE // pixels.numel()))
-        logits = torch.cat([model(part).float() for part in parts])
+        chosen, size = covered[touched], max(1, AT_ONCE // pixels.numel())
+        logits = torch.cat([model(chosen[at : at + size]).float() for at in range(0, len(chosen), size)])
         others = torch.cat([logits[:, :answer], logits[:, answer + 1 :]], 1)
         scores = (logits[:, answer] - others.logsumexp(1)).cpu().numpy()
     found = np.zeros(len(places), np.float32)
