@@ -26,16 +26,12 @@ class Form(NamedTuple):
     """How images of one shape are sent."""
 
     sizes: tuple[int, ...]  # of one image: H, W, in colour 3
+    values: int  # numbers, and as many bytes, of one image
     most: int  # images of one JSON request
     most_raw: int  # images of one request in bytes
     json_bytes: int  # of a JSON body
     body: type[BaseModel]  # of a JSON request
     expected: list[str]  # the list of images, an image, a row, in colour a pixel, a number
-
-    @property
-    def values(self) -> int:
-        """The numbers, and as many bytes, of an image."""
-        return math.prod(self.sizes)
 
     @property
     def title(self) -> str:
@@ -63,7 +59,7 @@ def of(shape: Shape = MNIST) -> Form:
         images=(listed(image, 1, most), ...),
     )
     expected = [f"a list of 1 to {most} images", *steps, "a number from 0 to 255"]
-    return Form(lengths, most, most_raw, max(JSON_BYTES, DIGITS * values), body, expected)
+    return Form(lengths, values, most, most_raw, max(JSON_BYTES, DIGITS * values), body, expected)
 
 
 def listed(item: Any, least: int, most: int) -> Any:

@@ -127,3 +127,13 @@ def test_the_evidence_lies_where_the_answer_comes_from():
     assert not found[5:].any()
     assert np.allclose(activations.evidence(Corner(), image, 0), -found)
     assert not activations.evidence(Corner(), np.zeros((28, 28), np.uint8), 1).any()
+
+
+def test_evidence_in_large_images_is_measured_in_parts(modern, monkeypatch):
+    whole = activations.evidence(modern, IMAGE, 3)
+    seen = []
+    modern.register_forward_pre_hook(lambda _, given: seen.append(given[0].numel()))
+    monkeypatch.setattr(activations, "AT_ONCE", 10 * IMAGE.size)
+    np.testing.assert_allclose(activations.evidence(modern, IMAGE, 3), whole, atol=1e-4)
+    assert len(seen) > 1
+    assert max(seen) == 10 * IMAGE.size

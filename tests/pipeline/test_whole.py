@@ -57,6 +57,14 @@ def test_the_champion_is_the_leader_everywhere(origin):
     assert labels["git_commit"] == origin.run("git", "rev-parse", "HEAD~").stdout.strip()
 
 
+def test_the_study_for_the_service_names_its_data_set(origin):
+    """So that a champion of another data set is not compared with it."""
+    listed = origin.json("models/study/study.json")
+    assert sorted(entry["variant"] for entry in listed) == ["conv1", "fc"]
+    card = origin.json("models/champion/model.json")
+    assert {(entry["dataset"], *entry["classes"]) for entry in listed} == {(card["dataset"], *card["classes"])}
+
+
 def test_every_variant_has_its_insight_and_mlflow_has_the_figures(origin):
     """Filters, maps, evidence, mistakes: each figure with its numbers; the row's figures and its colour in MLflow."""
     found = origin.json("reports/insight.json")

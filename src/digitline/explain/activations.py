@@ -22,6 +22,7 @@ NAMES = {
 }
 GRID = 14  # steps of the square that covers part of the image, along the longer side
 COVER = 3  # steps that its side has
+AT_ONCE = 2**22  # numbers of covered images that a network takes at a time: all of 64x64 pixels in colour
 
 
 class Field(NamedTuple):
@@ -143,7 +144,8 @@ def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
         each[max(row - margin, 0) : row - margin + side, max(column - margin, 0) : column - margin + side] = fill
     touched = [*(covered[:-1] != pixels).flatten(1).any(1).tolist(), True]
     with torch.inference_mode():
-        logits = model(covered[touched]).float()
+        chosen, size = covered[touched], max(1, AT_ONCE // pixels.numel())
+        logits = torch.cat([model(chosen[at : at + size]).float() for at in range(0, len(chosen), size)])
         others = torch.cat([logits[:, :answer], logits[:, answer + 1 :]], 1)
         scores = (logits[:, answer] - others.logsumexp(1)).cpu().numpy()
     found = np.zeros(len(places), np.float32)
