@@ -212,10 +212,13 @@ def test_a_second_clone_has_the_pictures_from_the_remote(mnist: Dataset, tmp_pat
     (tmp_path / "first").mkdir()
     first = Checkout(tmp_path / "first").make(mnist)
     drawn.folder(tmp_path / "elsewhere", **FLOWERS)
+    (tmp_path / "elsewhere/notes.txt").write_text("picked in May")
     told = first.digitline("adopt", str(tmp_path / "elsewhere"), "--name", "flowers", "--use")
     share = [line.strip().partition("   #")[0] for line in told.split("have the pictures:\n")[1].splitlines()[:4]]
     assert first.repro("validate") == ["fetch", "validate"]
     assert not (first.folder / paths.ADOPTED).exists()
+    left = [{"path": "notes.txt", "why": "lies in no folder of a class"}]
+    assert first.json("reports/validation.json")["left_out"] == left
 
     (tmp_path / "store").mkdir()
     assert first.run("dvc", "remote", "add", "-q", "--default", "store", str(tmp_path / "store")).returncode == 0

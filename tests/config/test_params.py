@@ -72,6 +72,11 @@ def test_params_yaml_fits_the_code():
             "ubyte is 'ba89', expected the 64 digits that sha256sum prints, or md5: and the 32 that md5sum prints",
         ),
         ("datasets.mnist.source.archive", "a.zip", "datasets.mnist.source has files and archive of files, archive"),
+        (
+            "datasets.mnist.image.channels",
+            3,
+            "datasets.mnist.preparation is mnist, which makes grey images of 28x28; expected letterbox or crop for",
+        ),
         ("extra", 1, "params.yaml.extra is not known"),
     ],
 )

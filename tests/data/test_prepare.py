@@ -206,17 +206,21 @@ def test_damage_anywhere_is_refused_or_harmless() -> None:
         encoded(small, "JPEG", exif=exif),
         encoded(small.convert("CMYK"), "JPEG"),
     ]
+    others: list[tuple[str, dict[str, object]]] = [("TIFF", {"compression": "tiff_lzw"}), ("TIFF", {}), ("WEBP", {})]
+    others += [("BMP", {}), ("GIF", {"save_all": True, "append_images": [small]})]
+    whole += [encoded(small, form, **options) for form, options in others]
     opened = 0
-    for _ in range(600):
+    for _ in range(900):
         data = bytearray(whole[random.integers(len(whole))])
         for place in random.integers(0, len(data), 3):
             data[place] = random.integers(256)
         try:
-            assert prepare.prepare(prepare.open_picture(bytes(data))).shape == (28, 28)
+            assert prepare.image(bytes(data), SMALL, "letterbox", formats=prepare.KEPT).shape == (6, 9, 3)
             opened += 1
+            assert prepare.prepare(prepare.open_picture(bytes(data))).shape == (28, 28)
         except InputError:
             pass
-    assert 0 < opened < 600
+    assert 0 < opened < 900
 
 
 # Resized

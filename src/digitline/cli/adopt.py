@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -19,13 +18,11 @@ from digitline.data.intake import Seen, Sides
 from digitline.data.pictures import Line
 from digitline.data.survey import Found, Left, Picture
 from digitline.draw import charts, found
+from digitline.report import inventory
 
 SCRATCH = paths.ADOPTED.with_name("surveyed.safetensors")  # all images, before it is known which are for testing
 PAGES = paths.REPORTS / "adopted"
 PAIRS = 60  # of images that look alike, on the page
-LISTED = 12  # classes that the terminal shows
-
-Table = list[list[Any]]
 
 
 class Names(NamedTuple):
@@ -70,16 +67,22 @@ def adopt(
     try:
         whole, images = intake.decoded(SCRATCH, given.root, seen, image, fit)
         whole = complete(whole, names, drop_damaged=drop_damaged, given=given)
-        settled, remark = survey.settled(whole.pictures)
-        survey.usable(settled, given.root)
-        sided = intake.sided(settled, images, share=share(test), keep_together=keep_together)
-        survey.usable(sided.pictures, given.root)
+        sided, remarks = halves(whole, images, given.root, share(test), keep_together=keep_together)
         placing.ready(names.pictures, given.root)
         write(names, whole, sided, images, {"image": image._asdict(), "preparation": fit})
-        report(names, whole, sided, images, [remark] if remark else [])
+        report(names, whole, sided, images, remarks)
     finally:
         SCRATCH.unlink(missing_ok=True)
     finish(names, use=use)
+
+
+def halves(seen: Seen, images: Rows, root: Path, test: float, *, keep_together: bool) -> tuple[Sides, list[str]]:
+    """The pictures' sides, and what became of a validation folder; InputError if a class is not on both."""
+    settled, remark = survey.settled(seen.pictures)
+    survey.usable(settled, root)
+    sided = intake.sided(settled, images, share=test, keep_together=keep_together)
+    survey.usable(sided.pictures, root)
+    return sided, [remark] if remark else []
 
 
 def adopt_idx(
@@ -220,26 +223,9 @@ def enter(names: Names, classes: list[str], form: dict[str, Any], source: dict[s
 
 def report(names: Names, seen: Seen, sided: Sides, images: Rows, remarks: list[str]) -> None:
     """Prints what was found and writes it as a page, with sixteen of the images."""
-    image = shape(images)
-    tables = {
-        "Classes": counted(sided.pictures),
-        "Sizes": tallied("height x width", (f"{form.height}x{form.width}" for form in seen.forms)),
-        "Modes": tallied("mode", (form.mode for form in seen.forms)),
-        "Remarks": tallied("remark", (remark for form in seen.forms for remark in form.remarks)),
-        "Left out": [["path", "why"], *map(list, [*seen.damaged, *seen.others])],
-    }
-    kind = "grey" if image.channels == 1 else "colour"
-    of = f"{len(sided.pictures):,} pictures of {len(tables['Classes']) - 1} classes"
-    notes = [
-        f"{of}, as {kind} images of {image.height}x{image.width} (height x width)",
-        *remarks,
-        *sided.notes,
-        *left_out(seen, names),
-    ]
-    spare = tables | {"Classes": shortened(tables["Classes"])}
-    print(
-        "\n\n".join(["\n".join(notes), *(aligned(lines[: LISTED + 1]) for lines in spare.values() if len(lines) > 1)])
-    )
+    tables = inventory.tables(seen, sided)
+    notes = inventory.notes(seen, sided, shape(images), remarks, names.left_out)
+    print(inventory.text(notes, tables))
     drawn(names.page, sided, images, found.page(names.name, notes, tables, pairs(sided, images)))
 
 
@@ -259,42 +245,6 @@ def pairs(sided: Sides, images: Rows) -> list[found.Pair]:
         found.Pair(sided.pictures[test].path, sided.pictures[train].path, images[[test, train]])
         for test, train in sided.pairs[:PAIRS]
     ]
-
-
-def left_out(seen: Seen, names: Names) -> list[str]:
-    """How many files are left out and where they are listed."""
-    counts = {"damaged pictures": len(seen.damaged), "other files": len(seen.others)}
-    told = ", ".join(f"{what}: {count:,}" for what, count in counts.items() if count)
-    return [f"left out, and listed in {names.left_out}: {told}"] if told else []
-
-
-def counted(found: Sequence[Picture]) -> Table:
-    """The number of pictures by class and split."""
-    counts = Counter((picture.label, picture.split) for picture in found)
-    lines = [[name, *(counts[name, split] for split in pictures.SPLITS)] for name in survey.classes(found)]
-    return [["class", *pictures.SPLITS], *lines]
-
-
-def shortened(table: Table) -> Table:
-    """The classes, if there are many only the largest and the smallest ones."""
-    head, *lines = table
-    if len(lines) <= LISTED:
-        return table
-    ordered = sorted(lines, key=lambda line: -line[1])
-    dots = [f"… {len(lines) - LISTED + 1} more", "", ""]
-    return [head, *ordered[: LISTED // 2], dots, *ordered[1 - LISTED // 2 :]]
-
-
-def tallied(title: str, values: Iterable[str]) -> Table:
-    """How often each value occurs, the most frequent first."""
-    return [[title, "pictures"], *(list(pair) for pair in Counter(values).most_common())]
-
-
-def aligned(lines: Table) -> str:
-    """A table in columns."""
-    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in line] for line in lines]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)
 
 
 def finish(names: Names, *, use: bool) -> None:

@@ -128,8 +128,14 @@ def checked(tree: Sections) -> Params:
 def described(where: str, options: dict[str, Any]) -> dict[str, Any]:
     """An entry of datasets, whether in use or not; the sections of its own are not looked at."""
     found = check(where, entry.Entry, options)
+    image = entry.Shape(**check(f"{where}.image", entry.Shape, found["image"]))
+    if found["preparation"] == "mnist" and image != entry.MNIST:
+        raise InputError(
+            f"{where}.preparation is mnist, which makes grey images of 28x28; expected letterbox or crop for "
+            f"{image.height}x{image.width} with {image.channels} channels"
+        )
     return found | {
-        "image": entry.Shape(**check(f"{where}.image", entry.Shape, found["image"])),
+        "image": image,
         "source": source(f"{where}.source", found["source"]),
         "bounds": check(f"{where}.bounds", entry.Bounds, found["bounds"]),
     }
