@@ -11,7 +11,7 @@ from digitline.base import files
 from digitline.base.errors import InputError
 
 MARKER = "<!-- digitline: difference -->"  # by which the workflow finds its own comment on a pull request
-VERDICT, BOARD = "reports/promotion.md", "reports/leaderboard.json"
+VERDICT, BOARD, VALIDATION = "reports/promotion.md", "reports/leaderboard.json", "reports/validation.json"
 CHARTS = {"val_accuracy": "Accuracy on validation", "test_corrupted": "Accuracy on corrupted test images"}
 
 
@@ -45,18 +45,24 @@ def parted(text: str | None) -> tuple[str, str]:
 def picture(board: list[dict[str, Any]], before: list[dict[str, Any]], measure: str, base: str) -> str:
     """A measure of all rows as a chart that GitHub draws: bars now, a line for the commit before."""
     now, then = ({row["variant"]: 100 * mean(row[measure]) for row in rows} for rows in (board, before))
+    lined = now.keys() <= then.keys()
     low = min([*now.values(), *then.values()])
     lines = [
         "```mermaid",
         "xychart-beta",
-        f'  title "{CHARTS[measure]}, percent: bars now, line in {base}"',
+        f'  title "{CHARTS[measure]}, percent: bars now{f", line in {base}" if lined else ""}"',
         f"  x-axis [{', '.join(now)}]",
         f"  y-axis {low - (100 - low) / 10:.2f} --> 100",
         f"  bar [{', '.join(f'{value:.2f}' for value in now.values())}]",
     ]
-    if now.keys() <= then.keys():
+    if lined:
         lines.append(f"  line [{', '.join(f'{then[name]:.2f}' for name in now)}]")
     return "\n".join([*lines, "```"])
+
+
+def dataset(text: str | None) -> str | None:
+    """The data set of which the results are, by the report of the validation."""
+    return str(json.loads(text)["dataset"]) if text else None
 
 
 def mean(value: Any) -> float:
@@ -80,11 +86,15 @@ def main() -> None:
     base = against()
     board = files.read_json(Path(BOARD)) if Path(BOARD).exists() else []
     before = json.loads(ask("git", "show", f"{base}:{BOARD}") or "[]")
+    now, then = (dataset(text) for text in (read(VALIDATION), ask("git", "show", f"{base}:{VALIDATION}")))
+    other = then is not None and now != then
     print(f"{MARKER}\n## Against {base}\n\n{verdict(read(VERDICT), ask('git', 'show', f'{base}:{VERDICT}'), base)}")
+    if other:
+        print(f"\nThe results of {base} are of another data set, {then}: no figure of {now} is compared with them.")
     if board:
         for measure in CHARTS:
-            print(f"\n{picture(board, before, measure, base)}")
-    for title, what in (("Parameters", "params"), ("Metrics", "metrics")):
+            print(f"\n{picture(board, [] if other else before, measure, base)}")
+    for title, what in [("Parameters", "params"), *([] if other else [("Metrics", "metrics")])]:
         print(f"\n### {title}\n\n{table(what, 'diff', '--md', base)}")
     same = ask("git", "diff", "--quiet", base, "--", "dvc.lock") is not None
     print(f"\n### dvc.lock\n\n{'No difference.' if same else f'Inputs or outputs differ from those in {base}.'}")

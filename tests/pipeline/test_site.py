@@ -2,12 +2,13 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from digitline.config import code
-from tests.checkout import HERE, Checkout
+from tests.checkout import HERE, Checkout, edit
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +25,62 @@ def site(copied) -> Path:
     (checkout.folder / "reports/leaderboard.json").write_text(committed[1])
     checkout.digitline("report")
     return Path(checkout.folder, "reports/site")
+
+
+def page(checkout: Checkout) -> str:
+    """The words of the first page, after the command that writes it."""
+    checkout.digitline("report")
+    return " ".join(re.sub("<[^>]*>", "", (checkout.folder / "reports/site/index.html").read_text()).split())
+
+
+def test_a_study_of_which_nothing_passes_the_gate_has_its_report(copied):
+    """Without any champion dvc repro ends with 0, the report says why there is none, and so does what serves it."""
+    checkout: Checkout = copied()
+    edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=1.0))
+    shutil.rmtree(checkout.folder / "models/champion")
+    for name in ("promotions.jsonl", "models/champion.dvc", "reports/promotion.json", "reports/promotion.md"):
+        (checkout.folder / name).unlink()
+    assert checkout.repro() == ["promote"]
+    text = page(checkout)
+    assert "none passed the gate: there is no champion" in text
+    assert "did not pass the gate: accuracy" in text
+    assert "There is no champion. The pipeline" in text
+    assert "reports/promotion.md says why" in checkout.digitline("predict", "data", "--to", "a.csv", status=1)
+    assert "challenger  " in checkout.digitline("status")
+
+
+def test_a_champion_of_another_data_set_is_named_as_such_and_not_measured_on_this_one(copied):
+    """Nor are this study's figures compared with the last commit's, of the other data set."""
+    checkout: Checkout = copied()
+    edit(checkout.folder, lambda tree: tree["datasets"].update(more=dict(tree["datasets"]["few"])))
+    edit(checkout.folder, lambda tree: tree.update(dataset="more"))
+    edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=1.0))
+    report = checkout.json("reports/validation.json")
+    (checkout.folder / "reports/validation.json").write_text(json.dumps(report | {"dataset": "more"}))
+    said = checkout.digitline("promote")
+    assert said.startswith("there is no champion of more: ")
+    assert " of the data set few  since" in checkout.digitline("status")
+    text = page(checkout)
+    assert (
+        f"none of more passed the gate: the champion is {checkout.json('models/champion/model.json')['variant']} of few"
+        in text
+    )
+    assert "The champion is of another data set than this study." in text
+    assert "Weakest on" not in text
+    assert "are of another data set, few: there is nothing to compare" in text
+    done = checkout.run("python", "-m", "scripts.difference")
+    assert "are of another data set, few: no figure of more is compared with them." in done.stdout
+    assert "line in" not in done.stdout
+    assert "### Metrics" not in done.stdout
+
+
+def test_numbers_stand_with_words_that_fit_them(site):
+    """The training images used, not those that params.yaml allows; one seed, two seeds."""
+    text = " ".join((site / "index.html").read_text().split())
+    assert "2 variants on few</h1>" in text
+    assert "short trainings on 300 images for 1 epoch;" in text
+    assert "from 2 variants, 2 seeds each" in text
+    assert not re.search(r"\b1 (seeds|variants|images|epochs)|digits", text)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1440, "light"), (390, "dark")])

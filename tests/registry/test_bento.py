@@ -67,7 +67,11 @@ def test_an_invalid_card_is_refused_by_name(tmp_path: Path, content: str) -> Non
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("model.json", None, "there is no champion in {champion}; run make to train and promote one"),
+        (
+            "model.json",
+            None,
+            "there is no champion in {champion}; run make to train and promote one; if no model passed the gate, repo",
+        ),
         ("model.safetensors", "x", "{champion}/model.safetensors is not the model that its card names, expected SHA"),
     ],
 )

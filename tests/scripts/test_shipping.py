@@ -89,7 +89,7 @@ def test_an_installed_engine_that_does_not_answer_is_passed_over(
 
 def test_without_a_champion_or_a_commit_nothing_starts(tmp_path: Path) -> None:
     done = make_container(tmp_path, ENGINE="true")
-    assert done.stderr == "error: there is no champion in models/champion; run make to train and promote one\n"
+    assert done.stderr.startswith("error: there is no champion in models/champion; run make to train and promote one;")
     new_champion(tmp_path / "models/champion", seed=0)
     done = make_container(tmp_path, ENGINE="true", GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
     assert done.stderr.startswith("error: git describe failed: fatal: not a git repository")

@@ -59,7 +59,8 @@ def promote(params: Params, *, model: str | None = None, reason: str = FIRST) ->
     sentence = f"{candidate.card['variant']} did not pass the gate: {'; '.join(verdict.reasons)}"
     if model:
         raise InputError(sentence)
-    print(f"the champion stays {champion.title}: {sentence}" if champion else f"there is no champion: {sentence}")
+    stays = f"the champion stays {champion.title}" if champion else f"there is no champion of {params.dataset}"
+    print(f"{stays}: {sentence}")
 
 
 def follow(params: Params) -> None:

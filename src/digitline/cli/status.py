@@ -7,7 +7,7 @@ import requests
 
 from digitline.base import files
 from digitline.base.errors import InputError
-from digitline.cli.promote import PLACES, of_study, rolled_back, views_of
+from digitline.cli.promote import PLACES, comparable, of_study, rolled_back, views_of
 from digitline.cli.runs import store
 from digitline.config import paths
 from digitline.config.params import Params
@@ -45,7 +45,7 @@ def status(params: Params, *, url: str, mend: bool) -> None:
     entries = ledger.read(PLACES.ledger)
     last = ledger.latest(entries)
     since = f"  since {last['when']}, {last['action']} by {last['who']}: {last['reason']}" if last else ""
-    print(f"champion    {champion.title if champion else 'none; run make to promote one'}{since}")
+    print(f"champion    {named(params, champion)}{since}")
     print(f"challenger  {challenger(params, champion, entries)}")
     sha256 = champion.sha256 if champion else None
     places = [asked("mlflow", lambda: models.champion(store(params))), in_bentoml(sha256), *serving(url)]
@@ -58,6 +58,13 @@ def status(params: Params, *, url: str, mend: bool) -> None:
         raise InputError(f"the champion of {PLACES.ledger} is not the model in {', '.join(apart)}")
     if silent := [place.name for place in places if place.failed]:
         raise InputError(f"{', '.join(silent)} could not be asked for its champion; the reason is above")
+
+
+def named(params: Params, champion: Model | None) -> str:
+    """The champion, and its data set if it is another one."""
+    if not champion:
+        return "none; run make to promote one"
+    return champion.title + ("" if comparable(params, champion) else f" of the data set {champion.card.get('dataset')}")
 
 
 def challenger(params: Params, champion: Model | None, entries: list[ledger.Entry]) -> str:

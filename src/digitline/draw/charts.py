@@ -106,6 +106,12 @@ def labels(classes: Sequence[str]) -> list[str]:
     ]
 
 
+def short(name: str, most: int) -> str:
+    """The name in at most that many characters, without its middle, so that it does not cover its neighbours."""
+    end = most // 2 - 1
+    return name if len(name) <= most else f"{name[: most - end - 1].rstrip()}…{name[-end:].lstrip()}"
+
+
 def panel(height: float, **options: Any) -> tuple[Figure, Axes]:
     """An empty chart of that height in inches."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")

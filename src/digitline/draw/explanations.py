@@ -7,8 +7,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from digitline.draw import mosaics
-from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, styled
+from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, short, styled
 from digitline.draw.palette import BLUE, CLASSES, COLOURS, INK, PAPER, SOFT, Style
+
+FULL = 13  # points of a class's name in the embedding
+FEW = 10  # classes whose names fit a chart at full size; of more, the likeliest are shown
+LONG = 4  # characters of a class's name; longer ones are drawn smaller, or upright
 
 
 @styled
@@ -17,18 +21,29 @@ def embedding(
 ) -> Figure:
     """Images as points [N, 2], one colour per class, labelled at its median; misclassified images are circled."""
     figure, axes = panel(4.0)
-    names = labels(classes)
+    names = [short(name, 16) for name in labels(classes)]
+    size = FULL if len(names) <= FEW and max(map(len, names)) <= LONG else FULL / 2
     wrong = actual != predicted
     colours = np.array(CLASSES)[actual % len(CLASSES)]
     across, down = points.T
     axes.scatter(across[~wrong], down[~wrong], 5, colours[~wrong], linewidths=0, alpha=0.6, rasterized=True)
     axes.scatter(across[wrong], down[wrong], 16, colours[wrong], linewidths=0.9, edgecolors=INK, zorder=3)
-    for label in np.unique(actual):
+    for label in np.unique(actual) if size == FULL else apart(points, actual, names):
         x, y = (float(at) for at in np.median(points[actual == label], 0))
-        axes.text(x, y, names[label], **CENTRED | {"fontsize": 13}, fontweight="bold", zorder=4)
+        axes.text(x, y, names[label], **CENTRED | {"fontsize": size}, fontweight="bold", zorder=4)
     axes.set(xticks=[], yticks=[])
     axes.grid(visible=False)
     return figure
+
+
+def apart(points: NDArray[np.floating], actual: NDArray[np.integer], names: Sequence[str]) -> list[int]:
+    """The classes whose names, at the medians of their points, cover no earlier one."""
+    extent, found = np.ptp(points, 0), dict[int, NDArray[np.floating]]()
+    for label in np.unique(actual).tolist():
+        place = np.median(points[actual == label], 0) / extent
+        if all(abs(place[1] - y) > 0.04 or abs(place[0] - x) > 0.018 * len(names[label]) for x, y in found.values()):
+            found[label] = place
+    return list(found)
 
 
 @styled
@@ -101,22 +116,26 @@ def temperatures(
 def answers(
     image: mosaics.Colours, by_temperature: Mapping[float, NDArray[np.floating]], classes: Sequence[str]
 ) -> Figure:
-    """An image [height, width, 4] and the class probabilities at several temperatures."""
-    figure = Figure(figsize=(WIDTH, 2.6), layout="constrained")
+    """An image [height, width, 4] and the class probabilities at several temperatures; of many, the likeliest."""
+    likely = np.sort(np.argsort(-next(iter(by_temperature.values())), kind="stable")[:FEW])
+    names = [short(labels(classes)[place], 12) for place in likely]
+    figure = Figure(figsize=(WIDTH, 2.6 if max(map(len, names)) <= LONG - 2 else 3.6), layout="constrained")
     panels = list(figure.subplots(2, -(-(len(by_temperature) + 1) // 2), sharey=False).flat)
     panels[0].imshow(image, interpolation="none")
     panels[0].set_axis_off()
     for axes in panels[len(by_temperature) + 1 :]:
         axes.set_axis_off()
     for axes, (temperature, shares) in zip(panels[1:], by_temperature.items(), strict=False):
-        axes.bar(range(len(classes)), shares, color=BLUE, width=0.75)
+        axes.bar(range(len(names)), shares[likely], color=BLUE, width=0.75)
         axes.set(
             ylim=(0, 1),
             yticks=[0, 1],
             title=f"at {temperature:g}",
-            xticks=range(len(classes)),
-            xticklabels=labels(classes),
+            xticks=range(len(names)),
+            xticklabels=names,
         )
         axes.tick_params(labelsize=7, length=0)
+        if max(map(len, names)) > LONG - 2:
+            axes.tick_params(axis="x", labelsize=6, rotation=90)
         axes.grid(visible=False, axis="x")
     return figure

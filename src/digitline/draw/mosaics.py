@@ -11,12 +11,14 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from numpy.typing import NDArray
 from PIL import Image
 
+from digitline.draw.charts import short
 from digitline.draw.palette import BLUE, INK, ORANGE
 from digitline.measure.rounding import decimals
 
 Floats = NDArray[np.floating]
 Colours = NDArray[np.uint8]  # [rows, columns, height, width, 4]
 
+LONG = 5  # characters above a column; longer labels are written upwards
 CELL, GAP = 28, 2  # the side of an image and the gap between two, in units of the SVG
 PAPER = LinearSegmentedColormap.from_list("paper", ["#ffffff", "#111418"])
 HEATMAP = LinearSegmentedColormap.from_list("heatmap", ["#0b1b33", BLUE, "#7fc4e8", "#fff3d6"])
@@ -85,7 +87,10 @@ def block(
     tiles: Colours, start: float, columns: Sequence[str], rows: Sequence[str], *, breaks: Sequence[int], cell: int
 ) -> tuple[str, float, float]:
     """One block of tiles with its labels; returns its right and bottom edges."""
-    left, top = start + (8 + 6 * max(map(len, rows)) if rows else 0), (16 if any(columns) else 0)
+    upright = max(map(len, columns), default=0) > LONG
+    columns = [short(name, 30) for name in columns]
+    left = start + (8 + 6 * max(map(len, rows)) if rows else 0)
+    top = 8 + 6 * max(map(len, columns)) if upright else 16 if any(columns) else 0
     x = [left + place * (cell + GAP) + sum(3 * GAP for at in breaks if at <= place) for place in range(tiles.shape[1])]
     y = [top + place * (cell + GAP) for place in range(len(tiles))]
     parts = [
@@ -93,19 +98,27 @@ def block(
         f'preserveAspectRatio="none" href="{png(tiles[:, first:last], cell)}"/>'
         for first, last in pairwise(sorted({0, len(x), *breaks}))
     ]
-    parts += [word(at + cell / 2, top - 5, "middle", text) for at, text in zip(x, columns, strict=False)]
+    parts += [head(at + cell / 2, top - 5, text, upright=upright) for at, text in zip(x, columns, strict=False)]
     parts += [word(left - 6, at + cell / 2 + 4, "end", text) for at, text in zip(y, rows, strict=False)]
     return "".join(parts), x[-1] + cell, y[-1] + cell
 
 
 def pairs(tiles: Colours, heads: Sequence[str], *, alt: str) -> str:
     """Pairs of tiles [N, 2, height, width, 4] in rows of four, each below its label."""
-    across, parts, step = 4, [], 2 * CELL + 7 * GAP
+    widest = 6 * max(map(len, heads))
+    across, step = (4, 2 * CELL + 7 * GAP) if widest <= 2 * CELL + 12 * GAP else (2, max(2 * CELL, widest) + 7 * GAP)
+    parts = []
     for place, (pair, head) in enumerate(zip(tiles, heads, strict=True)):
         x, y = place % across * step, place // across * (CELL + 24)
         parts.append(word(x, y + 11, "start", head))
         parts.append(f'<image x="{x}" y="{y + 16}" width="{2 * CELL + GAP}" height="{CELL}" href="{png(pair[None])}"/>')
     return framed("".join(parts), across * step - 6 * GAP, -(-len(tiles) // across) * (CELL + 24) - 8, alt)
+
+
+def head(x: float, y: float, text: str, *, upright: bool) -> str:
+    """The label above a column; long ones are written upwards."""
+    written = word(x + 4 if upright else x, y, "start" if upright else "middle", text)
+    return written.replace("<text ", f'<text transform="rotate(-90 {x + 4:g} {y:g})" ', 1) if upright else written
 
 
 def word(x: float, y: float, anchor: str, text: str) -> str:

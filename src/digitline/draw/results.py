@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, styled
+from digitline.draw.charts import CENTRED, WIDTH, few_ticks, labels, line, panel, short, styled
 from digitline.draw.palette import INK, ORANGE, PAPER, SOFT, Style
 from digitline.measure.calibration import Bin
 from digitline.measure.classes import TITLES
@@ -23,6 +23,8 @@ from digitline.measure.rows import Measure, Row
 
 CLEAR = LinearSegmentedColormap.from_list("clear", [to_rgba(ORANGE, 0), to_rgba(ORANGE, 1)])
 COLUMNS, ROWS = 10, 6  # in a sheet of images
+CLASSES = 24  # of a confusion matrix whose counts are legible; of more, those with the most mistakes are shown
+LONG = 4  # characters of a class's name; longer ones are drawn smaller, and upright where they would overlap
 ACROSS = 5  # panels of robustness
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]  # of each row: level, accuracy in percent
@@ -153,18 +155,31 @@ def calibration(bins: Sequence[Bin], colour: str) -> Figure:
 @styled
 def confusion(counts: NDArray[np.floating], classes: Sequence[str]) -> Figure:
     """Mean counts [actual, predicted] per run; only mistakes are coloured, because right answers outnumber them."""
+    shown = worst(counts)
+    names, counts = [short(labels(classes)[place], 16) for place in shown], counts[np.ix_(shown, shown)]
     figure, axes = panel(4.0)
-    mistakes = np.where(np.eye(len(classes), dtype=bool), 0, counts)
+    mistakes = np.where(np.eye(len(names), dtype=bool), 0, counts)
     axes.imshow(mistakes, cmap=CLEAR, vmin=0, vmax=max(mistakes.max(), 1e-9), interpolation="none", aspect="auto")
     for (actual, predicted), count in np.ndenumerate(counts):
         if count:
             colour = SOFT if actual == predicted else INK
             axes.text(predicted, actual, f"{count:.1f}".removesuffix(".0"), **CENTRED, color=colour)
-    ticks, names = range(len(classes)), labels(classes)
+    ticks = range(len(names))
     axes.set(xlabel="predicted", ylabel="actual", xticks=ticks, xticklabels=names, yticks=ticks, yticklabels=names)
+    if len(names) < len(classes):
+        axes.set_title(f"the {len(names)} of {len(classes)} classes with the most mistakes")
     axes.grid(visible=False)
     axes.tick_params(length=0)
+    if max(map(len, names)) > LONG or len(names) > 2 * COLUMNS:
+        axes.tick_params(labelsize=6.5)
+        axes.tick_params(axis="x", rotation=90)
     return figure
+
+
+def worst(counts: NDArray[np.floating]) -> list[int]:
+    """The places of the classes that a confusion matrix shows: all, or of many those with the most mistakes."""
+    mistakes = counts.sum(0) + counts.sum(1) - 2 * np.diag(counts)
+    return sorted(np.argsort(-mistakes, kind="stable")[:CLASSES].tolist())
 
 
 @styled
@@ -193,10 +208,18 @@ def misclassified(
     """The first 60 of the images [N, H, W] or [N, H, W, 3], each with its true and its predicted class."""
     figure = Figure(figsize=(COLUMNS * 0.9, ROWS * 1.15 + 0.5), dpi=120)
     figure.suptitle(title, fontsize=13)
+    brief = max([len(name) for name in (*actual[:60], *predicted[:60])], default=0) <= LONG
     for place, axes in enumerate(figure.subplots(ROWS, COLUMNS).flat):
         axes.set_axis_off()
         if place < len(images):
             axes.imshow(images[place], cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
-            axes.set_title(f"{actual[place]} → {predicted[place]}", fontsize=12, loc="center")
-    figure.subplots_adjust(0.01, 0.01, 0.99, 0.9, hspace=0.3)
+            axes.set_title(mistake(actual[place], predicted[place]), loc="center", fontsize=12 if brief else 6.5)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 0.9 if brief else 0.88, hspace=0.3)
     return figure
+
+
+def mistake(actual: str, predicted: str) -> str:
+    """The true and the predicted class, on two lines where they are long."""
+    if max(len(actual), len(predicted)) <= LONG:
+        return f"{actual} → {predicted}"
+    return f"{short(actual, 14)}\n→ {short(predicted, 12)}"

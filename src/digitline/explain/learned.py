@@ -15,6 +15,7 @@ from digitline.model.networks import shape
 
 SHOWN = 20  # filters of a layer
 PATCHES = 6  # test images per filter
+COLUMNS = 10  # classes with feature maps
 NEIGHBOURS = 800  # test images in the t-SNE projection
 
 Table = Sequence[Sequence[Any]]
@@ -96,21 +97,22 @@ def templates(weights: filters.Floats) -> mosaics.Colours:
 
 
 def mapped(look: Look) -> list[dict[str, Any]]:
-    """Draws the layers' feature maps for one digit of each class."""
-    chosen = [int(np.argmax(look.test.labels == label)) for label in range(len(look.classes))]
+    """Draws the layers' feature maps for one image of each class; of many classes, of some that are evenly spread."""
+    shown = np.linspace(0, len(look.classes) - 1, min(len(look.classes), COLUMNS)).astype(int).tolist()
+    chosen = [int(np.argmax(look.test.labels == label)) for label in shown]
     passed = [activations.layers(look.model, look.test.images[index]) for index in chosen]
     numbers = []
     for number, place in enumerate(ends(passed[0]), 1):
         maps = np.stack([layers[place].maps[:SHOWN] for layers in passed], 1)  # [channels, classes, height, width]
         picture = mosaics.svg(
             mosaics.heatmap(maps, (1, 2, 3)),
-            columns=look.classes,
+            columns=[look.classes[label] for label in shown],
             rows=[str(channel) for channel in range(len(maps))],
             alt=f"maps of {passed[0][place].name}",
         )
         lines = [
-            [channel, look.classes[label], chosen[label], *(f"{value:.3g}" for value in maps[channel, label].flat)]
-            for channel, label in np.ndindex(maps.shape[:2])
+            [channel, look.classes[shown[at]], chosen[at], *(f"{value:.3g}" for value in maps[channel, at].flat)]
+            for channel, at in np.ndindex(maps.shape[:2])
         ]
         header = ["channel", "class", "test_image", *(f"v{at}" for at in range(maps[0, 0].size))]
         look.keep(f"maps-{number}", picture, header, lines)

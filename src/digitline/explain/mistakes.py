@@ -59,7 +59,12 @@ def explained(look: Look) -> list[dict[str, Any]]:
 def caption(look: Look, index: int, answer: int) -> str:
     """The true class, and the predicted one if it differs."""
     actual = int(look.test.labels[index])
-    return look.classes[actual] + (f"→{look.classes[answer]}" if answer != actual else "")
+    return turned(look.classes[actual], look.classes[answer])
+
+
+def turned(actual: str, predicted: str) -> str:
+    """The two classes in few characters, or the one if they are the same."""
+    return charts.short(actual, 14) + (f"→{charts.short(predicted, 14)}" if predicted != actual else "")
 
 
 def confused(look: Look) -> list[dict[str, Any]]:
@@ -71,7 +76,7 @@ def confused(look: Look) -> list[dict[str, Any]]:
     often = sorted(
         ((int(n), a, p) for (a, p), n in np.ndenumerate(counts) if n), key=lambda each: (-each[0], *each[1:])
     )
-    records, tiles = [], []
+    records, tiles, heads = [], [], []
     for number, is_class, taken in often[:PAIRS]:
         [index, *_] = wrong[(actual[wrong] == is_class) & (predicted[wrong] == taken)]
         (alike,) = np.nonzero((actual == taken) & (predicted == taken))
@@ -79,12 +84,12 @@ def confused(look: Look) -> list[dict[str, Any]]:
             continue
         nearest = int(alike[each(np.square(features[alike] - features[index]).sum(1)).argmin()])
         tiles.append(np.stack([look.test.images[index], look.test.images[nearest]]))
+        heads.append(f"{turned(look.classes[is_class], look.classes[taken])} x{number}")
         records.append(
             {"actual": look.classes[is_class], "predicted": look.classes[taken], "count": number}
             | {"test_image": int(index), "like": nearest}
         )
     if records:
-        heads = [f"{each['actual']}→{each['predicted']} x{each['count']}" for each in records]
         picture = mosaics.pairs(pictures(look, np.stack(tiles)), heads, alt="mistakes beside digits of that class")
         look.keep("confusions", picture, list(records[0]), [list(each.values()) for each in records])
     return records

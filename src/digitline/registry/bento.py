@@ -98,7 +98,10 @@ def read_card(champion: Path) -> Card:
     """The champion's card; InputError if there is no champion or the card is damaged."""
     path = champion / CARD
     if not path.exists():
-        raise InputError(f"there is no champion in {champion}; run make to train and promote one")
+        raise InputError(
+            f"there is no champion in {champion}; run make to train and promote one; "
+            "if no model passed the gate, reports/promotion.md says why"
+        )
     try:
         card: Card = json.loads(path.read_text())
         card["sha256"][:16], card["classes"][0], card["variant"]

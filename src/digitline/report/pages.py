@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from digitline.base import files
 from digitline.base.errors import InputError
+from digitline.data.entry import Preparation, Shape
 from digitline.draw import charts, explanations, results
 from digitline.draw.palette import Style
 from digitline.measure import classes, leaderboard
@@ -39,10 +40,12 @@ class Study(NamedTuple):
     board: list[Row]
     timings: dict[str, Any]
     insight: dict[str, dict[str, Any]]  # by variant
-    champion: Card
+    champion: Card | None  # perhaps of another data set
     styles: dict[str, Style]
     dataset: str
     classes: list[str]
+    image: Shape
+    preparation: Preparation
     variants: list[str]
     votes: list[str]
     seeds: list[int]
@@ -103,6 +106,7 @@ def environment(study: Study) -> Environment:
     pages.filters |= {
         "percent": lambda share: f"{100 * share:.2f}",
         "half": lambda accuracy: "".join(leaderboard.percent(accuracy).partition(" ")[1:]),
+        "counted": lambda number, noun: f"{number:,} {noun}{'' if number == 1 else 's'}",
         "points": lambda share: f"{100 * share:+z.2f}" if share is not None else "new",
         "ranking": leaderboard.ranking,
         "short": lambda count: f"{count / 1e6:.2f} M",
@@ -113,35 +117,43 @@ def environment(study: Study) -> Environment:
 
 def overview(study: Study) -> dict[str, Any]:
     """The variables of the first page."""
-    validation, champion = files.read_json(study.reports / "validation.json"), study.champion
+    validation, verdict = files.read_json(study.reports / "validation.json"), study.reports / "promotion.json"
+    champion, ideas = study.champion, files.read_json(study.reports / "ideas/ideas.json")
+    own = champion is not None and champion.get("dataset", study.dataset) == study.dataset
     confusion = study.table("confusion")
     images = round(sum(float(line["count"]) for line in confusion if line["variant"] == study.board[0]["variant"]))
+    before = committed(study)
     sums: list[dict[str, Any]] = [{"variant": name, **counts(study.insight[name])} for name in study.variants]
     ranked = sorted(study.board, key=lambda row: row["temperature"])
     return {
         "leader": study.board[0],
         "variants": study.variants,
         "dataset": study.dataset,
+        "image": study.image,
+        "preparation": study.preparation,
         "seeds": study.seeds,
         "split": study.split,
         "test_images": images,
         "robust_images": min(images, study.robust_images),
         "validation": validation,
         "holding": sum(one["success"] for one in validation["expectations"]),
-        "promotion": files.read_json(study.reports / "promotion.json"),
+        "promotion": files.read_json(verdict) if verdict.exists() else None,
         "champion": champion,
-        "interval": wilson(champion["test_accuracy"], images),
+        "own": own,
+        "interval": wilson(champion["test_accuracy"], images) if champion and own else None,
         "timings": study.timings,
         "families": list(FAMILIES),
         "corruptions": sum(family.corrupt is not None for family in FAMILIES.values()),
-        "weakest": weakest(study, champion["variant"]),
+        "weakest": weakest(study, champion["variant"]) if champion and own else [],
         "insight": study.insight,
         "shown": next(name for name in (row["variant"] for row in study.board) if name in study.insight),
-        "ideas": files.read_json(study.reports / "ideas/ideas.json"),
+        "ideas": ideas,
+        "idea_images": min(ideas["settings"]["images"], trained(validation) - study.split["validation"]),
         "most": max(sums, key=lambda one: one["unshared"] / one["parameters"]),
         "lowest": ranked[0],
         "highest": ranked[-1],
-        "changes": changes(study),
+        "changes": changes(study) if before in (study.dataset, None) else [],
+        "before": before,
         "by": study.select_by,
         "ranked_by": classes.TITLES[study.select_by],
         "per_class": classwise.sections(study.board, champion),
@@ -155,6 +167,7 @@ def own(study: Study, row: Row, drawings: Drawings) -> dict[str, Any]:
     looks = {path.stem: path.read_text() for path in sorted(folder.glob("*.svg"))}
     return {
         "row": row,
+        "image": study.image,
         "root": "../",
         "look": study.insight.get(name),
         "base": row["parent"] if row["kind"] == "vote" else None,
@@ -243,6 +256,17 @@ def weakest(study: Study, variant: str) -> list[str]:
         if line["variant"] == variant and float(line["level"]) == FAMILIES[line["family"]].corrupt
     ]
     return [f"{family} ({accuracy:.0%})" for accuracy, family in sorted(lines)[:3]]
+
+
+def trained(validation: Mapping[str, Any]) -> int:
+    """The number of training images, as validation counted them."""
+    return next(int(one["observed"]) for one in validation["expectations"] if one["name"] == "train: images")
+
+
+def committed(study: Study) -> str | None:
+    """The data set of the last commit's results; none if there are none."""
+    text = git("show", f"HEAD:./{study.reports}/validation.json")
+    return str(json.loads(text)["dataset"]) if text else None
 
 
 def changes(study: Study) -> list[dict[str, Any]]:
