@@ -11,10 +11,10 @@ from digitline.measure.rows import ClassLine, Row, Run
 SHOWN = 10  # classes, the worst first; the page folds the others
 
 
-def sections(board: Sequence[Row], champion: Mapping[str, Any]) -> list[dict[str, Any]]:
+def sections(board: Sequence[Row], champion: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """What the page shows of the leader and of the champion; none that was not measured."""
     found = {run["sha256"]: (row, run) for row in board for run in row["runs"] if "test_classes" in row}
-    leader, own = board[0], found.get(champion["sha256"])
+    leader, own = board[0], found.get(champion["sha256"]) if champion else None
     both = own is not None and own[0] is leader and len(leader["runs"]) == 1
     shown = []
     if "test_classes" in leader:
