@@ -225,7 +225,7 @@ def test_a_champion_s_life(shared):
 
 
 def test_a_former_champion_is_restored_from_either_store_unless_it_is_damaged(shared):
-    """From BentoML's store, or from MLflow's registry if that is damaged."""
+    """From BentoML's store, or from MLflow's registry if that is damaged and DVC's cache is lost."""
     checkout, digitline = shared.checkout, shared.digitline
     [other] = {entry["to"] for entry in checkout.ledger()} - {checkout.champion()}
     here, board = checkout.champion(), checkout.folder / "reports/leaderboard.json"
@@ -238,8 +238,12 @@ def test_a_former_champion_is_restored_from_either_store_unless_it_is_damaged(sh
         assert checkout.champion() == other
         digitline("rollback", here[:12], "--reason", "back")
         stored.joinpath("model.safetensors").write_bytes(b"damaged")
+        cache, away = checkout.folder / ".dvc/cache", checkout.folder.with_suffix(".cache")
+        cache.rename(away)
         digitline("rollback", other, "--reason", "from MLflow")
         assert checkout.champion() == other
+        shutil.rmtree(cache)
+        away.rename(cache)
         digitline("rollback", here[:12], "--reason", "back")
     finally:
         board.write_text(text)
