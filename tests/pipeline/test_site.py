@@ -34,7 +34,7 @@ def page(checkout: Checkout) -> str:
 
 
 def test_a_study_of_which_nothing_passes_the_gate_has_its_report(copied):
-    """Without any champion dvc repro ends with 0, the report says why there is none, and so does what serves it."""
+    """Without any champion dvc repro ends with 0, and the report says why there is none."""
     checkout: Checkout = copied()
     edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=1.0))
     shutil.rmtree(checkout.folder / "models/champion")
@@ -43,10 +43,8 @@ def test_a_study_of_which_nothing_passes_the_gate_has_its_report(copied):
     assert checkout.repro() == ["promote"]
     text = page(checkout)
     assert "none passed the gate: there is no champion" in text
-    assert "did not pass the gate: accuracy" in text
+    assert "did not pass the gate: validation accuracy" in text
     assert "There is no champion. The pipeline" in text
-    assert "reports/promotion.md says why" in checkout.digitline("predict", "data", "--to", "a.csv", status=1)
-    assert "challenger  " in checkout.digitline("status")
 
 
 def test_a_champion_of_another_data_set_is_named_as_such_and_not_measured_on_this_one(copied):
@@ -59,7 +57,7 @@ def test_a_champion_of_another_data_set_is_named_as_such_and_not_measured_on_thi
     (checkout.folder / "reports/validation.json").write_text(json.dumps(report | {"dataset": "more"}))
     said = checkout.digitline("promote")
     assert said.startswith("there is no champion of more: ")
-    assert " of the data set few  since" in checkout.digitline("status")
+    assert " of the data set few  since" in checkout.digitline("status", "--mend")
     text = page(checkout)
     assert (
         f"none of more passed the gate: the champion is {checkout.json('models/champion/model.json')['variant']} of few"
