@@ -47,7 +47,9 @@ def train(params: Params, name: str) -> None:
     if variant.start:
         fresh = begin(networks.build(**network), variant.start)
         print(f"{name} starts from {variant.start['file']}, except {', '.join(fresh) or 'nothing'}")
-    records = side_by_side(one, runs_of, imports=["digitline.model.training", "digitline.data.dataset"])
+    # The optimiser imports torch._dynamo, which takes a second: once for all processes is enough.
+    imports = ["digitline.model.training", "digitline.data.dataset", "torch._dynamo"]
+    records = side_by_side(one, runs_of, imports=imports)
 
     from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
     from digitline.tracking import runs as tracking

@@ -148,7 +148,9 @@ def set_aside(name: str, tree: Sections, entries: dict[str, dict[str, Any]]) -> 
     shared |= {section: first[section] for section in entry.carried(first)}
     given = shared | {section: options[section] for section in entry.carried(options)}
     if "recipe" in options:
-        check(f"{where}recipe", recipe.Recipe, {**shared["recipe"], **options["recipe"]})
+        check(
+            f"{where}recipe", recipe.Recipe, {"epochs": 1, **shared["recipe"], **options["recipe"]}
+        )  # a variant has its own
     if "variants" in options and "votes" not in options and not set(given["votes"]) <= set(given["variants"]):
         raise InputError(f"{where}votes is missing: {where}variants has other names than votes; [] stands for none")
     found = sections(given, dict.fromkeys(entry.carried(options), where), options)

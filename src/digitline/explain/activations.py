@@ -53,7 +53,7 @@ def layers(model: nn.Module, image: NDArray[Any]) -> list[Layer]:
     )
     field, number = Field(), 0
     with torch.inference_mode():
-        features: Tensor = standardise(torch.from_numpy(image)[None].to(next(model.parameters()).device))
+        features: Tensor = standardise(torch.from_numpy(np.array(image))[None].to(next(model.parameters()).device))
         found = [Layer("image", field, 1, output(features))]
         for layer in member:
             features = layer(features)

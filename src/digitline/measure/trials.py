@@ -89,7 +89,7 @@ def parity(model: nn.Module, part: Part) -> tuple[float, float]:
 
 def corrupted(model: nn.Module, part: Part) -> dict[str, Any]:
     """The accuracy on all images under each corruption; the mean and its 95% interval over images."""
-    pixels = torch.from_numpy(part.images).float().unsqueeze(1)
+    pixels = torch.from_numpy(np.array(part.images)).float().unsqueeze(1)
     right = {
         name: predict(model, changed(pixels, family, family.corrupt)).argmax(1) == part.labels
         for name, family in FAMILIES.items()

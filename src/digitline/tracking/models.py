@@ -25,7 +25,7 @@ from digitline.tracking.store import Store, alone, search
 
 REGISTERED = "digitline"
 VERSIONS = "mlflow.modelVersions"  # the tag of a logged model that was registered
-REGISTRY = "Digits: 28x28 pixels of 0-255 in, the probability of each class out. `champion` is the version to serve."
+REGISTRY = "Images in, pixels of 0-255; the probability of each class out. `champion` is the version to serve."
 NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to load a logged model
 
 
