@@ -5,7 +5,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from digitline.base.errors import InputError
-from digitline.config import params
+from digitline.config import own, params
 from tests import example
 from tests.checkout import COMMIT, Checkout
 
@@ -123,8 +123,11 @@ def test_a_variants_own_key_wins_over_the_recipe(edited):
         ("cifar100", 100, (32, 32, 3)),
     ],
 )
-def test_each_data_set_that_ships_has_a_valid_entry(edited, name, classes, image):
-    read = edited("dataset", name)
+def test_each_data_set_that_ships_has_a_valid_entry(tmp_path, name, classes, image):
+    path = tmp_path / "params.yaml"
+    shutil.copy(example.SETTINGS, path)
+    own.use(path, name)
+    read = params.read(path)
     assert len(set(read.classes)) == classes
     assert read.image == image
 
