@@ -1,6 +1,7 @@
 """MLflow is a view: it is brought in line once by whoever comes, and the pipeline goes on without it."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -82,7 +83,7 @@ def test_commands_that_log_at_once_to_a_new_store_log_each_run_once_and_lost_fil
     client = MlflowClient()
     found = client.get_model_version_by_alias("digitline", "champion")
     parent = client.get_run(str(found.run_id)).data.tags["mlflow.parentRunId"]
-    assert {file.path for file in client.list_artifacts(parent)} == {"figures", "insight"}
+    assert {file.path for file in client.list_artifacts(parent)} == {"figures", "insight", "per_class_metrics.csv"}
 
 
 def test_stages_end_well_while_somebody_holds_the_database_and_their_runs_are_logged_later(copied):
@@ -97,7 +98,8 @@ def test_stages_end_well_while_somebody_holds_the_database_and_their_runs_are_lo
             assert stage.returncode == 0, error
             [warning] = [line for line in error.splitlines() if "warning" in line]
             assert "MLflow lacks the " in warning
-            assert "another process has locked its database" in warning
+            # The stages wait for the database one after the other, and no longer than a minute.
+            assert re.search("another process has locked its database|another command is logging to it", warning)
             assert warning.endswith("; digitline runs logs it later")
         told, error = asked.communicate()
     assert outputs(checkout) == before

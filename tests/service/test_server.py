@@ -106,10 +106,12 @@ def test_every_query_of_the_dashboard_names_an_existing_metric(server: Server) -
         assert named <= there, query
 
 
-def test_a_port_in_use_ends_in_one_sentence(server: Server) -> None:
+def test_a_port_in_use_ends_in_one_sentence(server: Server, tmp_path: Path) -> None:
     """bentoml serve on the port of a running server says so, without a traceback."""
     port = server.url.rpartition(":")[2]
-    ended = server.clone.python("-m", "bentoml", "serve", "--port", port)
+    # In the same BENTOML_HOME BentoML would delete the running server's metrics.
+    other = server.clone._replace(environment={**server.clone.environment, "BENTOML_HOME": str(tmp_path)})
+    ended = other.python("-m", "bentoml", "serve", "--port", port)
     assert ended.returncode == 1
     sentence = "error: Address already in use; stop the program that uses the port, or choose another one with bentoml"
     assert ended.stderr.splitlines()[-1] == f"{sentence} serve --port"
