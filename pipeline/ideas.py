@@ -15,6 +15,7 @@ from digitline.config import paths
 from digitline.config.params import Params, variant
 from digitline.data import dataset
 from digitline.data.dataset import Part, Subset
+from digitline.data.entry import Shape
 from digitline.draw import charts, explanations
 from digitline.explain import probes
 from digitline.measure.rounding import DIGITS, each
@@ -24,6 +25,7 @@ from digitline.model.training import fit
 PIXELS = [0, 1, 2, 3, 4]
 SILENT = [0.0, 0.2, 0.4, 0.6, 0.8, 0.9]  # shares of the hidden units
 DRAWS = 10
+STEPS = 8  # of an epoch at least, with smaller batches where there are few images
 CHOSEN = 1000  # images of validation and of test, evenly spread
 
 Measure = Callable[[nn.Module, Part, Part], Any]  # measures a trained network on validation and test images
@@ -115,11 +117,19 @@ def ideas(params: Params) -> None:
 
 def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
     """A run with the recipe of params.yaml and the trial's own keys."""
-    model = {"network": "plain", "hidden": 100, **trial.model}
+    model = {"network": "plain", "hidden": 100, **fitting(trial.model, params.image)}
     own = {"model": model, "epochs": params.ideas.epochs, **trial.recipe}
     recipe = variant("ideas", params.recipe, own, params.image).recipe
     network = {**model, "classes": len(params.classes), **networks.of_shape(params.image)}
     return Run(idea, trial, seed, network, recipe, params.split, params.ideas.images)
+
+
+def fitting(model: dict[str, Any], image: Shape) -> dict[str, Any]:
+    """The trial's network, with as many layers and as large filters as small images have room for."""
+    side = min(image.height, image.width)
+    if model["filters"] == DEEP["filters"]:
+        return {**model, "filters": model["filters"][: (side - 1) // 2]}
+    return model if side > 5 else {**model, "kernel": 3}
 
 
 def one(run: Run) -> Iterator[Outcome]:
@@ -129,7 +139,8 @@ def one(run: Run) -> Iterator[Outcome]:
     torch.manual_seed(run.seed)
     model = networks.build(**run.network)
     gradients = [probes.gradients(model, validation)]
-    for epoch in fit(model, few, validation, seed=run.seed, **run.recipe):
+    recipe = {**run.recipe, "batch_size": min(run.recipe["batch_size"], max(1, len(few.labels) // STEPS))}
+    for epoch in fit(model, few, validation, seed=run.seed, **recipe):
         accuracy = epoch.val_accuracy
         gradients.append(probes.gradients(model, validation))
     yield Outcome(accuracy, gradients, run.trial.measure(model.eval(), validation, test))

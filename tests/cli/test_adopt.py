@@ -1,4 +1,5 @@
 import gzip
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -6,14 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from ruamel.yaml import YAML
 
 from digitline.base.digest import digest
+from digitline.cli import adopt as adopting
 from digitline.cli import main
 from digitline.config import params, paths
 from digitline.data import dataset, pictures, sources
 from digitline.data.dataset import Dataset
+from digitline.draw import found
 from tests import drawn
 from tests.checkout import Checkout, command, idx
 
@@ -127,6 +131,43 @@ def test_damaged_pictures_stop_it_by_name_or_are_left_out_and_listed(adopt):
     assert "roses/00.png,the picture is damaged" in Path("data/flowers.left-out.csv").read_text()
 
 
+def test_a_picture_in_two_classes_is_listed_with_its_twin(adopt):
+    drawn.folder(Path("flowers"), **FLOWERS)
+    shutil.copy("flowers/daisies/03.png", "flowers/roses/twin.png")
+    told = adopt("flowers")
+    assert "of these with another class, so one of the two labels is wrong: 1" in told
+    assert re.search(r"roses/twin\.png +roses +daisies/03\.png +daisies\n", told)
+    page = Path("reports/adopted/flowers/index.html").read_text()
+    assert "<td>roses/twin.png</td><td>roses</td><td>daisies/03.png</td>" in page
+
+
+def test_the_terminal_says_how_many_more_sizes_there_are(adopt):
+    drawn.folder(Path("flowers"), **FLOWERS)
+    for side in range(20, 40):
+        drawn.picture(side, (side, side)).save(f"flowers/roses/{side}.png")
+    told = adopt("flowers", "--size", "16")
+    assert "… 9 more" in told
+    assert told.count("x") < 40
+
+
+def test_a_class_that_the_font_cannot_draw_has_one_number_on_the_sheet(adopt, monkeypatch):
+    drawn.folder(Path("flowers"), a=10, 花=10)
+    titles: list[str] = []
+
+    def sheet(_, names) -> Figure:
+        titles.extend(names)
+        return Figure()
+
+    monkeypatch.setattr(found, "sheet", sheet)
+    adopt("flowers")
+    assert set(titles) == {"a", "1"}
+
+
+@pytest.mark.parametrize(("folder", "name"), [("Früchte", "Fruchte"), ("a b.c", "a-b")])
+def test_the_name_is_the_folders_without_accents(folder, name):
+    assert adopting.stem(Path(folder)) == name
+
+
 def test_a_class_of_which_nothing_can_be_read_is_not_dropped(adopt):
     drawn.folder(Path("flowers"), **FLOWERS)
     shutil.rmtree("flowers/roses")
@@ -168,6 +209,7 @@ def test_a_hundred_classes_are_summed_up(adopt):
         (["none"], "error: there is no none; give a folder of pictures, or a CSV or Parquet table of their paths"),
         (["flowers", "--name", "mnist"], "error: params.yaml has a data set mnist already"),
         (["flowers", "--name", "a.b"], "error: the name 'a.b' cannot be a key of params.yaml"),
+        (["花"], "error: the name '-' cannot be a key of params.yaml; give one with --name: A to Z, digits, - and _"),
         (["flowers", "--size", "large"], "error: --size is 'large', expected a number of pixels like 64"),
         (["flowers", "--size", "0"], "error: --size is '0'"),
         (["flowers", "--test", "20"], "error: --test is 20, expected a share between 0 and 1"),
@@ -180,6 +222,7 @@ def test_a_hundred_classes_are_summed_up(adopt):
 )
 def test_what_cannot_be_adopted_is_a_sentence_and_changes_nothing(adopt, words, sentence):
     drawn.folder(Path("flowers"), **FLOWERS)
+    drawn.folder(Path("花"), a=4, b=4)
     drawn.folder(Path("one"), a=4)
     drawn.folder(Path("mixed"), a=2, b=2)
     drawn.picture(0, (30, 30)).save("mixed/a/large.png")

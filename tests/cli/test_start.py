@@ -1,4 +1,5 @@
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,8 @@ import pytest
 
 from digitline.base.errors import InputError
 from digitline.cli import start
-from digitline.config import params
+from digitline.config import own, params
+from tests import example
 from tests.checkout import HERE, command
 from tests.test_project import targets
 
@@ -51,6 +53,15 @@ def test_its_pages_lead_to_files_that_are_there_and_name_targets_that_exist(begu
     for page in [begun / "README.md", begun / "CONTRIBUTING.md", *(begun / "docs").glob("*.md")]:
         for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
             assert (page.parent / link).exists(), (page.name, link)
+
+
+def test_it_is_as_small_where_another_data_set_is_in_use(tmp_path):
+    file = tmp_path / "params.yaml"
+    shutil.copy(example.SETTINGS, file)
+    own.use(file, "fashion")
+    file.write_text(start.settings(file.read_text())["params.yaml"])
+    begun = params.read(file)
+    assert (begun.dataset, set(begun.variants)) == ("mnist", {"conv2_relu", "modern"})
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -12,7 +13,7 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.config import adoption, own, params, paths, placing
 from digitline.config.params import Params
-from digitline.data import dataset, expectations, idx, intake, margins, pictures, quartet, survey
+from digitline.data import dataset, expectations, idx, intake, likeness, margins, pictures, quartet, survey
 from digitline.data.dataset import Bytes, Rows, shape
 from digitline.data.intake import Seen, Sides
 from digitline.data.pictures import Line
@@ -150,8 +151,10 @@ def named(root: Path, name: str | None, *, anywhere: bool = True) -> Names:
 
 
 def stem(source: Path) -> str:
-    """A name for the data set from that of the folder or table."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", source.resolve().stem)
+    """A name for the data set from that of the folder or table, without the accents of its letters."""
+    letters = unicodedata.normalize("NFKD", source.resolve().stem)
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", plain)
 
 
 def sides(text: str | None) -> tuple[int, int] | None:
@@ -223,7 +226,7 @@ def enter(names: Names, classes: list[str], form: dict[str, Any], source: dict[s
 
 def report(names: Names, seen: Seen, sided: Sides, images: Rows, remarks: list[str]) -> None:
     """Prints what was found and writes it as a page, with sixteen of the images."""
-    tables = inventory.tables(seen, sided)
+    tables = inventory.tables(seen, sided, torn(sided, images))
     notes = inventory.notes(seen, sided, shape(images), remarks, names.left_out)
     print(inventory.text(notes, tables))
     drawn(names.page, sided, images, found.page(names.name, notes, tables, pairs(sided, images)))
@@ -232,11 +235,19 @@ def report(names: Names, seen: Seen, sided: Sides, images: Rows, remarks: list[s
 def drawn(folder: Path, sided: Sides, images: Rows, text: str) -> None:
     """Writes the page and the sixteen images."""
     shutil.rmtree(folder, ignore_errors=True)
-    labels = [picture.label for picture in sided.pictures]
-    shown = found.spread(labels)
+    classes = survey.classes(sided.pictures)
+    drawable = dict(zip(classes, charts.labels(classes), strict=True))
+    shown = found.spread([picture.label for picture in sided.pictures])
+    labels = [drawable[picture.label] for picture in sided.pictures]
     files.write(folder / "sheet.png", charts.png(found.sheet(images[shown], [labels[place] for place in shown])))
     files.write(folder / "index.html", text.encode())
     print(f"\nsixteen of the images: {folder / 'sheet.png'}\neverything found:      {folder / 'index.html'}")
+
+
+def torn(sided: Sides, images: Rows) -> list[tuple[Picture, Picture]]:
+    """The pictures with the same pixels as an earlier one of another class, and that one."""
+    firsts = [sided.pictures[place] for place in likeness.identities(images).tolist()]
+    return [(later, first) for later, first in zip(sided.pictures, firsts, strict=True) if later.label != first.label]
 
 
 def pairs(sided: Sides, images: Rows) -> list[found.Pair]:

@@ -8,5 +8,6 @@ from digitline.model import arithmetic, networks
 def explore(params: Params, *, variant: str | None = None) -> None:
     """Explains the variant named, or all of them."""
     chosen = {variant: choose("the variant", variant, params.variants)} if variant else params.variants
-    models = {name: networks.build(**one.model, classes=len(params.classes)) for name, one in chosen.items()}
+    classes, image = len(params.classes), params.image._asdict()
+    models = {name: networks.build(**one.model, classes=classes, image=image) for name, one in chosen.items()}
     print("\n\n".join(arithmetic.text(name, model) for name, model in models.items()))

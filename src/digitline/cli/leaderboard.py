@@ -4,6 +4,7 @@ from pathlib import Path
 from statistics import fmean
 
 from digitline.base import files
+from digitline.base.errors import InputError
 from digitline.config import paths, times
 from digitline.config.params import Params
 from digitline.measure import leaderboard
@@ -56,9 +57,14 @@ TABLES = {
 }
 
 
+MAKES = {"results": "make", "serving": "make bench-serve"}  # the others, make record
+
+
 def show(params: Params, *, table: str) -> None:
-    """Prints a table; the results have this machine's times where it has run."""
+    """Prints a table; the results have this machine's times where it has run. InputError if there are none yet."""
     draw, folder = TABLES[table]
+    if not (folder / ("serving.json" if table == "serving" else paths.LEADERBOARD.name)).exists():
+        raise InputError(f"{folder} has no such results yet; run {MAKES.get(table, 'make record')} for them")
     if table != "results":
         print(draw(folder))
         return

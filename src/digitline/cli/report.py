@@ -1,6 +1,7 @@
 """digitline report: writes the study as web pages to reports/site."""
 
 from digitline.base import files
+from digitline.base.errors import InputError
 from digitline.compute import machine
 from digitline.config import paths, times
 from digitline.config.params import Params
@@ -12,7 +13,10 @@ SITE = paths.REPORTS / "site"
 
 
 def report(params: Params) -> None:
-    """Writes the pages."""
+    """Writes the pages; InputError if nothing has run here, for git keeps only some of what they show."""
+    for path in (paths.LEADERBOARD, paths.INSIGHT.with_suffix(".json")):
+        if not path.exists():
+            raise InputError(f"there is no {path}, which the report shows; run make, or dvc repro, for it")
     study = pages.Study(
         reports=paths.REPORTS,
         board=files.read_json(paths.LEADERBOARD),

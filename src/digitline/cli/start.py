@@ -103,7 +103,7 @@ def settings(text: str) -> dict[str, str]:
     """The parameters of the new project, with few variants, and those of the tests, with the example's."""
     example = own.exchanged(text, EXAMPLE)
     few = example
-    if set(own.parsed(text)["variants"]) > VARIANTS:
+    if set(own.parsed(example)["variants"]) > VARIANTS:
         for name in [name for name in own.parsed(example)["variants"] if name not in VARIANTS]:
             few = own.without(few, "variants", name)
     tests = Path("tests/params.yaml")

@@ -29,7 +29,9 @@ SEED = 0  # of the split
 def free(path: Path, name: str, *, replace: bool) -> None:
     """InputError if the name cannot be that of an entry, or is taken."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
-        raise InputError(f"the name {name!r} cannot be a key of params.yaml; give one of letters, digits, - and _")
+        raise InputError(
+            f"the name {name!r} cannot be a key of params.yaml; give one with --name: A to Z, digits, - and _"
+        )
     if name in params.loaded(params.text(path), path).datasets and not replace:
         raise InputError(
             f"{path} has a data set {name} already; choose another --name, or add --replace to adopt it again"

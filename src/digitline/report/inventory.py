@@ -29,20 +29,24 @@ def notes(seen: Seen, sided: Sides, image: Shape, remarks: Sequence[str], listed
     ]
 
 
-def tables(seen: Seen, sided: Sides) -> dict[str, Table]:
-    """Classes, sizes, modes, remarks and what is left out."""
+def tables(seen: Seen, sided: Sides, torn: Sequence[tuple[Picture, Picture]]) -> dict[str, Table]:
+    """Classes, sizes, modes, remarks, equal pictures of two classes, and what is left out."""
     return {
         "Classes": counted(sided.pictures),
         "Sizes": tallied("height x width", (f"{form.height}x{form.width}" for form in seen.forms)),
         "Modes": tallied("mode", (form.mode for form in seen.forms)),
         "Remarks": tallied("remark", (remark for form in seen.forms for remark in form.remarks)),
+        "Another class": [
+            ["picture", "class", "has the same pixels as", "class"],
+            *([later.path, later.label, first.path, first.label] for later, first in torn),
+        ],
         "Left out": [["path", "why"], *map(list, [*seen.damaged, *seen.others])],
     }
 
 
 def text(notes: Sequence[str], tables: Mapping[str, Table]) -> str:
     """The same for a terminal, which shows the beginning of long tables."""
-    spare = [shortened(lines) if title == "Classes" else lines[: LISTED + 1] for title, lines in tables.items()]
+    spare = [shortened(lines) if title == "Classes" else begun(lines) for title, lines in tables.items()]
     return "\n\n".join(["\n".join(notes), *(aligned(lines) for lines in spare if len(lines) > 1)])
 
 
@@ -61,6 +65,12 @@ def shortened(table: Table) -> Table:
     ordered = sorted(lines, key=lambda line: -line[1])
     dots = [f"… {len(lines) - LISTED + 1} more", "", ""]
     return [head, *ordered[: LISTED // 2], dots, *ordered[1 - LISTED // 2 :]]
+
+
+def begun(table: Table) -> Table:
+    """The beginning of a table, and how many more lines it has."""
+    more = len(table) - 1 - LISTED
+    return table[: LISTED + 1] + ([[f"… {more:,} more", *[""] * (len(table[0]) - 1)]] if more > 0 else [])
 
 
 def tallied(title: str, values: Iterable[str]) -> Table:
