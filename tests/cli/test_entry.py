@@ -1,5 +1,7 @@
-"""How stages and commands begin."""
+"""How stages and commands begin and end."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,3 +24,15 @@ def test_a_checkout_whose_path_breaks_an_address_is_refused_before_any_work(name
 
 def test_any_other_path_passes() -> None:
     entry.addressable(Path("/a b/#1/数字"))
+
+
+def test_a_reader_that_ends_first_is_no_error() -> None:
+    """As in digitline explore | head."""
+    script = "from digitline.cli.entry import end_well; end_well(lambda: [print('x' * 9999) for _ in range(99)])"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.read(5)
+        process.stdout.close()
+        assert process.stderr
+        assert process.stderr.read() == b""
+    assert process.returncode == 1

@@ -59,6 +59,9 @@ def end_well(work: Callable[..., None], **values: Any) -> None:
         work(**values)
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command continues from here")
+    except BrokenPipeError:  # the program that reads, such as head, has ended; Python would complain once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
     except (InputError, OSError) as error:
         if "DIGITLINE_TRACEBACK" in os.environ:
             traceback.print_exc()
