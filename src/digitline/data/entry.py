@@ -23,7 +23,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 # How a picture becomes an image of the data set: like MNIST's, from a pen on paper; or resized, the rest of the frame
-# in grey (letterbox) or its longer side cut (crop).
+# in the mean colour of the picture's border (letterbox) or its longer side cut (crop).
 Preparation = Literal["mnist", "letterbox", "crop"]
 
 

@@ -69,7 +69,7 @@ class Views(NamedTuple):
     """What MLflow and BentoML store with a champion."""
 
     store: Store
-    examples: Callable[[], Bytes]  # a few images [N, 28, 28] that show what a model takes
+    examples: Callable[[], Bytes]  # a few images that show what a model takes
     labels: Callable[[], dict[str, str]]  # for BentoML
 
 

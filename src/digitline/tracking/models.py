@@ -68,7 +68,7 @@ def fetch(store: Store, model: LoggedModel, path: str, folder: str) -> Path:
 def log(
     store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None, *, model: LoggedModel | None = None
 ) -> LoggedModel:
-    """Logs a model's safetensors file and the code that loads it; takes pixels [N, 28, 28], returns probabilities.
+    """Logs a model's safetensors file and the code that loads it; takes pixels of 0-255, returns probabilities.
 
     A model that the store has stays as it is; one that has lost its files, `model` or that of this SHA-256, gets them
     again.
@@ -111,7 +111,7 @@ def register(
 
     Returns the version's number and the id of the run that logged it, "" if there is none. A model that the store does
     not have is logged without a run, and one that has lost its files gets them again; `examples`, a few images
-    [N, 28, 28], are its input example.
+    of the model's shape, are its input example.
     """
     client = store.client
     with alone(store):

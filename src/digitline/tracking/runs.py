@@ -183,7 +183,7 @@ def evaluate(
     """Logs each seed's metrics and model, and their means, to the runs that trained these models.
 
     `classes` are the measures per class as CSV, by seed, and those of the variant under None.
-    Runs that the store does not have are made from `curves`. `examples`, a few images [N, 28, 28], are the models'
+    Runs that the store does not have are made from `curves`. `examples`, a few images, are the models'
     input example. `content`, the SHA-256 of the evaluation, is logged last, for `knows`.
     """
     with alone(store):
