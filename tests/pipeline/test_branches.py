@@ -89,7 +89,8 @@ def test_a_pull_without_the_bytes_gives_one_sentence_and_changes_no_view(checkou
     other = clone(checkout, tmp_path, models=False)
     output = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
     sentence = (
-        f"names fc {checkout.champion()[:16]} as champion, but its bytes are missing; run dvc pull models/champion.dvc"
+        f"names fc {checkout.champion()[:16]} as champion, but its bytes are missing; "
+        "run dvc pull models/champion.dvc, or make where no remote has them"
     )
     assert sentence in output
     assert not (other.folder / "models/champion").exists()

@@ -112,7 +112,7 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
             held(places.champion)  # raises if it is damaged
             raise Absent(
                 f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, but its bytes are missing; "
-                f"run dvc pull {places.pointer}"
+                f"run dvc pull {places.pointer}, or make where no remote has them"
             )
         lay_out(found, places.draft)
     return take_place(places, views)
