@@ -141,8 +141,11 @@ def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
         else:
             spec = importlib.util.find_spec(module)
             assert spec
+            if spec.submodule_search_locations:  # a package
+                spec = importlib.util.find_spec(f"{module}.__main__")
+                assert spec
             assert isinstance(spec.loader, SourceFileLoader)
-            code = spec.loader.get_code(module)
+            code = spec.loader.get_code(spec.name)
             assert code
             main = sys.modules["__main__"].__dict__  # which other processes look up what is in it by
             main.update(__spec__=spec, __file__=spec.origin, __package__=spec.parent)

@@ -12,6 +12,7 @@ import torch
 from digitline.base.errors import InputError
 from digitline.compute import processes
 from digitline.compute.processes import side_by_side
+from tests import warm
 from tests.served import ROOT
 
 
@@ -95,8 +96,9 @@ def test_the_number_of_cores_changes_no_bit(tmp_path):
         pytest.skip("there is one core")
     (tmp_path / "bits.py").write_text(BITS)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    words = [warm.folder() / "python", "-m", "bits"]
     found = [
-        subprocess.check_output([sys.executable, tmp_path / "bits.py", str(count)], env=environment, text=True)
+        subprocess.check_output([*words, str(count)], cwd=tmp_path, env=environment, text=True)
         for count in (1, processes.cores())
     ]
     assert found[0] == found[1]

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import pytest
 import requests
 from mlflow import MlflowClient
 
+from tests import warm
 from tests.checkout import Checkout, command, surroundings
 from tests.served import free_port
 
@@ -87,10 +88,11 @@ def database() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def shared(database, copied, tmp_path_factory) -> Iterator[Shared]:
     checkout, folder, url = copied(), tmp_path_factory.mktemp("shared"), f"http://127.0.0.1:{free_port()}"
-    words = ["mlflow", "server", "--workers", "1", "--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
+    words = [f"{warm.folder()}/python", "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
+    words += ["--port", url.rpartition(":")[2]]
     words += ["--backend-store-uri", f"postgresql+psycopg://digits@{database}"]
     words += ["--artifacts-destination", str(folder / "artifacts")]
-    with answering([sys.executable, "-m", *words], f"{url}/health", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"):
+    with answering(words, f"{url}/health", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"):
         assert checkout.repro("-f", "-s", "train@fc", MLFLOW_TRACKING_URI=url) == ["train@fc"]
         shared = Shared(checkout, url, database)
         shared.digitline("runs")
@@ -164,6 +166,15 @@ def test_links_into_dvc_s_cache_are_copied_by_content_and_never_written_through(
         assert [path for path in found if not path.stat().st_mode & 0o200] == []
 
 
+@contextmanager
+def s3(port: int) -> Iterator[None]:
+    """A store that speaks S3, with a bucket."""
+    url = f"http://127.0.0.1:{port}"
+    with answering([sys.executable, "-m", "moto.server", "-p", str(port)], url):
+        requests.put(f"{url}/digits", timeout=10)
+        yield
+
+
 @pytest.mark.parametrize("kind", ["folder", "s3"])
 def test_a_clone_that_pulls_trains_nothing_and_logs_the_same_runs_once(copied, origin, kind, tmp_path):
     """The remote has the outputs and the champion; git sees no change; the runs are logged from the files once."""
@@ -171,8 +182,7 @@ def test_a_clone_that_pulls_trains_nothing_and_logs_the_same_runs_once(copied, o
     own = {**AWS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"} if kind == "s3" else {}
     remote = "s3://digits/line" if kind == "s3" else str(tmp_path / "store")
     clone = Checkout(tmp_path / "clone")
-    with answering([sys.executable, "-m", "moto.server", "-p", str(port)], f"http://127.0.0.1:{port}"):
-        requests.put(f"http://127.0.0.1:{port}/digits", timeout=10)
+    with s3(port) if kind == "s3" else nullcontext():
         assert checkout.run("dvc", "remote", "add", "--default", "--force", "store", remote).returncode == 0
         done = checkout.run("dvc", "push", **own)
         assert done.returncode == 0, done.stderr

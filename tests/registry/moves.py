@@ -1,10 +1,11 @@
 """Runs promotions in a separate repository, each in its own process; prints the state after each, as JSON.
 
-First the promotion of B after A fails because it cannot write. Then SIGKILL ends it before its first effect,
-before a later one, and so on, until it completes: at some effects before the ledger's line, at every one after it.
+First the promotion of B after A fails because it cannot write. Then one that completes counts its effects, and SIGKILL
+ends it before three of the effects that precede the ledger's line and before every one that follows it.
 `python -m tests.registry.moves PYTHON`, where PYTHON runs DVC.
 """
 
+import itertools
 import json
 import os
 import resource
@@ -30,7 +31,7 @@ from tests.served import new_champion
 WORLD, KEPT = Path("world").absolute(), Path("kept").absolute()
 PLACES = promotion.Places(Path("models/champion"), Path("promotions.jsonl"))
 EFFECTS = ("os.rename", "os.mkdir", "os.rmdir", "sqlite3.connect", "subprocess.Popen")
-STEP = 16  # effects, until the ledger has its line
+COUNTED = Path("counted").absolute()  # per effect, how many lines the ledger had before it
 
 
 def views() -> Views:
@@ -45,10 +46,11 @@ def model(name: str) -> Model:
 
 def promote(name: str) -> None:
     with promotion.alone(PLACES):
-        before = promotion.complete(PLACES, dict, views())
+        to = views()
+        before = promotion.complete(PLACES, dict, to)
         entry: dict[str, Any] = dict.fromkeys(ledger.KEYS, "") | {"when": datetime.now(UTC).isoformat()}
         entry |= {"from": before and before.sha256, "to": model(name).sha256}
-        promotion.promote(PLACES, model(name), cast("ledger.Entry", entry), views())
+        promotion.promote(PLACES, model(name), cast("ledger.Entry", entry), to)
 
 
 def prepare() -> None:
@@ -58,26 +60,34 @@ def prepare() -> None:
     for seed, name in enumerate("AB"):
         new_champion(Path(name), seed=seed)
     promote("A")
-    b = model("B")
-    models.register(views().store, b.file, b.card, description="", examples=views().examples)
+    b, to = model("B"), views()
+    models.register(to.store, b.file, b.card, description="", examples=to.examples)
 
 
-def killed(number: int) -> Callable[[], None]:
-    """The promotion of B, killed before the effect of that number."""
-    left = number
+def watched(effect: Callable[[], object]) -> Callable[[], None]:
+    """The promotion of B, which calls the function before each effect."""
 
     def before(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal left
         if event in EFFECTS:
-            left -= 1
-            if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
+            effect()
 
     def moved() -> None:
         sys.addaudithook(before)
         promote("B")
 
     return moved
+
+
+def count() -> None:
+    """Notes an effect."""
+    with COUNTED.open("a") as file:
+        print(PLACES.ledger.read_text().count("\n"), file=file)
+
+
+def killed(number: int) -> Callable[[], None]:
+    """The promotion of B, killed before the effect of that number."""
+    left = itertools.count(number, -1)
+    return watched(lambda: next(left) or os.kill(os.getpid(), signal.SIGKILL))
 
 
 def full() -> None:
@@ -95,13 +105,14 @@ def refused() -> None:
 def state(how: str) -> None:
     """The state after the next call has completed the promotion; A and B by their names."""
     names = {model(name).sha256: name for name in "AB"}
+    to = views()
     with promotion.alone(PLACES):
-        champion = promotion.complete(PLACES, dict, views())
+        champion = promotion.complete(PLACES, dict, to)
     name = names.get(champion.sha256) if champion else None
     found = {
         "how": how,
         "champion": name,
-        "alias": names.get(str(models.champion(views().store))),
+        "alias": names.get(str(models.champion(to.store))),
         "ledger": [names[entry["to"]] for entry in ledger.read(PLACES.ledger)],
         "kept by DVC": PLACES.pointer.read_text() == added(f"{name}"),
         "left": PLACES.draft.exists(),
@@ -144,16 +155,14 @@ def main() -> None:
         apart(work)
         shutil.rmtree("promotions.jsonl.new", ignore_errors=True)
         apart(partial(state, work.__name__))
-    number, step, ended = 1, STEP, -signal.SIGKILL
-    while ended == -signal.SIGKILL:
+    anew()
+    assert apart(watched(count)) == 0
+    lines = [int(line) for line in COUNTED.read_text().split()]
+    decided = lines.index(2)
+    for number in (0, decided // 2, *range(decided - 1, len(lines))):
         anew()
-        ended = apart(killed(number))
-        if step > 1 and len(ledger.read(PLACES.ledger)) > 1:  # decided: back to the first effect that was skipped
-            number, step, ended = number - step + 1, 1, -signal.SIGKILL
-            continue
+        assert apart(killed(number)) == -signal.SIGKILL
         apart(partial(state, "killed"))
-        number += step
-    assert ended == 0
 
 
 def anew() -> None:

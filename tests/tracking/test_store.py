@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import subprocess
-import sys
 import time
 import zlib
 from collections.abc import Iterator
@@ -18,10 +17,12 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.tracking import models
 from digitline.tracking.store import Store, connect, search
+from tests import warm
 from tests.served import ROOT, free_port
 from tests.tracked import Study, evaluate, promote, runs_of, train
 
-SERVER = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
+FIRST = "from pathlib import Path; from digitline.tracking.store import connect; connect(Path(), dataset='mnist')"
+SERVER = ["-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"]
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:mlflow")  # of its own types, when pyfunc is imported
 
 
@@ -91,11 +92,11 @@ def test_a_checkout_may_lie_in_a_folder_of_almost_any_name(folder: Path, study: 
 @pytest.mark.slow
 def test_two_processes_may_be_first_in_a_new_store(tmp_path: Path) -> None:
     """Two trainings that start at once in a fresh clone create its database without breaking each other's migration."""
-    code = "from pathlib import Path; from digitline.tracking.store import connect; connect(Path(), dataset='mnist')"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    (tmp_path / "first.py").write_text(FIRST)
+    python, environment = warm.folder() / "python", {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     environment.pop("MLFLOW_TRACKING_URI", None)
     processes = [
-        subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
+        subprocess.Popen([python, "-m", "first"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
     assert [process.communicate()[1].decode() for process in processes] == ["", ""]
@@ -109,8 +110,9 @@ def server(tables: Path, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     options = ["--port", str(port), "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "files"]
-    log = (tmp_path / "server.log").open("w")
-    with log, subprocess.Popen([*SERVER, *options], cwd=tmp_path, env=environment, stdout=log, stderr=log) as process:
+    python, log = warm.folder() / "python", (tmp_path / "server.log").open("w")
+    words = [python, *SERVER, *options]
+    with log, subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=log, stderr=log) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/health")
             yield f"http://127.0.0.1:{port}"

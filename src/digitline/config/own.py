@@ -115,8 +115,8 @@ def outside(line: str, column: int) -> bool:
 def blocks(text: str) -> str:
     """The text with the sections as lines of their own, and the entries that sections leave or enter."""
     tree = parsed(text)
-    datasets, home = tree["datasets"], next(iter(tree["datasets"]))
-    moving = [name for name in datasets if name in (home, in_use(text)) or entry.carried(datasets[name])]
+    datasets, present = tree["datasets"], (next(iter(tree["datasets"])), in_use(text))
+    moving = [name for name in datasets if name in present or entry.carried(datasets[name])]
     for mapping in (tree, datasets, *(datasets[name] for name in moving)):
         mapping.fa.set_block_style()
     return dumped(tree)
