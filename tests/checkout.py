@@ -120,7 +120,7 @@ class Checkout:
 
 
 def small(tree: Any, files: dict[str, str]) -> None:
-    for name in [name for name in tree["datasets"] if name != "mnist"]:
+    for name in [name for name in tree["datasets"] if name not in ("mnist", "fashion")]:
         del tree["datasets"][name]  # DVC reads all of the file for each stage
     tree["dataset"] = "few"
     of = {key: tree["datasets"]["mnist"][key] for key in ("classes", "image", "preparation")}

@@ -1,8 +1,9 @@
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from digitline.base.loopback import bypass_proxy
 from digitline.data import prepare, sources
 from digitline.data.dataset import Bytes, Dataset, Part
 from digitline.data.entry import Shape
-from tests import example
+from tests import example, warm
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -34,6 +35,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
     items.sort(key=turn)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Starts the workers as forks, because what they import takes each of them longer than most tests."""
+    for spec in specs:
+        spec.python = f"{shlex.quote(str(warm.folder()))}/python -m tests.worker"
 
 
 def turn(item: pytest.Item) -> int:

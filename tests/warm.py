@@ -1,4 +1,5 @@
-"""Starts python -m, dvc, digitline and fork servers at once, by a fork of a process that has imported their needs.
+"""Starts python -m, dvc, digitline, fork servers and pytest's workers at once, by forks of a process that has imported
+their needs.
 
 Starting up is most of what a small pipeline takes. `folder()` goes onto PATH. Nothing of digitline is imported before
 the fork, so a stage uses the library of its checkout, as it does without this.
@@ -6,7 +7,6 @@ the fork, so a stage uses the library of its checkout, as it does without this.
 
 import atexit
 import contextlib
-import functools
 import gc
 import importlib
 import importlib.util
@@ -25,16 +25,17 @@ from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any, NoReturn
 
-from filelock import FileLock
 from psutil import pid_exists
 
 IMPORTS = [
     *("torch", "torch._dynamo", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "jinja2", "psutil"),
-    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "sklearn.decomposition", "bentoml"),
+    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "sklearn.manifold", "bentoml.models", "onnxruntime"),
+    *("playwright.sync_api", "httpx", "psycopg"),
     *("great_expectations", "networkx", "flatten_dict", "fsspec.implementations.memory"),
     *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.stage", "dvc.repo.plots", "dvc.repo.experiments.queue.celery"),
     "dvc_data.hashfile.db.local",
 ]
+VARIABLE = "DIGITLINE_WARM"  # by which pytest's workers find the folder
 ASIDE = 1000  # no command has so many descriptors
 MAINS = {"dvc": "dvc.cli", "digitline": "digitline.cli.main"}
 FORK_SERVER = "from multiprocessing.forkserver import main; main("  # then two descriptors, as multiprocessing starts it
@@ -62,22 +63,19 @@ sys.exit(ended)
 """
 
 
-@functools.cache
 def folder() -> Path:
     """The folder of the commands; the process behind them serves all of pytest's workers and ends with pytest."""
-    pytest = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
-    found = Path(tempfile.gettempdir()) / f"digitline-warm-{pytest}"
-    with FileLock(f"{found}.lock"):
-        if not found.exists():
-            found.mkdir()
-            for name in ("python", *MAINS):
-                (found / name).write_text(CLIENT.format(python=sys.executable, folder=found, fork_server=FORK_SERVER))
-                (found / name).chmod(0o755)
-            words = [sys.executable, str(Path(__file__)), str(found), str(pytest)]
-            env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-            with (found / "log").open("w") as log:
-                subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
-    return found
+    if VARIABLE not in os.environ:
+        found = Path(tempfile.mkdtemp(prefix="digitline-warm-"))
+        for name in ("python", *MAINS):
+            (found / name).write_text(CLIENT.format(python=sys.executable, folder=found, fork_server=FORK_SERVER))
+            (found / name).chmod(0o755)
+        words = [sys.executable, str(Path(__file__)), str(found), str(os.getpid())]
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        with (found / "log").open("w") as log:
+            subprocess.run(words, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+        os.environ[VARIABLE] = str(found)
+    return Path(os.environ[VARIABLE])
 
 
 def serve(place: Path, pytest: int) -> None:

@@ -96,7 +96,7 @@ def test_the_number_of_cores_changes_no_bit(tmp_path):
         pytest.skip("there is one core")
     (tmp_path / "bits.py").write_text(BITS)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    words = [warm.folder() / "python", "-m", "bits"]
+    words = [f"{warm.folder()}/python", "-m", "bits"]
     found = [
         subprocess.check_output([*words, str(count)], cwd=tmp_path, env=environment, text=True)
         for count in (1, processes.cores())

@@ -111,7 +111,7 @@ def server(tables: Path, tmp_path: Path) -> Iterator[str]:
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
     options = ["--port", str(port), "--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "files"]
     python, log = warm.folder() / "python", (tmp_path / "server.log").open("w")
-    words = [python, *SERVER, *options]
+    words = [str(python), *SERVER, *options]
     with log, subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=log, stderr=log) as process:
         try:
             wait_for(f"http://127.0.0.1:{port}/health")

@@ -35,7 +35,7 @@ def follow(root: Path) -> None:
     path = root / "mlflow.db"
     if not path.exists():
         return
-    with closing(sqlite3.connect(path, timeout=60)) as database:
+    with closing(sqlite3.connect(path, timeout=10)) as database:
         places = former(database, root)
         if not places:
             return
@@ -51,10 +51,15 @@ def follow(root: Path) -> None:
 
 
 def former(database: sqlite3.Connection, root: Path) -> list[str]:
-    """The other checkouts in which digitline's experiments were created; none if MLflow cannot read this either."""
+    """The other checkouts in which digitline's experiments were created; none if MLflow cannot read this either.
+
+    sqlite3.OperationalError while another process has locked the database.
+    """
     try:
         found = database.execute("select name, artifact_location from experiments").fetchall()
-    except sqlite3.Error:
+    except sqlite3.Error as error:
+        if "locked" in str(error):
+            raise
         return []
     places = {
         location.removesuffix(end)
