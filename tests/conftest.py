@@ -44,11 +44,11 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
         spec.python = f"{shlex.quote(str(warm.folder()))}/python -m tests.worker"
 
 
-def turn(item: pytest.Item) -> int:
+def turn(item: pytest.Item) -> tuple[int, int]:
     """When a file has its turn: what all of the pipeline's tests wait for is made first, while others have theirs."""
     if item.path.name in ("test_whole.py", "test_promotion.py"):
-        return 0
-    return 2 if item.path.parent.name == "pipeline" else 1
+        return 0, 0
+    return (2, -item.path.stat().st_size) if item.path.parent.name == "pipeline" else (1, 0)  # the longest first
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -110,11 +110,11 @@ def free_port() -> int:
         return port
 
 
-def started(clone: Clone, *words: str, **settings: str) -> Server:
+def started(clone: Clone, *words: str, python: str = sys.executable, **settings: str) -> Server:
     port = free_port()
     with (clone.folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "bentoml", "serve", *words, "--port", str(port)],
+            [python, "-m", "bentoml", "serve", *words, "--port", str(port)],
             cwd=clone.folder,
             env={**clone.environment, **settings},
             stdout=log,

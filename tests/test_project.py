@@ -122,15 +122,6 @@ def test_a_clone_by_git_as_windows_sets_it_up_has_the_same_bytes(tmp_path: Path)
 # Workflows
 
 
-@pytest.mark.parametrize(
-    ("schema", "files"),
-    [("vendor.github-workflows", WORKFLOWS), ("vendor.dependabot", [ROOT / ".github/dependabot.yml"])],
-)
-def test_github_s_schema_accepts_the_file(schema: str, files: list[Path]) -> None:
-    done = command(BIN / "check-jsonschema", "--builtin-schema", schema, *files)
-    assert done.returncode == 0, done.stdout
-
-
 def test_a_workflow_runs_pinned_actions_and_make_targets() -> None:
     for workflow in WORKFLOWS:
         text = workflow.read_text()

@@ -19,6 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from fcntl import F_DUPFD, fcntl
 from importlib.machinery import SourceFileLoader
@@ -41,11 +42,15 @@ MAINS = {"dvc": "dvc.cli", "digitline": "digitline.cli.main"}
 FORK_SERVER = "from multiprocessing.forkserver import main; main("  # then two descriptors, as multiprocessing starts it
 CLIENT = """#!{python} -IS
 import json, os, signal, socket, sys
-descriptors = [0, 1, 2]
-if sys.argv[-1].startswith("{fork_server}"):
-    descriptors += map(int, sys.argv[-1].removeprefix("{fork_server}").split(", ")[:2])
-elif sys.argv[0].endswith("python") and sys.argv[1:2] != ["-m"]:
+if sys.argv[0].endswith("python") and sys.argv[1:2] != ["-m"] and not sys.argv[-1].startswith("{fork_server}"):
     os.execv("{python}", ["{python}", *sys.argv[1:]])
+descriptors = []
+for number in map(int, os.listdir("/dev/fd")):
+    try:
+        os.fstat(number)
+        descriptors.append(number)
+    except OSError:  # of the listing itself
+        pass
 server = socket.socket(socket.AF_UNIX)
 server.connect("{folder}/socket")
 socket.send_fds(server, [b"."], descriptors)
@@ -104,7 +109,7 @@ def serve(place: Path, pytest: int) -> None:
 def attend(client: socket.socket) -> None:
     """Runs one command in a fork of its own, and reports its process and how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _, given, _, _ = socket.recv_fds(client, 1, 5)
+    _, given, _, _ = socket.recv_fds(client, 1, 250)
     with client.makefile("rwb", 0) as stream:
         words, cwd, environment, numbers = json.loads(stream.readline())
         if not (child := os.fork()):
@@ -115,8 +120,15 @@ def attend(client: socket.socket) -> None:
             os.closerange(ASIDE, max(aside) + 1)
             run(words, cwd, environment)
         stream.write(b"%d\n" % child)
+        threading.Thread(target=end_with, args=(stream, child), daemon=True).start()
         stream.write(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     os._exit(0)
+
+
+def end_with(stream: socket.SocketIO, child: int) -> None:
+    """Kills the command when who asked for it has been killed, as if it were the same process."""
+    if not stream.read(1):
+        os.kill(child, signal.SIGKILL)
 
 
 def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:

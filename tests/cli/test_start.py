@@ -1,7 +1,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from digitline.base.errors import InputError
 from digitline.cli import start
 from digitline.config import own, params
-from tests import example
+from tests import example, warm
 from tests.checkout import HERE, command
 from tests.test_project import targets
 
@@ -67,7 +66,7 @@ def test_it_is_as_small_where_another_data_set_is_in_use(tmp_path):
 @pytest.mark.slow
 def test_its_tests_leave_out_what_holds_the_results_of_mnist_and_say_so(begun):
     """The tests that read the committed dvc.lock are skipped; those of params.yaml work with MNIST's."""
-    words = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-m", "not slow"]
+    words = [f"{warm.folder()}/python", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-m", "not slow"]
     some = ("test_params_yaml_fits_the_code", "test_mirrors_may_be_left_out")
     words += ["tests/scripts/test_verify.py", *(f"tests/config/test_params.py::{name}" for name in some)]
     done = subprocess.run(words, cwd=begun, capture_output=True, text=True, check=False)

@@ -1,3 +1,5 @@
+import copy
+import functools
 import json
 import shutil
 
@@ -10,12 +12,17 @@ from tests import example
 from tests.checkout import COMMIT, Checkout
 
 
+@functools.cache
+def settings():
+    return YAML(typ="safe").load(example.SETTINGS)
+
+
 @pytest.fixture
 def edited(tmp_path):
     """Reads params.yaml after an edit of one key, given by its path."""
 
     def edit(keys: str, value):
-        tree = YAML(typ="safe").load(example.SETTINGS)
+        tree = copy.deepcopy(settings())
         *sections, last = keys.split(".")
         section = tree
         for name in sections:

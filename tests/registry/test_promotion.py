@@ -30,7 +30,8 @@ def moves(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]
     folder = tmp_path_factory.mktemp("moves")
     environment = {**os.environ, "BENTOML_HOME": str(folder / "world/bentoml"), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     environment.pop("MLFLOW_TRACKING_URI", None)
-    words = [sys.executable, "-m", "tests.registry.moves", str(warm.folder() / "python")]
+    python = f"{warm.folder()}/python"
+    words = [python, "-m", "tests.registry.moves", python]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")], done.stderr

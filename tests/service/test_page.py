@@ -19,6 +19,7 @@ from digitline.data.entry import Shape
 from digitline.explain import activations
 from digitline.measure.trials import encoded
 from digitline.model import checkpoint
+from tests import warm
 from tests.served import CLASSES, Server, new_clone, new_study, started, stopped
 
 pytestmark = pytest.mark.slow
@@ -47,7 +48,7 @@ class Shown(NamedTuple):
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     clone = new_clone(tmp_path_factory.mktemp("page"))
     new_study(clone.folder / "models/study")
-    server = started(clone._replace(environment={**clone.environment, "DIGITLINE_FEEDBACK": "kept"}))
+    server = started(clone, python=f"{warm.folder()}/python", DIGITLINE_FEEDBACK="kept")
     yield server
     stopped(server)
 
@@ -116,6 +117,7 @@ def sheet(page: Page) -> bytes:
     return base64.b64decode(page.evaluate("document.getElementById('pad').toDataURL('image/png')").split(",")[1])
 
 
+@on_a_desktop
 def test_the_page_shows_the_service_s_evidence(shown: Shown, server: Server) -> None:
     """The coloured squares have the strength and the sign of /explain's evidence."""
     page = shown.page
@@ -355,6 +357,7 @@ def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
     assert not shown.troubles
 
 
+@on_a_desktop
 @pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
 def test_a_picture_is_answered_as_its_file_by_the_service(shown: Shown, server: Server, way: str, form: str) -> None:
     """An opened, pasted or dropped file gives the image and the answer of /classify."""
@@ -424,7 +427,7 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     known: dict[str, Any] = {"classes": NAMES, "dataset": "birds", "preparation": "crop"}
     clone = new_clone(tmp_path_factory.mktemp("birds"), image=Shape(20, 24, 3), **known)
     new_study(clone.folder / "models/study", dataset="mnist")
-    server = started(clone._replace(environment={**clone.environment, "DIGITLINE_FEEDBACK": "kept"}))
+    server = started(clone, python=f"{warm.folder()}/python", DIGITLINE_FEEDBACK="kept")
     yield server
     stopped(server)
 

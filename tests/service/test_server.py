@@ -27,6 +27,7 @@ from digitline.data.dataset import Dataset
 from digitline.model import checkpoint
 from digitline.model.evaluation import predict
 from service import api, form, schema
+from tests import warm
 from tests.served import (
     ROOT,
     STORE,
@@ -383,7 +384,8 @@ def test_after_sigterm_the_server_answers_open_requests_and_ends_without_reports
 def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
     """With two workers, /metrics sums both, and each has its own log."""
     clone, log = new_clone(tmp_path / "clone"), tmp_path / "service.log"
-    server = started(clone, DIGITLINE_LOG=str(log), BENTOML_CONFIG_OPTIONS="services.digitline.workers=2")
+    settings = {"DIGITLINE_LOG": str(log), "BENTOML_CONFIG_OPTIONS": "services.digitline.workers=2"}
+    server = started(clone, python=f"{warm.folder()}/python", **settings)
     logs = [log, tmp_path / "service-2.log"]
 
     def asked(path: Path) -> int:
@@ -420,7 +422,7 @@ def test_a_bento_serves_the_champion_that_it_contains(server: Server, digits: Da
     cors = "services.digitline.http.cors"
     allowed = f"{cors}.enabled=true {cors}.access_control_allow_origins={origin}"
     settings = {"DIGITLINE_CHAMPION": str(mounted), "DIGITLINE_LOG": str(log), "BENTOML_CONFIG_OPTIONS": allowed}
-    bento = started(server.clone, tag, **settings)
+    bento = started(server.clone, tag, python=f"{warm.folder()}/python", **settings)
     images = {"images": digits.test.images[:1].tolist()}
     answer = httpx.post(f"{bento.url}/predict", json=images, headers={"Origin": origin})
     assert answer.json()["model"] == carried == httpx.get(f"{bento.url}/lineage").json()["model"]
