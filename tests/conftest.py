@@ -23,6 +23,8 @@ MAKE = "The container image was not tested: make container-test builds and runs 
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 
+LONGEST = ("test_experiments.py", "test_lifecycle.py", "test_reruns.py", "test_views.py")
+
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")  # the first one starts fastest
 
 bypass_proxy()
@@ -44,11 +46,13 @@ def pytest_xdist_setupnodes(specs: list[Any]) -> None:
         spec.python = f"{shlex.quote(str(warm.folder()))}/python -m tests.worker"
 
 
-def turn(item: pytest.Item) -> tuple[int, int]:
+def turn(item: pytest.Item) -> int:
     """When a file has its turn: what all of the pipeline's tests wait for is made first, while others have theirs."""
     if item.path.name in ("test_whole.py", "test_promotion.py"):
-        return 0, 0
-    return (2, -item.path.stat().st_size) if item.path.parent.name == "pipeline" else (1, 0)  # the longest first
+        return 0
+    if item.path.parent.name != "pipeline":
+        return 1
+    return 2 if item.path.name in LONGEST else 3  # so that no process has one of these when the others have ended
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
