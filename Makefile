@@ -126,6 +126,7 @@ lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade
 record: $(STAMP)  ## long schedules and the ablation; takes hours, resumes
 	@python -m studies.record record
 	@python -m studies.record ablation
+	@python -m studies.record fashion
 	@digitline leaderboard record
 	@digitline leaderboard ablation
 

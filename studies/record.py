@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 from digitline.base import files
 from digitline.compute.machine import processor
+from digitline.config import own
 
 STUDIES, CHECKOUTS, REPORTS = Path("studies/record.yaml"), Path(".record"), Path("reports")
 KEPT = [
@@ -72,10 +73,12 @@ def update(checkout: Path) -> None:
 
 
 def lay_over(params: Path, changes: dict[str, Any]) -> None:
-    """Writes the changes into params.yaml, key by key.
+    """Writes the changes into params.yaml, key by key; a study of another `dataset` starts from that one's sections.
 
     A variant with the key `like` starts from the keys of that variant and is compared with it.
     """
+    if name := changes.get("dataset"):
+        own.use(params, name)
     yaml = YAML()
     tree = yaml.load(params)
     merge(tree, changes)

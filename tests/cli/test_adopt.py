@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from digitline.base.digest import digest
 from digitline.cli import adopt as adopting
 from digitline.cli import main
-from digitline.config import params, paths
+from digitline.config import own, params, paths
 from digitline.data import dataset, pictures, sources
 from digitline.data.dataset import Dataset
 from digitline.draw import found
@@ -107,7 +107,9 @@ def test_look_alikes_across_the_split_are_shown_and_can_be_kept_together(adopt):
     told = adopt("flowers")
     assert "test pictures that are training pictures too: 1; dvc repro will not go on with them" in told
     assert "test/a/copy.png" in Path("reports/adopted/flowers/index.html").read_text()
-    adopt("flowers", "--replace", "--keep-together")
+    assert "digitline use flowers" in told
+    own.use(params.FILE, "flowers")
+    assert "digitline use" not in adopt("flowers", "--replace", "--keep-together")
     [moved, original] = [line for line in lines() if line.group]
     assert {moved.path, original.path} == {"train/a/00.png", "test/a/copy.png"}
     assert {moved.split, original.split} == {"train"}

@@ -262,8 +262,9 @@ def finish(names: Names, *, use: bool) -> None:
     """Puts the data set to use if asked to, and says what to type next."""
     if use:
         print(own.use(params.FILE, names.name))
+    in_use = params.loaded(params.text(params.FILE), params.FILE).dataset == names.name
     print("\nto train on it:")
-    for line in ([] if use else [f"digitline use {names.name}"]) + ["dvc repro"]:
+    for line in ([] if in_use else [f"digitline use {names.name}"]) + ["dvc repro"]:
         print(f"  {line}")
     print("\nto share it, so that a second clone and CI have the pictures:")
     written = [path for path in (names.manifest, names.left_out) if path.exists()]
