@@ -6,7 +6,7 @@ from typing import Any
 from digitline.data.entry import Shape
 
 LARGEST = 13  # the side of the last maps of plain; larger ones would give most of the weights to one layer
-PASSES = 200_000  # of images through a training, within the limits of epochs
+PASSES = 150_000  # of images through a training, within the limits of epochs
 EPOCHS = (8, 60)
 
 
