@@ -32,6 +32,6 @@ def test_a_larger_image_gives_plain_more_layers_and_not_many_more_weights() -> N
         assert sum(weight.numel() for weight in model.parameters()) < 2_000_000
 
 
-@pytest.mark.parametrize(("images", "epochs"), [(50, 60), (10_000, 20), (1_000_000, 8)])
+@pytest.mark.parametrize(("images", "epochs"), [(50, 60), (10_000, 15), (1_000_000, 8)])
 def test_fewer_images_are_seen_more_often(images: int, epochs: int) -> None:
     assert starters.variants(Shape(), images)["modern"]["epochs"] == epochs
