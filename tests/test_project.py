@@ -96,6 +96,7 @@ def test_setup_without_a_supported_python_names_the_supported_ones(python: str) 
     assert done.stderr == (f"error: none of {python} is Python 3.11, 3.12 or 3.13; run make PYTHON=/path/to/python\n")
 
 
+@pytest.mark.slow
 def test_mlflow_bentoml_and_dvc_read_that_telemetry_is_off() -> None:
     silent = """if True:
         import site; site.addsitedir("scripts")

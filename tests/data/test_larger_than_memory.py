@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from digitline.data import dataset
 
@@ -47,6 +48,7 @@ except MemoryError:
 """
 
 
+@pytest.mark.slow
 def test_a_set_four_times_as_large_as_the_memory_allowed_is_used(tmp_path: Path) -> None:
     """The limit is on allocated memory, RLIMIT_DATA, because mapped pages are the file's; a copy of the set fails."""
     path = tmp_path / "large.safetensors"
