@@ -67,12 +67,11 @@ def test_it_is_as_small_where_another_data_set_is_in_use(tmp_path):
 def test_its_tests_leave_out_what_holds_the_results_of_mnist_and_say_so(begun):
     """The tests that read the committed dvc.lock are skipped; those of params.yaml work with MNIST's."""
     words = [f"{warm.folder()}/python", "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", "-m", "not slow"]
-    some = ("test_params_yaml_fits_the_code", "test_mirrors_may_be_left_out")
-    words += ["tests/scripts/test_verify.py", *(f"tests/config/test_params.py::{name}" for name in some)]
+    words += ["tests/scripts/test_verify.py", "tests/config/test_params.py"]
     done = subprocess.run(words, cwd=begun, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     assert "this project does not have the results of digitline's MNIST study" in done.stdout
-    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 1
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 20
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])

@@ -42,7 +42,7 @@ def test_it_names_the_commit_by_seven_digits_and_the_change(tmp_path: Path) -> N
     (clone / "reports/promotion.md").write_text("# nothing passes the gate\n")
     commit = command("git", "rev-parse", "HEAD", cwd=clone).stdout
     path = f"{warm.folder()}:{BIN}:{os.environ['PATH']}"
-    for base in (commit.strip(), "0" * 40):
+    for base in ("HEAD", commit.strip(), "0" * 40):
         done = command("python", "-m", "scripts.difference", cwd=clone, BASE=base, PATH=path)
         assert done.returncode == 0, done.stderr
         lines = done.stdout.splitlines()

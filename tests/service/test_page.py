@@ -35,10 +35,6 @@ PHONE: dict[str, Any] = {
 }
 
 
-# What neither the layout nor a finger can change is checked on one screen.
-on_a_desktop = pytest.mark.parametrize("shown", [DESKTOP], ids=["desktop"], indirect=True)
-
-
 class Shown(NamedTuple):
     page: Page
     troubles: list[str]  # messages of the browser's console
@@ -117,7 +113,6 @@ def sheet(page: Page) -> bytes:
     return base64.b64decode(page.evaluate("document.getElementById('pad').toDataURL('image/png')").split(",")[1])
 
 
-@on_a_desktop
 def test_the_page_shows_the_service_s_evidence(shown: Shown, server: Server) -> None:
     """The coloured squares have the strength and the sign of /explain's evidence."""
     page = shown.page
@@ -152,7 +147,6 @@ def test_the_layers_show_their_maps_filters_and_fields(shown: Shown) -> None:
     assert not shown.troubles
 
 
-@on_a_desktop
 def test_the_close_up_s_numbers_add_up_to_the_model_s(shown: Shown, server: Server) -> None:
     """The sums shown for one unit of each layer give the network's own values."""
     page = shown.page
@@ -206,7 +200,6 @@ def minus(text: str | None) -> str:
     return (text or "").replace("\N{MINUS SIGN}", "-")
 
 
-@on_a_desktop
 def test_sliding_visits_the_units_of_the_map_in_order(shown: Shown) -> None:
     """The animation visits the units row by row, from the first to the last."""
     page = shown.page
@@ -230,7 +223,6 @@ def test_sliding_visits_the_units_of_the_map_in_order(shown: Shown) -> None:
     assert not shown.troubles
 
 
-@on_a_desktop
 def test_the_keyboard_draws_and_goes_from_unit_to_unit(shown: Shown) -> None:
     """Without a mouse: keys draw a stroke, and the arrow keys move over units and maps."""
     page = shown.page
@@ -272,7 +264,6 @@ MOVES: list[tuple[str, str, Callable[[dataset.Bytes], Any]]] = [
 ]
 
 
-@on_a_desktop
 def test_each_slider_changes_the_variants_image(shown: Shown) -> None:
     """Each slider changes the image by its name, and exactly that image is sent to /compare."""
     page = shown.page
@@ -291,7 +282,6 @@ def test_each_slider_changes_the_variants_image(shown: Shown) -> None:
     assert not shown.troubles
 
 
-@on_a_desktop
 def test_strokes_are_undone_and_cleared(shown: Shown) -> None:
     """Ctrl-Z undoes a stroke, Escape clears all."""
     page = shown.page
@@ -316,7 +306,6 @@ def test_nothing_is_wider_than_the_screen_and_every_control_has_a_name(shown: Sh
     assert page.evaluate(unnamed) == 0
 
 
-@on_a_desktop
 def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
     """A wider pen changes the model's image."""
     page, ink = shown.page, []
@@ -357,7 +346,6 @@ def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
     assert not shown.troubles
 
 
-@on_a_desktop
 @pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
 def test_a_picture_is_answered_as_its_file_by_the_service(shown: Shown, server: Server, way: str, form: str) -> None:
     """An opened, pasted or dropped file gives the image and the answer of /classify."""
@@ -394,7 +382,6 @@ def hand(page: Page, way: str, picture: bytes, form: str) -> None:
         )
 
 
-@on_a_desktop
 def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(shown: Shown) -> None:
     """On dark paper the pen is light, and the same stroke gives nearly the same image."""
     page = shown.page
@@ -407,7 +394,6 @@ def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(show
     assert np.abs(image(page) - on_white).max() <= 3
 
 
-@on_a_desktop
 def test_a_file_that_is_not_a_picture_is_reported(shown: Shown) -> None:
     """The page shows a sentence."""
     shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
