@@ -23,7 +23,7 @@ from digitline.data import prepare
 from digitline.data.dataset import blank
 from service import feedback, form, metrics, schema
 from service.form import Form
-from service.work import Work
+from service.work import RETRY, Work
 
 if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from digitline.serving.runtime import Floats, Images
@@ -222,7 +222,8 @@ async def arriving(request: Request, limit: int) -> AsyncIterator[Request]:
     if declared.isdecimal() and int(declared) > limit:
         raise refusal
     received = 0
-    with request.app.state.work.arrival() as more:
+    work = request.app.state.work
+    with work.arrival() as more:
 
         async def receive() -> Message:
             nonlocal received
@@ -234,8 +235,12 @@ async def arriving(request: Request, limit: int) -> AsyncIterator[Request]:
             more(size)
             return message
 
-        async with asyncio.timeout(BODY_SECONDS):
-            yield Request(request.scope, receive)
+        async with asyncio.timeout(BODY_SECONDS) as seconds:
+            work.limits.add(seconds)
+            try:
+                yield Request(request.scope, receive)
+            finally:
+                work.limits.discard(seconds)
 
 
 def media(request: Request) -> str:
@@ -279,6 +284,9 @@ async def refuse(request: Request, error: Exception) -> Response:
             return JSONResponse({"error": sentence}, status, headers)
         case InputError():
             return JSONResponse({"error": str(error)}, 400)
+        case TimeoutError() if request.app.state.work.stopping:
+            sentence = "the service is stopping, and the body has not arrived; try again"
+            return JSONResponse({"error": sentence}, 503, {**RETRY, "Connection": "close"})
         case TimeoutError():
             sentence = f"the body took too long, expected all of it within {BODY_SECONDS} seconds"
             return JSONResponse({"error": sentence}, 408, {"Connection": "close"})

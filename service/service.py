@@ -16,9 +16,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from service import exchange, logs, protocol
+from service import exchange, lifetime, logs, protocol
 from service.api import app
 from service.front import Front, Shed
+
+
+lifetime.join()
 
 
 def champion() -> bentoml.models.BentoModel:
@@ -41,6 +44,7 @@ MENDS = {
 def prepare() -> None:
     """Runs in the process of bentoml serve, before that opens the port, which would end in a traceback."""
     sys.excepthook = one_sentence
+    lifetime.supervise()
 
 
 def one_sentence(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -63,9 +67,10 @@ class Served:
         gc.disable()
         import torch
 
-        logs.configure(bentoml.server_context.worker_index or 1)
         torch.set_num_threads(1)  # parallel requests keep the cores busy; more threads per request would only wait
-        exchange.begin(app.state, str(self.champion.tag))
+        with lifetime.starting(app.state.work.hurry):
+            logs.configure(bentoml.server_context.worker_index or 1)
+            exchange.begin(app.state, str(self.champion.tag))
         gc.freeze()
         gc.enable()
         self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, until the process ends

@@ -44,6 +44,8 @@ class Work:
         self.requests = self.bytes = self.arriving = 0
         self.passes: deque[Pass] = deque()
         self.drains: set[asyncio.Task[None]] = set()
+        self.limits: set[asyncio.Timeout] = set()  # of the bodies that are arriving
+        self.stopping = False
 
     @property
     def full(self) -> bool:
@@ -78,6 +80,13 @@ class Work:
             yield more
         finally:
             self.arriving -= received
+
+    def hurry(self, seconds: float) -> None:
+        """The service stops: a body that is still arriving has at most these seconds left."""
+        self.stopping, latest = True, asyncio.get_running_loop().time() + seconds
+        for limit in self.limits:
+            if (when := limit.when()) and when > latest:
+                limit.reschedule(latest)
 
     async def run(self, function: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """Calls the function in a thread, so that the next request can be read meanwhile."""
