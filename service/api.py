@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message
@@ -21,7 +21,7 @@ from starlette.types import Message
 from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import blank
-from service import feedback, form, metrics, schema
+from service import encodings, feedback, form, limits, metrics, schema
 from service.form import Form
 from service.work import RETRY, Work
 
@@ -50,6 +50,7 @@ async def predict(request: Request) -> Response:
     with work.admitted(len(data)):
         images = read(data, champion.form) if len(data) <= SHORT else await work.run(read, data, champion.form)
         metrics.IMAGES.observe(len(images))
+        limits.charging(request.scope)(len(images))
         probabilities = await work.recognise(champion, images)
     return answered_by(champion, write(champion, probabilities), request)
 
@@ -154,11 +155,12 @@ async def compare(request: Request) -> Response:
     if media(request) != "application/json":
         raise unsupported(request, "application/json")
     data = await body(request, request.app.state.champion.form.json_bytes)
-    return await answer(request, partial(comparison, request.app.state.study), data)
+    return await answer(request, partial(comparison, request.app.state.study, limits.charging(request.scope)), data)
 
 
-def comparison(study: "Study", champion: "Champion", data: bytes) -> schema.Comparison:
+def comparison(study: "Study", charge: Callable[[int], None], champion: "Champion", data: bytes) -> schema.Comparison:
     images = form.images(data, champion.form)
+    charge(len(images) * len(study.models))
     if study.apart:
         raise HTTPException(409, f"{study.apart}; dvc repro makes a study of the data set in use")
     found = study.probabilities(images)
@@ -193,10 +195,13 @@ def answered_by(champion: "Champion", result: BaseModel | bytes, request: Reques
 async def picture(request: Request) -> bytes:
     """The picture's bytes: the body, or the single file of a form."""
     if media(request) == "multipart/form-data":
-        return await upload(request)
-    if media(request) in schema.PICTURES:
-        return await body(request, prepare.MAX_BYTES)
-    raise unsupported(request, "multipart/form-data", *schema.PICTURES)
+        data = await upload(request)
+    elif media(request) in schema.PICTURES:
+        data = await body(request, prepare.MAX_BYTES)
+    else:
+        raise unsupported(request, "multipart/form-data", *schema.PICTURES)
+    limits.pictured(request.scope, data)
+    return data
 
 
 async def body(request: Request, limit: int) -> bytes:
@@ -216,18 +221,20 @@ async def upload(request: Request) -> bytes:
 
 @asynccontextmanager
 async def arriving(request: Request, limit: int) -> AsyncIterator[Request]:
-    """The same request; refused as soon as its body is too large or takes too long."""
+    """The same request, its body decompressed; refused as soon as that is too large or takes too long."""
     refusal = HTTPException(413, f"the body is too large, expected at most {limit} bytes")
     declared = request.headers.get("content-length", "0")
     if declared.isdecimal() and int(declared) > limit:
         raise refusal
-    received = 0
+    received, decoder = 0, encodings.decoder(request.headers.get("content-encoding"))
     work = request.app.state.work
     with work.arrival() as more:
 
         async def receive() -> Message:
             nonlocal received
             message = await request.receive()
+            if decoder:
+                message = await encodings.decoded(message, decoder, limit - received)
             size = len(message.get("body", b""))
             received += size
             if received > limit:
@@ -298,14 +305,23 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 def missing(request: Request, error: Exception) -> Response:
     """404: an unknown path."""
-    return JSONResponse({"error": f"there is no {request.url.path[:80]}; see /docs.json for the paths"}, 404)
+    prefix, path = request.scope.get("root_path", ""), request.scope["path"]
+    return JSONResponse({"error": f"there is no {path[:80]}; see {prefix}/docs.json for the paths"}, 404)
 
 
 def unmet(request: Request, error: Exception) -> Response:
-    """405: a known path with another method."""
-    headers = getattr(error, "headers", None) or {}
-    sentence = f"{request.url.path} does not accept {request.method}, expected {headers.get('Allow')}"
-    return JSONResponse({"error": sentence}, 405, headers)
+    """405: a known path with another method; OPTIONS asks for those that it accepts."""
+    headers = getattr(error, "headers", None) or {"Allow": "GET, HEAD"}  # files have none
+    allowed = {"Allow": f"{headers['Allow']}, OPTIONS"}
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers=allowed)
+    sentence = f"{request.scope['path']} does not accept {request.method}, expected {headers['Allow']}"
+    return JSONResponse({"error": sentence}, 405, allowed)
+
+
+async def to_page(request: Request) -> Response:
+    """From /ui to the page; relative, because only a proxy may know the service's address."""
+    return RedirectResponse("ui/")
 
 
 class BentoML:
@@ -327,6 +343,7 @@ app = Starlette(
         Route("/docs.json", document),
         Route("/metrics", counts),
         Route("/", page),
+        Route("/ui", to_page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
         *(
             Route(path, BentoML(), methods=["GET"])
@@ -339,4 +356,5 @@ app = Starlette(
         405: unmet,
     },
 )
+app.router.redirect_slashes = False  # it redirects to absolute addresses
 app.state.work = Work()

@@ -29,9 +29,19 @@ def admitted(request: Request) -> Path:
     place = folder()
     if place is None:
         raise HTTPException(403, "this service keeps no corrections; start it with DIGITLINE_FEEDBACK=folder")
-    if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
+    if not own(request):
         raise HTTPException(403, "the request is from another page, expected one of this service's own origin")
     return place
+
+
+def own(request: Request) -> bool:
+    """Whether the request comes from a page of this service's own origin.
+
+    Browsers say so over https, and no page can say it in their place; of others, the origin must be the host.
+    """
+    if said := request.headers.get("sec-fetch-site"):
+        return said == "same-origin"
+    return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host")
 
 
 def label(request: Request, classes: list[str]) -> str:

@@ -53,8 +53,8 @@ class Shed:
         self.refusal = JSONResponse({"error": FULL}, 503, RETRY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.work.full and scope["path"] in self.routes:
-            scope["route"] = self.routes[scope["path"]]
+        if self.work.full and (path := scope["path"].removeprefix(scope.get("root_path", ""))) in self.routes:
+            scope["route"] = self.routes[path]
             metrics.SHED.inc()
             await self.refusal(scope, receive, send)
         else:

@@ -12,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
@@ -52,8 +53,8 @@ def supervise() -> None:
 
 def take(endings: list[signal.Signals]) -> None:
     """Makes all these signals stop the service; circus would reload it when a terminal is closed."""
-    loop, circus = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
-    assert callable(circus)
+    loop = asyncio.get_running_loop()
+    circus: Any = signal.getsignal(signal.SIGTERM)
     if signal.SIGHUP not in endings:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in endings:
@@ -99,21 +100,25 @@ def fail(sentence: str) -> None:
 
 # In a worker.
 
-command: socket.socket | None = None
+
+@cache
+def command() -> socket.socket | None:
+    """A worker's connection to its command; None in any other process."""
+    if bentoml.server_context.worker_index is None or VARIABLE not in os.environ:
+        return None
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(os.environ[VARIABLE])
+    except OSError:  # it is gone
+        sys.exit(1)
+    return connection
 
 
 def join() -> None:
-    """Connects a worker to its command; any other process stays as it is."""
-    global command
-    if bentoml.server_context.worker_index is None or VARIABLE not in os.environ:
-        return
-    command = socket.socket(socket.AF_UNIX)
-    try:
-        command.connect(os.environ[VARIABLE])
-    except OSError:  # it is gone
-        sys.exit(1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, leave)
+    """Connects a worker to its command, as early as possible."""
+    if command():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, leave)
 
 
 def leave(number: int = 0, frame: FrameType | None = None) -> NoReturn:
@@ -123,39 +128,37 @@ def leave(number: int = 0, frame: FrameType | None = None) -> NoReturn:
 
 
 def say(line: str) -> None:
-    if command:
+    if connection := command():
         with suppress(OSError):  # it may be gone
-            command.sendall(f"{line}\n".encode())
+            connection.sendall(f"{line}\n".encode())
 
 
 @contextmanager
 def starting(hurry: Callable[[float], None]) -> Iterator[None]:
     """Tells the command that the worker is ready, or why not; calls `hurry` when the worker has to stop."""
-    if not command:
+    if not (connection := command()):
         yield
         return
     loop = asyncio.get_running_loop()
-    loop.add_reader(command, gone, loop)
+    loop.add_reader(connection, gone, loop, connection)
     try:
         yield
     except (BentoMLException, InputError, OSError) as error:
         say(" ".join(str(error).split()))
         os._exit(1)
-    uvicorn = signal.getsignal(signal.SIGTERM)
-    assert callable(uvicorn)
+    uvicorn: Any = signal.getsignal(signal.SIGTERM)
 
     def stopping(number: int, frame: FrameType | None) -> None:
         loop.call_soon_threadsafe(hurry, ARRIVING_SECONDS)
-        loop.call_soon_threadsafe(loop.call_later, STOP_SECONDS, leave)
+        loop.call_soon_threadsafe(partial(loop.call_later, STOP_SECONDS, leave))
         uvicorn(number, frame)
 
     signal.signal(signal.SIGTERM, stopping)
     say(READY)
 
 
-def gone(loop: asyncio.AbstractEventLoop) -> None:
+def gone(loop: asyncio.AbstractEventLoop, connection: socket.socket) -> None:
     """Stops a worker whose command has ended without a word, so that it gives up the port."""
-    assert command
-    loop.remove_reader(command)
+    loop.remove_reader(connection)
     shutil.rmtree(Path(os.environ[VARIABLE]).parent, ignore_errors=True)
     signal.raise_signal(signal.SIGTERM)

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gc
+import os
 import sys
 from types import TracebackType
 from typing import Any
@@ -16,10 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from service import exchange, lifetime, logs, protocol
+from service import exchange, keys, lifetime, limits, logs, protocol, proxy, traces
 from service.api import app
 from service.front import Front, Shed
-
 
 lifetime.join()
 
@@ -44,6 +44,12 @@ MENDS = {
 def prepare() -> None:
     """Runs in the process of bentoml serve, before that opens the port, which would end in a traceback."""
     sys.excepthook = one_sentence
+    try:  # a wrong setting ends the command before it starts a worker
+        limits.limit(), proxy.trusted(), traces.kinds()
+        if file := keys.path():
+            keys.read(file)
+    except InputError as error:
+        raise BentoMLConfigException(str(error)) from None
     lifetime.supervise()
 
 
@@ -77,26 +83,44 @@ class Served:
 
 
 class First:
-    """Puts our routes before BentoML's, which would answer an unknown path in its own format."""
+    """Puts our routes before BentoML's, which would answer an unknown path in its own format.
+
+    Around ours stands what is switched on: nothing else costs a request anything.
+    """
 
     def __init__(self, app: ASGIApp, ours: Starlette) -> None:
         ours.state.bentoml = app
         self.bentoml = app
         self.ours: ASGIApp = Shed(ours)
+        if limit := limits.limit():
+            self.ours = limits.Limits(self.ours, limit)
+        if file := keys.path():
+            self.ours = keys.Keys(self.ours, file)
         # BentoML has no public call to read its configuration.
         if BentoMLContainer.http.cors.enabled.get():
             options: dict[str, Any] = BentoMLContainer.access_control_options.get()
             self.ours = CORSMiddleware(self.ours, **options)
+        if proxies := proxy.trusted():
+            self.ours = proxy.Behind(self.ours, proxies)
         self.ours = Front(self.ours)
+        self.tracing = traces.provider()
+        if self.tracing:
+            self.ours = traces.Traces(self.ours, self.tracing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await (self.ours if scope["type"] == "http" else self.bentoml)(scope, receive, send)
+        if scope["type"] == "http":
+            await self.ours(scope, receive, send)
+        else:
+            await self.bentoml(scope, receive, send)
+            if self.tracing and scope["type"] == "lifespan":  # the service has stopped
+                self.tracing.shutdown()
 
 
 class Outside(bentoml.Service[Served]):
     """Limits BentoML's middleware to BentoML's routes; on ours it would cost as much time as the model."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would trust every program of this machine as a proxy
         return First(super().to_asgi(is_main), app)
 
 

@@ -1,4 +1,6 @@
 // The correction: a click sends the right label, and the service keeps it.
+import { call } from "./service.js";
+
 const FEW = 12; // classes with a button each; more are in a list
 const NONE = "none of these";
 const get = (id) => document.getElementById(id);
@@ -31,7 +33,7 @@ export class Correction {
   clear() { get("correct").hidden = true; }
 
   async send(label) {
-    const response = await fetch(`../feedback?label=${encodeURIComponent(label)}`, {
+    const response = await call(`feedback?label=${encodeURIComponent(label)}`, {
       method: "POST",
       headers: { "Content-Type": "application/octet-stream" },
       body: Uint8Array.from(this.image.flat(2)),

@@ -6,10 +6,11 @@ import { camera } from "./camera.js";
 import { CloseUp } from "./closeup.js";
 import { Correction } from "./correct.js";
 import { Layers } from "./layers.js";
+import { call } from "./service.js";
 import { Study } from "./study.js";
 
 const get = (id) => document.getElementById(id);
-const load = async (path) => (await fetch(`../${path}`)).json();
+const load = async (path) => (await call(path)).json();
 const network = await load("network"), drawn = network.preparation === "mnist"; // a pen on paper
 const pad = drawn ? new Pad(get("pad")) : new Frame(get("pad"));
 const study = new Study(network), closeup = new CloseUp(network), correction = new Correction(network);
@@ -27,7 +28,7 @@ addEventListener("paste", (event) => open([...event.clipboardData.files][0]));
 addEventListener("dragover", (event) => event.preventDefault());
 addEventListener("drop", (event) => { event.preventDefault(); open(event.dataTransfer.files[0]); });
 addEventListener("keydown", (event) => {
-  if (get("viewfinder").open) return;
+  if (document.querySelector("dialog[open]")) return;
   if (event.key === "Escape") pad.clear();
   if (event.key === "z" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); pad.undo(); }
 });
@@ -56,7 +57,7 @@ async function ask() {
 async function send(picture, query, signal) {
   const began = performance.now();
   try {
-    const response = await fetch(`../explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type ?? "image/png" }, signal });
+    const response = await call(`explain${query}`, { method: "POST", body: picture, headers: { "Content-Type": picture.type ?? "image/png" }, signal });
     const answer = await response.json();
     if (!response.ok) { nothing(answer.error); return null; }
     showAnswer(answer);

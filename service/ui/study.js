@@ -1,5 +1,6 @@
 // Every variant's answer to the same image, which sliders move.
 import { longest, paint } from "./draw.js";
+import { call } from "./service.js";
 
 const SLIDERS = ["right", "down", "turn", "scale", "thick"];
 const REACH = 0.28; // of a side, that an image can be shifted by
@@ -45,7 +46,7 @@ export class Study {
       const values = Object.fromEntries(SLIDERS.map((id) => [id, Number(get(id).value)]));
       const moved = thicken(move(this.image, values), values.thick);
       paint(get("moved"), moved);
-      const response = await fetch("../compare", {
+      const response = await call("compare", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ images: [moved] }),

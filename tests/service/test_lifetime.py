@@ -102,7 +102,9 @@ def test_in_a_container_a_crashed_worker_ends_the_command(clone: Clone) -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_worker_that_cannot_start_ends_the_command_with_its_sentence(clone: Clone, tmp_path: Path, killed: bool) -> None:
+def test_a_worker_that_cannot_start_ends_the_command_with_its_sentence(
+    clone: Clone, tmp_path: Path, killed: bool
+) -> None:
     """One that says why, and one that is killed while it starts."""
     log = tmp_path / ("log" if killed else "missing/log")
     words = [sys.executable, "-m", "bentoml", "serve", "--port", str(free_port())]
