@@ -347,7 +347,7 @@ def test_another_content_type_is_refused(client: TestClient, route: str, media: 
 def test_another_method_is_refused(client: TestClient) -> None:
     answer = client.get("/predict")
     assert answer.status_code == 405
-    assert answer.headers["Allow"] == "POST"
+    assert answer.headers["Allow"] == "POST, OPTIONS"
     assert error(answer)
 
 

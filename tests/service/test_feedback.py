@@ -84,3 +84,15 @@ def test_when_enough_are_kept_the_next_is_refused(
         client.post("/feedback?label=", content=image.tobytes(), headers=ORIGIN).status_code for image in drawings[:2]
     ]
     assert statuses == [200, 409]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"), [("same-origin", 200), ("same-site", 403), ("cross-site", 403), ("none", 403)]
+)
+def test_where_the_browser_says_whose_page_it_is_the_host_does_not_matter(
+    client: TestClient, drawings: dataset.Bytes, said: str, status: int
+) -> None:
+    """A proxy may replace the Host header."""
+    headers = {**ORIGIN, "Origin": "https://example.org", "Host": "127.0.0.1:3000", "Sec-Fetch-Site": said}
+    answer = client.post("/feedback?label=class 4", content=drawings[0].tobytes(), headers=headers)
+    assert answer.status_code == status
