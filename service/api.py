@@ -21,7 +21,7 @@ from starlette.types import Message
 from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import blank
-from service import encodings, feedback, form, limits, metrics, schema
+from service import encodings, feedback, form, metrics, quota, schema
 from service.form import Form
 from service.work import RETRY, Work
 
@@ -50,7 +50,7 @@ async def predict(request: Request) -> Response:
     with work.admitted(len(data)):
         images = read(data, champion.form) if len(data) <= SHORT else await work.run(read, data, champion.form)
         metrics.IMAGES.observe(len(images))
-        limits.charging(request.scope)(len(images))
+        quota.charging(request.scope)(len(images))
         probabilities = await work.recognise(champion, images)
     return answered_by(champion, write(champion, probabilities), request)
 
@@ -155,7 +155,7 @@ async def compare(request: Request) -> Response:
     if media(request) != "application/json":
         raise unsupported(request, "application/json")
     data = await body(request, request.app.state.champion.form.json_bytes)
-    return await answer(request, partial(comparison, request.app.state.study, limits.charging(request.scope)), data)
+    return await answer(request, partial(comparison, request.app.state.study, quota.charging(request.scope)), data)
 
 
 def comparison(study: "Study", charge: Callable[[int], None], champion: "Champion", data: bytes) -> schema.Comparison:
@@ -200,7 +200,7 @@ async def picture(request: Request) -> bytes:
         data = await body(request, prepare.MAX_BYTES)
     else:
         raise unsupported(request, "multipart/form-data", *schema.PICTURES)
-    limits.pictured(request.scope, data)
+    quota.pictured(request.scope, data)
     return data
 
 

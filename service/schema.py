@@ -18,12 +18,17 @@ if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the worke
 
 RAW = "application/octet-stream"
 PICTURES = ("image/png", "image/jpeg", RAW)
-BUSY = [("500", "The service failed"), ("503", "The service is at capacity")]
+BUSY = [
+    ("401", "The service asks for a key"),
+    ("429", "The client has used up its images a second"),
+    ("500", "The service failed"),
+    ("503", "The service is at capacity"),
+]
 REFUSALS = [
     ("400", "The body is invalid"),
     ("408", "The body took too long to arrive"),
     ("413", "The body is too large"),
-    ("415", "The Content-Type is not supported"),
+    ("415", "The Content-Type or the Content-Encoding is not supported"),
     *BUSY,
 ]
 APART = ("409", "The study is of another data set than the champion")

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from service import exchange, keys, lifetime, limits, logs, protocol, proxy, traces
+from service import access, exchange, lifetime, logs, protocol, proxy, quota, traces
 from service.api import app
 from service.front import Front, Shed
 
@@ -45,9 +45,9 @@ def prepare() -> None:
     """Runs in the process of bentoml serve, before that opens the port, which would end in a traceback."""
     sys.excepthook = one_sentence
     try:  # a wrong setting ends the command before it starts a worker
-        limits.limit(), proxy.trusted(), traces.kinds()
-        if file := keys.path():
-            keys.read(file)
+        quota.limit(), proxy.trusted(), traces.kinds()
+        if file := access.path():
+            access.read(file)
     except InputError as error:
         raise BentoMLConfigException(str(error)) from None
     lifetime.supervise()
@@ -92,10 +92,10 @@ class First:
         ours.state.bentoml = app
         self.bentoml = app
         self.ours: ASGIApp = Shed(ours)
-        if limit := limits.limit():
-            self.ours = limits.Limits(self.ours, limit)
-        if file := keys.path():
-            self.ours = keys.Keys(self.ours, file)
+        if limit := quota.limit():
+            self.ours = quota.Limits(self.ours, limit)
+        if file := access.path():
+            self.ours = access.Keys(self.ours, file)
         # BentoML has no public call to read its configuration.
         if BentoMLContainer.http.cors.enabled.get():
             options: dict[str, Any] = BentoMLContainer.access_control_options.get()

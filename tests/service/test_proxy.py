@@ -200,7 +200,8 @@ async def told(scope: Any, receive: Any, send: Any) -> None:
 def seen(headers: dict[str, str], path: str = "/ui/", peer: str = "10.0.0.1") -> httpx.Response:
     """What the service sees of a request that comes from that peer."""
     app = proxy.Behind(told, proxy.networks("10.0.0.0/24, ::1"))
-    return TestClient(app, client=(peer, 1)).get(path, headers=headers)
+    found: httpx.Response = TestClient(app, client=(peer, 1)).get(path, headers=headers)
+    return found
 
 
 X = {"X-Forwarded-For": "1.2.3.4", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "example.org"}

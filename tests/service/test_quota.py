@@ -8,10 +8,10 @@ from starlette.testclient import TestClient
 
 from digitline.base.errors import InputError
 from digitline.data.dataset import Dataset
-from service import api, keys, limits, schema
+from service import access, api, quota, schema
+from service.access import Keys
 from service.champion import Champion, Study
-from service.keys import Keys
-from service.limits import Limit, Limits
+from service.quota import Limit, Limits
 from tests.served import error, new_champion, new_study, picture
 
 RAW = {"Content-Type": schema.RAW}
@@ -30,7 +30,7 @@ def champion(tmp_path_factory: pytest.TempPathFactory) -> None:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time in seconds, which stands still unless a test changes it."""
     time = [0.0]
-    monkeypatch.setattr(limits, "monotonic", lambda: time[0])
+    monkeypatch.setattr(quota, "monotonic", lambda: time[0])
     return time
 
 
@@ -73,7 +73,7 @@ def test_a_large_request_is_paid_for_afterwards(now: list[float]) -> None:
 def test_a_picture_costs_by_its_pixels_and_a_comparison_by_its_variants(now: list[float], digits: Dataset) -> None:
     image = digits.test.images[0]
     one = {"images": [image.tolist()]}
-    for cost, path, options in [
+    asked: list[tuple[int, str, dict[str, Any]]] = [
         (16, "/classify", {"files": {"image": picture(image, size=400)}}),
         (64, "/explain?brief", {"content": picture(image, size=800), "headers": {"Content-Type": "image/png"}}),
         (1, "/classify", {"content": b"no picture", "headers": {"Content-Type": "image/png"}}),
@@ -81,7 +81,8 @@ def test_a_picture_costs_by_its_pixels_and_a_comparison_by_its_variants(now: lis
         (3, "/compare", {"json": one}),
         (1, "/lineage", {}),
         (0, "/ui/main.js", {}),
-    ]:
+    ]
+    for cost, path, options in asked:
         app = limited(rate=1, burst=100)
         client(app).request("POST" if options else "GET", path, **options)
         assert [bucket.tokens for bucket in app.buckets.values()] == [100 - cost] * bool(cost), path
@@ -107,7 +108,7 @@ def test_a_key_has_a_bucket_wherever_it_is_used(now: list[float], tmp_path: Path
 
 
 def test_the_buckets_of_many_clients_take_no_more_room(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "CLIENTS", 3)
+    monkeypatch.setattr(quota, "CLIENTS", 3)
     app = limited(rate=1, burst=1)
     for number in range(5):
         client(app, f"1.1.1.{number}").get("/lineage")
@@ -115,19 +116,21 @@ def test_the_buckets_of_many_clients_take_no_more_room(now: list[float], monkeyp
 
 
 def test_the_limit_is_a_rate_and_ten_seconds_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert limits.limit() is None
+    assert quota.limit() is None
     monkeypatch.setenv("DIGITLINE_RATE", "2.5")
-    assert limits.limit() == (2.5, 25)
+    assert quota.limit() == (2.5, 25)
     monkeypatch.setenv("DIGITLINE_BURST", "1000")
-    assert limits.limit() == (2.5, 1000)
+    assert quota.limit() == (2.5, 1000)
 
 
-@pytest.mark.parametrize(("rate", "burst"), [("many", ""), ("0", ""), ("-1", ""), ("nan", ""), ("inf", ""), ("1", "0")])
+@pytest.mark.parametrize(
+    ("rate", "burst"), [("many", ""), ("0", ""), ("-1", ""), ("nan", ""), ("inf", ""), ("1", "0"), ("", "5")]
+)
 def test_a_limit_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, rate: str, burst: str) -> None:
     monkeypatch.setenv("DIGITLINE_RATE", rate)
     monkeypatch.setenv("DIGITLINE_BURST", burst)
-    with pytest.raises(InputError, match=f"DIGITLINE_RATE={rate} .*expected images a second"):
-        limits.limit()
+    with pytest.raises(InputError, match=f"={rate or burst} .*expected DIGITLINE_RATE in images a second"):
+        quota.limit()
 
 
 @pytest.mark.parametrize(
@@ -138,4 +141,4 @@ def test_a_file_without_keys_is_refused(tmp_path: Path, content: bytes | None, w
     if content is not None:
         (tmp_path / "keys").write_bytes(content)
     with pytest.raises(InputError, match=words):
-        keys.read(tmp_path / "keys")
+        access.read(tmp_path / "keys")

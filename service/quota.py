@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.data import prepare
-from service import keys
+from service import access
 
 PIXELS = 10_000  # of a picture, which take about as long as one image
 SECONDS = 10  # of the rate that a bucket holds, unless DIGITLINE_BURST says otherwise
@@ -31,17 +31,17 @@ class Limit(NamedTuple):
 
 def limit() -> Limit | None:
     """The limit that the environment sets, if any; InputError if it is none."""
-    given = [os.environ.get(name) for name in ("DIGITLINE_RATE", "DIGITLINE_BURST")]
-    if not given[0]:
+    given = {name: value for name in ("DIGITLINE_RATE", "DIGITLINE_BURST") if (value := os.environ.get(name))}
+    if not given:
         return None
     try:
-        rate, burst = (float(value) if value else math.nan for value in given)
+        rate = float(given.get("DIGITLINE_RATE", "nan"))
+        burst = float(given.get("DIGITLINE_BURST", max(1, SECONDS * rate)))
     except ValueError:
-        rate = burst = 0.0
-    burst = max(1, SECONDS * rate) if math.isnan(burst) else burst
+        rate = burst = math.nan
     if not (0 < rate < math.inf and 1 <= burst < math.inf):
-        shown = " and ".join(f"DIGITLINE_{name}={value}" for name, value in zip(("RATE", "BURST"), given, strict=True))
-        raise InputError(f"{shown} set no limit, expected images a second, and at least 1 image")
+        shown = " and ".join(f"{name}={value}" for name, value in given.items())
+        raise InputError(f"{shown} is no limit, expected DIGITLINE_RATE in images a second, DIGITLINE_BURST in images")
     return Limit(rate, burst)
 
 
@@ -74,7 +74,7 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = self.app
-        if not keys.is_open(scope):
+        if not access.is_open(scope):
             bucket = self.bucket(scope["key"] if "key" in scope else address(scope))
             if wait := bucket.wait():
                 answer = self.refusal(wait)
