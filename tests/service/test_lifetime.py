@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from service import lifetime, schema
-from tests.served import Clone, Server, free_port, new_clone, started, worker
+from tests.served import Clone, Server, free_port, new_clone, started, stopped, worker
 
 pytestmark = pytest.mark.slow
 
@@ -31,8 +31,7 @@ def server(clone: Clone) -> Iterator[Server]:
     server = started(clone)
     yield server
     if server.process.poll() is None:
-        server.process.kill()  # its worker ends by itself
-        server.process.wait()
+        stopped(server)
 
 
 def upload(server: Server) -> socket.socket:

@@ -19,7 +19,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.testclient import TestClient
 
+from digitline.base.digest import digest
 from digitline.base.errors import InputError
+from digitline.cli import status
 from service import proxy
 from tests.served import Server, error, free_port, new_clone, started, stopped
 
@@ -185,6 +187,15 @@ def test_keys_are_rotated_without_a_restart(site: Site) -> None:
     finally:
         site.key.write_text(f"{KEY}\n")
     assert "kept the old keys: " in (site.server.clone.folder / "log").read_text()
+
+
+@pytest.mark.slow
+def test_digitline_status_asks_with_the_key(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="asks for a key; name its file with DIGITLINE_KEY_FILE"):
+        status.serving(site.server.url)
+    monkeypatch.setenv("DIGITLINE_KEY_FILE", str(site.key))
+    [place] = status.serving(site.server.url)
+    assert place.sha256 == digest(site.server.clone.folder / "models/champion/model.safetensors")
 
 
 # What a trusted proxy says

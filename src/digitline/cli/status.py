@@ -1,6 +1,8 @@
 """digitline status: shows the champion, and whether its bytes, MLflow, BentoML and a running service agree."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import requests
@@ -102,7 +104,10 @@ def serving(url: str) -> list[Place]:
     """The model that a running server uses, if one answers."""
 
     def model() -> str:
-        return str(requests.get(f"{url.rstrip('/')}/lineage", timeout=SECONDS).json()["model"])
+        answer = requests.get(f"{url.rstrip('/')}/lineage", headers=authorization(), timeout=SECONDS)
+        if answer.status_code == requests.codes.unauthorized:
+            raise InputError(f"{url} asks for a key; name its file with DIGITLINE_KEY_FILE")
+        return str(answer.json()["model"])
 
     try:
         return [Place("serves", model(), f"  at {url}")]
@@ -111,6 +116,16 @@ def serving(url: str) -> list[Place]:
     except (requests.RequestException, KeyError, TypeError):
         print(f"serves      no answer from {url}")
         return []
+
+
+def authorization() -> dict[str, str]:
+    """The header with the first key of DIGITLINE_KEY_FILE, which the service may ask for."""
+    named = os.environ.get("DIGITLINE_KEY_FILE")
+    try:
+        keys = Path(named).read_text().split() if named else []
+    except OSError as error:
+        raise InputError(f"the key file {named} cannot be read: {error.strerror}") from None
+    return {"Authorization": f"Bearer {keys[0]}"} if keys else {}
 
 
 def asked(name: str, ask: Callable[[], str | None]) -> Place:
