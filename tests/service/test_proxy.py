@@ -81,7 +81,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         time.sleep(0.05)
     yield site
     process.terminate()
-    process.wait()
+    process.wait(10)
     stopped(server)
 
 
