@@ -21,7 +21,7 @@ from starlette.types import Message
 from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import blank
-from service import feedback, form, metrics, schema
+from service import feedback, form, metrics, schema, v2
 from service.form import Form
 from service.work import Work
 
@@ -76,6 +76,23 @@ KINDS = {
     "application/json": Kind(lambda sent: sent.json_bytes, form.images, predictions),
     schema.RAW: Kind(lambda sent: sent.most_raw * sent.values, form.raw, raw_predictions),
 }
+
+
+async def infer(request: Request) -> Response:
+    """Recognises images as /predict does, by the Open Inference Protocol."""
+    champion, work = v2.current(request), request.app.state.work
+    encoding, length = v2.encoding(request.headers), request.headers.get(v2.LENGTH)
+    limit = champion.form.json_bytes
+    data = await body(request, limit)
+    with work.admitted(min(limit, v2.RATIO * len(data)) if encoding else len(data)):
+        if encoding:
+            data = await work.run(v2.decompressed, data, limit)
+        short = len(data) <= SHORT
+        asked = v2.read(data, length, champion.form) if short else await work.run(v2.read, data, length, champion.form)
+        metrics.IMAGES.observe(len(asked.images))
+        probabilities = await work.recognise(champion, asked.images)
+    request.scope["model"] = champion.sha256
+    return v2.answer(champion, asked, probabilities)
 
 
 async def classify(request: Request) -> Response:
@@ -289,8 +306,11 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 def missing(request: Request, error: Exception) -> Response:
-    """404: an unknown path."""
-    return JSONResponse({"error": f"there is no {request.url.path[:80]}; see /docs.json for the paths"}, 404)
+    """404: an unknown path, or a version that is not served."""
+    sentence = getattr(error, "detail", "Not Found")
+    if sentence == "Not Found":  # Starlette's own
+        sentence = f"there is no {request.url.path[:80]}; see /docs.json for the paths"
+    return JSONResponse({"error": sentence}, 404)
 
 
 def unmet(request: Request, error: Exception) -> Response:
@@ -310,6 +330,7 @@ class BentoML:
 app = Starlette(
     routes=[
         Route("/predict", predict, methods=["POST"]),
+        *(Route(f"{path}/infer", infer, methods=["POST"]) for path in v2.PATHS),
         Route("/classify", classify, methods=["POST"]),
         Route("/explain", explain, methods=["POST"]),
         Route("/compare", compare, methods=["POST"]),
@@ -318,6 +339,11 @@ app = Starlette(
         Route("/feedback", correct, methods=["POST"]),
         Route("/docs.json", document),
         Route("/metrics", counts),
+        Route("/v2", v2.server),
+        Route("/v2/health/live", v2.live),
+        Route("/v2/health/ready", v2.ready),
+        *(Route(path, v2.model) for path in v2.PATHS),
+        *(Route(f"{path}/ready", v2.ready) for path in v2.PATHS),
         Route("/", page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
         *(

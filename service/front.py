@@ -49,12 +49,13 @@ class Shed:
         self.app = app
         self.work: Work = app.state.work
         routes = [route for route in app.routes if isinstance(route, Route)]
-        self.routes = {route.path: route for route in routes if "POST" in (route.methods or [])}
+        self.routes = [route for route in routes if "POST" in (route.methods or [])]
         self.refusal = JSONResponse({"error": FULL}, 503, RETRY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.work.full and scope["path"] in self.routes:
-            scope["route"] = self.routes[scope["path"]]
+        fitting = (route for route in self.routes if route.path_regex.match(scope["path"]))
+        if self.work.full and (route := next(fitting, None)):
+            scope["route"] = route
             metrics.SHED.inc()
             await self.refusal(scope, receive, send)
         else:
