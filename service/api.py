@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.data import prepare
@@ -321,10 +321,22 @@ def unmet(request: Request, error: Exception) -> Response:
 
 
 class BentoML:
-    """The routes that BentoML answers: liveness, readiness, and the files of its page."""
+    """The routes that BentoML answers: liveness, readiness, the methods for its client, the files of its page."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await scope["app"].state.bentoml(scope, receive, send)
+    PATHS = ("/livez", "/healthz", "/readyz", "/schema.json", "/static_content/{file}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            if status < 400:
+                await send(message)
+
+        await scope["app"].state.bentoml(scope, receive, unless_refused)
+        if status >= 400:
+            raise HTTPException(status)  # in our format
 
 
 app = Starlette(
@@ -346,10 +358,7 @@ app = Starlette(
         *(Route(f"{path}/ready", v2.ready) for path in v2.PATHS),
         Route("/", page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
-        *(
-            Route(path, BentoML(), methods=["GET"])
-            for path in ("/livez", "/healthz", "/readyz", "/static_content/{file}")
-        ),
+        *(Route(path, BentoML(), methods=["GET"]) for path in BentoML.PATHS),
     ],
     exception_handlers={
         **dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),

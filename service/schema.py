@@ -205,6 +205,7 @@ def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[st
             "/network": get("The layers and filters of the model, and what it takes.", content(Network), refusals=BUSY),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),
+            "/schema.json": get("The methods, for BentoML's client.", {"schema": {"type": "object"}}),
             "/metrics": get("Counts and durations of requests, for Prometheus.", text, "text/plain"),
         },
         "components": {"schemas": definitions["$defs"]},
