@@ -53,13 +53,16 @@ class Shed:
         self.refusal = JSONResponse({"error": FULL}, 503, RETRY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        fitting = (route for route in self.routes if route.path_regex.match(scope["path"]))
-        if self.work.full and (route := next(fitting, None)):
+        if self.work.full and (route := self.working(scope["path"])):
             scope["route"] = route
             metrics.SHED.inc()
             await self.refusal(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def working(self, path: str) -> Route | None:
+        """The route of the path if it takes work."""
+        return next((route for route in self.routes if route.path_regex.match(path)), None)
 
 
 def identity(scope: Scope) -> str:
