@@ -201,7 +201,8 @@ def read(body: bytes, length: str | None, form: Form) -> Asked:
     size = json_bytes(length, len(body))
     if length and not size:  # the extension's form for a single input: its bytes alone
         return Asked(raw(body, form), dict.fromkeys(OUTPUTS, True))
-    asked = (known if len(body) > size <= KNOWN_BYTES else parsed)(body[:size])
+    repeated = size <= KNOWN_BYTES and len(body) > size
+    asked = (known if repeated else parsed)(body[:size])
     return Asked(images(asked.inputs[0], body[size:], form), asked.wanted, asked.id)
 
 
@@ -279,9 +280,8 @@ def sentence(error: ValidationError) -> str:
     place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"])[1:] or "the body"
     if kind == "missing":
         return f"{place} is missing"
-    return (
-        f"{place} is {shown(first['input'])}, expected {context.get('expected') or EXPECTED.get(kind, 'another value')}"
-    )
+    expected = context.get("expected") or EXPECTED.get(kind, "another value")
+    return f"{place} is {shown(first['input'])}, expected {expected}"
 
 
 def answer(champion: "Champion", asked: Asked, probabilities: "Floats") -> Response:

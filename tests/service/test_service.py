@@ -13,8 +13,8 @@ from starlette.applications import Starlette
 
 
 def test_a_class_of_services_can_make_its_own_app() -> None:
-    own = type("Own", (bentoml.Service,), {})
-    service: Any = bentoml.service(name="own", service_class=own)(type("Empty", (), {}))
+    own: Any = type("Own", (bentoml.Service,), {})
+    service = bentoml.service(name="own", service_class=own)(type("Empty", (), {}))
     assert type(service) is own
     assert list(inspect.signature(service.to_asgi).parameters) == ["is_main"]
     assert isinstance(service.to_asgi(), Starlette)  # whose middleware is read
