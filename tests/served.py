@@ -50,7 +50,9 @@ def new_clone(folder: Path, *, seed: int = 0, **champion: Any) -> Clone:
         **os.environ,
         "BENTOML_HOME": str(folder / "bentoml"),
         "PYTHONPATH": str(ROOT / "src"),
-        "__BENTOML_DEBUG_USAGE": "True",  # BentoML logs what it would report
+        # Checks that the service itself disables BentoML's reports; with this, BentoML logs what it would send.
+        "BENTOML_DO_NOT_TRACK": "False",
+        "__BENTOML_DEBUG_USAGE": "True",
     }
     return Clone(folder, environment)
 
