@@ -16,12 +16,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import blank
-from service import encodings, feedback, form, metrics, quota, schema
+from service import encodings, feedback, form, metrics, quota, schema, v2
 from service.form import Form
 from service.work import RETRY, Work
 
@@ -77,6 +77,21 @@ KINDS = {
     "application/json": Kind(lambda sent: sent.json_bytes, form.images, predictions),
     schema.RAW: Kind(lambda sent: sent.most_raw * sent.values, form.raw, raw_predictions),
 }
+
+
+async def infer(request: Request) -> Response:
+    """Recognises images as /predict does, by the Open Inference Protocol."""
+    champion, work = v2.current(request), request.app.state.work
+    length = request.headers.get(v2.LENGTH)
+    data = await body(request, champion.form.json_bytes)
+    with work.admitted(len(data)):
+        short = len(data) <= SHORT
+        asked = v2.read(data, length, champion.form) if short else await work.run(v2.read, data, length, champion.form)
+        metrics.IMAGES.observe(len(asked.images))
+        quota.charging(request.scope)(len(asked.images))
+        probabilities = await work.recognise(champion, asked.images)
+    request.scope["model"] = champion.sha256
+    return v2.answer(champion, asked, probabilities)
 
 
 async def classify(request: Request) -> Response:
@@ -304,9 +319,12 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 def missing(request: Request, error: Exception) -> Response:
-    """404: an unknown path."""
-    prefix, path = request.scope.get("root_path", ""), request.scope["path"]
-    return JSONResponse({"error": f"there is no {path[:80]}; see {prefix}/docs.json for the paths"}, 404)
+    """404: an unknown path, or a version that is not served."""
+    sentence = getattr(error, "detail", "Not Found")
+    if sentence == "Not Found":  # Starlette's own
+        prefix, path = request.scope.get("root_path", ""), request.scope["path"]
+        sentence = f"there is no {path[:80]}; see {prefix}/docs.json for the paths"
+    return JSONResponse({"error": sentence}, 404)
 
 
 def unmet(request: Request, error: Exception) -> Response:
@@ -325,15 +343,28 @@ async def to_page(request: Request) -> Response:
 
 
 class BentoML:
-    """The routes that BentoML answers: liveness, readiness, and the files of its page."""
+    """The routes that BentoML answers: liveness, readiness, the methods for its client, the files of its page."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await scope["app"].state.bentoml(scope, receive, send)
+    PATHS = ("/livez", "/healthz", "/readyz", "/schema.json", "/static_content/{file}")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        status = 200
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            if status < 400:
+                await send(message)
+
+        await scope["app"].state.bentoml(scope, receive, unless_refused)
+        if status >= 400:
+            raise HTTPException(status)  # in our format
 
 
 app = Starlette(
     routes=[
         Route("/predict", predict, methods=["POST"]),
+        *(Route(f"{path}/infer", infer, methods=["POST"]) for path in v2.PATHS),
         Route("/classify", classify, methods=["POST"]),
         Route("/explain", explain, methods=["POST"]),
         Route("/compare", compare, methods=["POST"]),
@@ -342,13 +373,15 @@ app = Starlette(
         Route("/feedback", correct, methods=["POST"]),
         Route("/docs.json", document),
         Route("/metrics", counts),
+        Route("/v2", v2.server),
+        Route("/v2/health/live", v2.live),
+        Route("/v2/health/ready", v2.ready),
+        *(Route(path, v2.model) for path in v2.PATHS),
+        *(Route(f"{path}/ready", v2.ready) for path in v2.PATHS),
         Route("/", page),
         Route("/ui", to_page),
         Mount("/ui", Page(directory=Path(__file__).with_name("ui"), html=True)),
-        *(
-            Route(path, BentoML(), methods=["GET"])
-            for path in ("/livez", "/healthz", "/readyz", "/static_content/{file}")
-        ),
+        *(Route(path, BentoML(), methods=["GET"]) for path in BentoML.PATHS),
     ],
     exception_handlers={
         **dict.fromkeys((HTTPException, InputError, TimeoutError, ClientDisconnect, Exception), refuse),

@@ -2,7 +2,7 @@
 
 import math
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, ValidationError, cr
 from digitline.base.errors import InputError
 from digitline.data.dataset import sizes
 from digitline.data.entry import MNIST, Shape
+
+if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+    from digitline.serving.runtime import Images
 
 # Of one request, for images of MNIST's size or smaller ones; of larger images a request has fewer.
 MAX_IMAGES = 256  # as JSON
@@ -100,8 +103,22 @@ def plain(body: bytes, form: Form) -> NDArray[np.float32] | None:
                 return None
     except ValueError:  # not JSON, or lists of different lengths
         return None
-    fits = found.shape[1:] == form.sizes and found.dtype.kind in "iuf" and found.min() >= 0 and found.max() <= 255
-    return found.astype(np.float32) if fits else None
+    return found.astype(np.float32) if fit(found, form) else None
+
+
+def array(images: Any, form: Form) -> "Images":
+    """Images from Python, [N, H, W] or [N, H, W, 3]; InputError if the shape or a value is wrong."""
+    found = np.ascontiguousarray(images)
+    if not fit(found, form):
+        expected = f"[N, {', '.join(map(str, form.sizes))}] with numbers from 0 to 255"
+        raise InputError(f"images is an array {list(found.shape)} of {found.dtype}, expected {expected}")
+    return found if found.dtype == np.uint8 else found.astype(np.float32)
+
+
+def fit(images: NDArray[Any], form: Form) -> bool:
+    """Whether these are images of that form, with numbers from 0 to 255 only."""
+    right = images.size and images.shape[1:] == form.sizes and images.dtype.kind in "iuf"
+    return bool(right and images.min() >= 0 and images.max() <= 255)
 
 
 def sentence(error: ValidationError, form: Form) -> str:

@@ -49,16 +49,20 @@ class Shed:
         self.app = app
         self.work: Work = app.state.work
         routes = [route for route in app.routes if isinstance(route, Route)]
-        self.routes = {route.path: route for route in routes if "POST" in (route.methods or [])}
+        self.routes = [route for route in routes if "POST" in (route.methods or [])]
         self.refusal = JSONResponse({"error": FULL}, 503, RETRY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self.work.full and (path := scope["path"].removeprefix(scope.get("root_path", ""))) in self.routes:
-            scope["route"] = self.routes[path]
+        if self.work.full and (route := self.working(scope["path"].removeprefix(scope.get("root_path", "")))):
+            scope["route"] = route
             metrics.SHED.inc()
             await self.refusal(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+
+    def working(self, path: str) -> Route | None:
+        """The route of the path if it takes work."""
+        return next((route for route in self.routes if route.path_regex.match(path)), None)
 
 
 def identity(scope: Scope) -> str:

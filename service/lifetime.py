@@ -134,18 +134,23 @@ def say(line: str) -> None:
 
 
 @contextmanager
-def starting(hurry: Callable[[float], None]) -> Iterator[None]:
-    """Tells the command that the worker is ready, or why not; calls `hurry` when the worker has to stop."""
-    if not (connection := command()):
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    loop.add_reader(connection, gone, loop, connection)
+def starting() -> Iterator[None]:
+    """Ends a worker that cannot start, and tells its command why."""
     try:
         yield
     except (BentoMLException, InputError, OSError) as error:
+        if not command():
+            raise
         say(" ".join(str(error).split()))
         os._exit(1)
+
+
+def started(hurry: Callable[[float], None]) -> None:
+    """Tells the command that the worker is ready; `hurry` is called when the worker has to stop."""
+    if not (connection := command()):
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_reader(connection, gone, loop, connection)
     uvicorn: Any = signal.getsignal(signal.SIGTERM)
 
     def stopping(number: int, frame: FrameType | None) -> None:

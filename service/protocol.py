@@ -57,7 +57,8 @@ class Patient(HttpToolsProtocol):
 def install() -> None:
     """Makes this uvicorn's default protocol, which BentoML uses.
 
-    uvicorn's table of protocols is not public, but uvicorn has no time limit for headers and BentoML passes on
-    no protocol.
+    uvicorn's table of protocols is not documented, but uvicorn has no time limit for headers and BentoML passes on
+    no protocol. Without this a client that never completes its headers keeps its connection for good, and invalid HTTP
+    is answered in plain text.
     """
     uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{Patient.__name__}"

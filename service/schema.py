@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
 from digitline.data.entry import MNIST, Preparation, Shape
-from service import form
+from service import form, v2
 
 if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
     from service.champion import Answer
@@ -32,6 +32,7 @@ REFUSALS = [
     *BUSY,
 ]
 APART = ("409", "The study is of another data set than the champion")
+NO_VERSION = ("404", "The champion has another version")
 CLOSED = [
     ("403", "This service keeps no corrections, or the request is from another page"),
     ("409", "The correction cannot be kept: there are too many, or the kept ones are damaged"),
@@ -193,7 +194,7 @@ PREPARED = {
 def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[str, Any]:
     """The OpenAPI document of the service of a champion that takes images of that shape."""
     sent, size = form.of(shape), form.of(shape).title
-    answers = Predictions, Classification, Explanation, Network, Comparison, Lineage, Kept, Refusal
+    answers = Predictions, Classification, Explanation, Network, Comparison, Lineage, Kept, Refusal, *v2.MODELS
     _, definitions = models_json_schema(
         [(model, "validation") for model in (sent.body, Upload, *answers)], ref_template="#/components/schemas/{model}"
     )
@@ -204,10 +205,12 @@ def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[st
         "servers": [{"url": "."}],
         "paths": {
             **recognition(sent.body, size, PREPARED[preparation].format(size=f"{shape.height}x{shape.width}")),
+            **inference(size),
             "/lineage": get("The model's origin.", content(Lineage), refusals=BUSY),
             "/network": get("The layers and filters of the model, and what it takes.", content(Network), refusals=BUSY),
             "/livez": get("Whether the process runs.", text, "text/plain"),
             "/readyz": get("Whether the model is loaded.", text, "text/plain"),
+            "/schema.json": get("The methods, for BentoML's client.", {"schema": {"type": "object"}}),
             "/metrics": get("Counts and durations of requests, for Prometheus.", text, "text/plain"),
         },
         "components": {"schemas": definitions["$defs"]},
@@ -251,6 +254,39 @@ def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, A
         "/compare": closed(compared, APART),
         "/feedback": closed(corrected, *CLOSED),
     }
+
+
+def inference(size: str) -> dict[str, Any]:
+    """The paths of the Open Inference Protocol, for images of that size."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    length = {"name": v2.LENGTH, "in": "header", "description": "bytes of the JSON, if bytes of tensors follow it"}
+    images = operation(
+        f"Recognise {size} images by the Open Inference Protocol, as JSON or as JSON and bytes.",
+        {"application/json": content(v2.InferenceRequest), RAW: binary},
+        {"application/json": content(v2.InferenceResponse), RAW: binary},
+        [{**length, "required": False, "schema": {"type": "integer", "minimum": 0}}],
+    )
+    model = {
+        "": get("What the model takes and returns.", content(v2.ModelMetadata)),
+        "/ready": get("Whether the model is loaded.", content(v2.Ready)),
+        "/infer": images,
+    }
+    current, by_version = v2.PATHS
+    return {
+        "/v2": get("The server, by the Open Inference Protocol.", content(v2.ServerMetadata)),
+        "/v2/health/live": get("Whether the process runs.", content(v2.Live)),
+        "/v2/health/ready": get("Whether the model is loaded.", content(v2.Ready)),
+        **{current + path: item for path, item in model.items()},
+        **{by_version + path: versioned(item) for path, item in model.items()},
+    }
+
+
+def versioned(path: dict[str, Any]) -> dict[str, Any]:
+    """The same path for one version of the model."""
+    [(method, same)] = path.items()
+    version = {"name": "version", "in": "path", "description": "the first sixteen digits of the model's SHA-256"}
+    parameters = [{**version, "required": True, "schema": {"type": "string"}}, *same.get("parameters", [])]
+    return {method: {**same, "parameters": parameters, "responses": {**same["responses"], **refused([NO_VERSION])}}}
 
 
 def operation(

@@ -5,19 +5,22 @@ import errno
 import gc
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import bentoml
-from bentoml._internal.configuration.containers import BentoMLContainer
-from bentoml.exceptions import BentoMLConfigException
+import numpy as np
+from bentoml.exceptions import BentoMLConfigException, InvalidArgument
+from numpy.typing import NDArray
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from service import access, exchange, lifetime, logs, protocol, proxy, quota, traces
+from service import access, api, exchange, form, lifetime, logs, protocol, proxy, quota, schema, traces
 from service.api import app
 from service.front import Front, Shed
 
@@ -68,18 +71,41 @@ class Served:
     prepare = bentoml.on_deployment(prepare)
 
     def __init__(self) -> None:
-        # Everything loaded here stays, so the garbage collector need not check it: that would delay the start,
-        # and later requests by a tenth of a second.
-        gc.disable()
+        with lifetime.starting():
+            exchange.begin(app.state, str(self.champion.tag))
+
+    @bentoml.api
+    def predict(self, images: NDArray[np.float32]) -> schema.Predictions:
+        """Recognises images of the champion's shape, [N, H, W] or [N, H, W, 3], of numbers from 0 to 255."""
+        champion = app.state.champion
+        with refusals():
+            return api.predictions(champion, champion.probabilities(form.array(images, champion.form)))
+
+    @bentoml.api
+    def classify(self, image: Path) -> schema.Classification:
+        """Recognises a picture, a PNG or JPEG."""
+        with refusals():
+            return api.classification(app.state.champion, image.read_bytes())
+
+    @bentoml.on_startup
+    async def begin(self) -> None:
+        """Runs in a worker, once the champion is loaded."""
         import torch
 
         torch.set_num_threads(1)  # parallel requests keep the cores busy; more threads per request would only wait
-        with lifetime.starting(app.state.work.hurry):
-            logs.configure(bentoml.server_context.worker_index or 1)
-            exchange.begin(app.state, str(self.champion.tag))
         gc.freeze()
         gc.enable()
         self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, until the process ends
+        lifetime.started(app.state.work.hurry)
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Raises for wrong input what BentoML's client raises for a 400."""
+    try:
+        yield
+    except InputError as error:
+        raise InvalidArgument(str(error)) from None
 
 
 class First:
@@ -88,18 +114,16 @@ class First:
     Around ours stands what is switched on: nothing else costs a request anything.
     """
 
-    def __init__(self, app: ASGIApp, ours: Starlette) -> None:
-        ours.state.bentoml = app
-        self.bentoml = app
+    def __init__(self, bentoml: Starlette, ours: Starlette) -> None:
+        ours.state.bentoml = self.bentoml = bentoml
         self.ours: ASGIApp = Shed(ours)
         if limit := quota.limit():
             self.ours = quota.Limits(self.ours, limit)
         if file := access.path():
             self.ours = access.Keys(self.ours, file)
-        # BentoML has no public call to read its configuration.
-        if BentoMLContainer.http.cors.enabled.get():
-            options: dict[str, Any] = BentoMLContainer.access_control_options.get()
-            self.ours = CORSMiddleware(self.ours, **options)
+        for kind, _, options in bentoml.user_middleware:
+            if kind is CORSMiddleware:  # only if BentoML's configuration names other sites
+                self.ours = CORSMiddleware(self.ours, **options)
         if proxies := proxy.trusted():
             self.ours = proxy.Behind(self.ours, proxies)
         self.ours = Front(self.ours)
@@ -120,8 +144,14 @@ class Outside(bentoml.Service[Served]):
     """Limits BentoML's middleware to BentoML's routes; on ours it would cost as much time as the model."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
+        # Everything loaded from here on stays, so the garbage collector need not check it: that would delay the start,
+        # and later requests by a tenth of a second.
+        gc.disable()
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would trust every program of this machine as a proxy
-        return First(super().to_asgi(is_main), app)
+        with lifetime.starting():
+            logs.configure(bentoml.server_context.worker_index or 1)
+            behind = super().to_asgi(is_main)
+            return First(behind, app) if is_main else behind  # a part of another service answers only that one
 
 
 Digitline = bentoml.service(

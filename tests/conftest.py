@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -74,6 +75,20 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder shared by all processes of one test run; take a lock to make something in it."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def tables(run_folder: Path) -> Path:
+    """A database with MLflow's tables, which take seconds to create, once for all test processes."""
+    from mlflow import MlflowClient  # seconds, which pytest's own process need not take
+
+    path = run_folder / "tables.db"
+    with FileLock(path.with_suffix(".lock")):
+        if not path.exists():
+            making = path.with_suffix(".new")
+            MlflowClient(f"sqlite:///{making}").search_experiments()
+            making.rename(path)
+    return path
 
 
 @pytest.fixture(scope="session")

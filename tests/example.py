@@ -4,6 +4,7 @@ A project begun with `digitline start` has these settings in tests/params.yaml, 
 own results.
 """
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,15 @@ from digitline.config.params import Params
 
 HERE = Path(__file__).parents[1]
 SETTINGS = next(path for path in (HERE / "tests/params.yaml", HERE / "params.yaml") if path.exists())
+WHOLE = SETTINGS.read_text(encoding="utf-8")
+ALONE = WHOLE[: WHOLE.index("  fashion:")]  # without the other data sets, which take most of the time to read
 STUDIED = (HERE / "reports/record").exists()
 REASON = "this project does not have the results of digitline's MNIST study"
 
 studied = pytest.mark.skipif(not STUDIED, reason=REASON)
 
 
+@cache
 def read() -> Params:
     """MNIST's parameters."""
     return params.read(SETTINGS)

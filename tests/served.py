@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -110,8 +111,10 @@ def free_port() -> int:
         return port
 
 
-def started(clone: Clone, *words: str, python: str = sys.executable, **settings: str) -> Server:
+def started(clone: Clone, *words: str, python: str = sys.executable, certificate: str = "", **settings: str) -> Server:
+    """A ready server of the clone; by https if it has a certificate, a file in the clone."""
     port = free_port()
+    trusted = ssl.create_default_context(cafile=clone.folder / certificate) if certificate else True
     with (clone.folder / "log").open("w") as log:
         process = subprocess.Popen(
             [python, "-m", "bentoml", "serve", *words, "--port", str(port)],
@@ -121,11 +124,11 @@ def started(clone: Clone, *words: str, python: str = sys.executable, **settings:
             stderr=subprocess.STDOUT,
             text=True,
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if certificate else 'http'}://127.0.0.1:{port}"
     for _ in range(600):
         time.sleep(0.1)
         try:
-            if httpx.get(f"{url}/readyz").status_code == 200:
+            if httpx.get(f"{url}/readyz", verify=trusted).status_code == 200:
                 return Server(clone, process, url)
         except httpx.TransportError:
             if process.poll() is not None:

@@ -13,6 +13,7 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -30,11 +31,13 @@ from psutil import pid_exists
 
 IMPORTS = [
     *("torch", "torch._dynamo", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "jinja2", "psutil"),
-    *("mlflow.pyfunc", "mlflow.store.tracking.sqlalchemy_store", "sklearn.manifold", "bentoml.models", "onnxruntime"),
+    *("matplotlib.backends.backend_agg", "safetensors.numpy", "safetensors.torch", "sklearn.manifold", "onnxruntime"),
+    *("mlflow.pyfunc", "fastapi", "flask", "graphene", "mlflow.store.tracking.sqlalchemy_workspace_store"),
+    *("mlflow.store.model_registry.sqlalchemy_workspace_store", "alembic.command", "uvicorn"),
     *("playwright.sync_api", "httpx", "psycopg"),
     *("great_expectations", "networkx", "flatten_dict", "fsspec.implementations.memory"),
     *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.stage", "dvc.repo.plots", "dvc.repo.experiments.queue.celery"),
-    "dvc_data.hashfile.db.local",
+    *("dvc_data.hashfile.db.local", "dulwich.porcelain", "scmrepo.git.backend.pygit2.filter", "celery.worker.worker"),
 ]
 VARIABLE = "DIGITLINE_WARM"  # by which pytest's workers find the folder
 ASIDE = 1000  # no command has so many descriptors
@@ -85,8 +88,12 @@ def folder() -> Path:
 
 def serve(place: Path, pytest: int) -> None:
     """Forks for each command that connects, as long as pytest runs."""
+    from mlflow.utils import requirements_utils  # which pytest's own process need not import
+
     for name in IMPORTS:
         importlib.import_module(name)
+    runpy.run_path(str(Path(__file__).parents[1] / "src/digitline/measure/vision.py"))  # imports torchvision
+    requirements_utils.warn_dependency_requirement_mismatches(["mlflow"])  # lists what is installed
     gc.collect()
     gc.freeze()  # a fork then copies fewer pages
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that end are nobody's to wait for
@@ -104,6 +111,7 @@ def serve(place: Path, pytest: int) -> None:
                     attend(client)
                 client.close()
     shutil.rmtree(place)
+    os._exit(0)  # the interpreter's end would wait for threads that this fork does not have
 
 
 def attend(client: socket.socket) -> None:

@@ -18,7 +18,7 @@ from digitline.config import own, params, paths
 from digitline.data import dataset, pictures, sources
 from digitline.data.dataset import Dataset
 from digitline.draw import found
-from tests import drawn
+from tests import drawn, example
 from tests.checkout import Checkout, command, idx
 
 Adopt = Callable[..., str]
@@ -28,8 +28,8 @@ FLOWERS = {"roses": 10, "daisies": 20}
 @pytest.fixture
 def adopt(tmp_path, monkeypatch, capsys) -> Adopt:
     """Runs the command in a repository with params.yaml; returns what it prints, or how it refuses."""
-    shutil.copy(params.FILE, tmp_path)
     monkeypatch.chdir(tmp_path)
+    params.FILE.write_text(example.ALONE, encoding="utf-8")
     subprocess.run(["git", "init", "-q"], check=True)
 
     def run(*words: str) -> str:

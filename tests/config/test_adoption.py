@@ -5,6 +5,7 @@ from ruamel.yaml import YAML
 from digitline.base.errors import InputError
 from digitline.config import adoption, own, params
 from digitline.data.entry import Shape
+from tests import example
 
 IMAGE = Shape(48, 64, 3)
 HELD = np.array([0] * 20 + [1] * 10, np.uint8)
@@ -20,7 +21,7 @@ DESCRIBED = {
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "params.yaml"
-    path.write_text(params.FILE.read_text())
+    path.write_text(example.ALONE, encoding="utf-8")
     return path
 
 

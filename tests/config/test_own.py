@@ -5,8 +5,6 @@ from digitline.base.errors import InputError
 from digitline.config import own, params
 from tests import example
 
-WHOLE = example.SETTINGS.read_text(encoding="utf-8")
-TEXT = WHOLE[: WHOLE.index("  fashion:")]  # with MNIST alone
 FLOWERS = """\
   flowers:
     classes: [rose, tulip]
@@ -43,7 +41,7 @@ LETTERS = """\
 def file(tmp_path):
     """params.yaml with two more data sets, which have sections of their own."""
     path = tmp_path / "params.yaml"
-    path.write_text(TEXT + FLOWERS + LETTERS, encoding="utf-8")
+    path.write_text(example.ALONE + FLOWERS + LETTERS, encoding="utf-8")
     return path
 
 
@@ -66,7 +64,7 @@ def test_a_way_there_and_back_over_others_leaves_every_byte(file):
     for names in (["flowers", "mnist"], ["letters", "mnist"], ["flowers", "letters", "flowers", "mnist"]):
         for name in names:
             own.use(file, name)
-        assert file.read_text(encoding="utf-8") == TEXT + FLOWERS + LETTERS
+        assert file.read_text(encoding="utf-8") == example.ALONE + FLOWERS + LETTERS
 
 
 def test_what_moves_keeps_its_comments_and_the_rest_its_own(file):
@@ -79,16 +77,16 @@ def test_what_moves_keeps_its_comments_and_the_rest_its_own(file):
 
 def test_entries_and_sections_on_one_line_become_lines(file):
     short = "  few: {classes: [a, b], image: {}, preparation: crop, source: {files: {}, mirrors: []}, bounds: {}"
-    file.write_text(f"{TEXT}{short}, split: {{validation: 7, seed: 1}}}}\n", encoding="utf-8")
+    file.write_text(f"{example.ALONE}{short}, split: {{validation: 7, seed: 1}}}}\n", encoding="utf-8")
     own.use(file, "few")
     assert params.read(file).split == {"validation": 7, "seed": 1}
 
 
 def test_where_nothing_moves_one_line_changes(file):
     """Entries within braces stay as they are."""
-    file.write_text(WHOLE, encoding="utf-8")
+    file.write_text(example.WHOLE, encoding="utf-8")
     own.use(file, "kmnist")
-    assert file.read_text(encoding="utf-8") == WHOLE.replace("dataset: mnist ", "dataset: kmnist ")
+    assert file.read_text(encoding="utf-8") == example.WHOLE.replace("dataset: mnist ", "dataset: kmnist ")
 
 
 def test_the_file_has_the_form_that_dvc_s_writer_leaves_alone(file):
@@ -106,7 +104,7 @@ def test_a_data_set_chosen_by_hand_that_has_sections_of_its_own_is_refused_until
     with pytest.raises(InputError) as refusal:
         params.read(file)
     assert str(refusal.value) == "datasets.flowers has its own split, gate, select_by; run digitline use flowers"
-    before = TEXT + FLOWERS
+    before = example.ALONE + FLOWERS
     file.write_text(before.replace("dataset: mnist", "dataset: flowers"), encoding="utf-8")
     own.use(file, "flowers")
     assert sections(file)[:3] == ("flowers", 300, 0.6)

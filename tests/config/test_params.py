@@ -14,7 +14,7 @@ from tests.checkout import COMMIT, Checkout
 
 @functools.cache
 def settings():
-    return YAML(typ="safe").load(example.SETTINGS)
+    return YAML(typ="safe").load(example.ALONE)
 
 
 @pytest.fixture

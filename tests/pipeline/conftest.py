@@ -29,7 +29,7 @@ def origin(run_folder: Path, mnist: Dataset) -> Checkout:
 
 
 @pytest.fixture(scope="module")
-def copied(origin: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
+def copied(origin: Checkout, tables: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copy]:
     """Makes copies of it, without MLflow's runs, whose files have absolute paths."""
     made: list[Path] = []
 
@@ -39,7 +39,7 @@ def copied(origin: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         shutil.copytree(origin.folder, folder, symlinks=True, ignore=leave)
         shutil.copytree(origin.home, folder.with_suffix(".bentoml"), ignore=shutil.ignore_patterns("bentos"))
         made.append(folder)
-        return Checkout(folder)
+        return Checkout(folder).store(tables)
 
     yield copy
     for folder in made:

@@ -84,9 +84,9 @@ def test_what_an_error_about_a_conflict_says_to_type_is_taken_by_git(checkout):
     assert checkout.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_a_pull_without_the_bytes_gives_one_sentence_and_changes_no_view(checkout, tmp_path):
+def test_a_pull_without_the_bytes_gives_one_sentence_and_changes_no_view(checkout, tables, tmp_path):
     """Nothing changes as long as the bytes are nowhere; once DVC's cache has them, they are restored."""
-    other = clone(checkout, tmp_path, models=False)
+    other = clone(checkout, tmp_path, models=False).store(tables)
     output = other.digitline("status", "--url", "http://127.0.0.1:9", status=1)
     sentence = (
         f"names fc {checkout.champion()[:16]} as champion, but its bytes are missing; "
@@ -101,18 +101,18 @@ def test_a_pull_without_the_bytes_gives_one_sentence_and_changes_no_view(checkou
     assert command("git", "status", "--porcelain", cwd=other.folder).stdout == ""
 
 
-def test_a_clone_that_trained_the_same_bits_has_the_same_champion_without_an_entry(checkout, tmp_path):
+def test_a_clone_that_trained_the_same_bits_has_the_same_champion_without_an_entry(checkout, tables, tmp_path):
     """The ledger's champion is found among the models by its hash; DVC's file of it does not change."""
-    other = clone(checkout, tmp_path)
+    other = clone(checkout, tmp_path).store(tables)
     assert "the champion is fc" in other.digitline("promote")
     assert other.champion() == checkout.champion()
     assert other.ledger() == checkout.ledger()
     assert command("git", "status", "--porcelain", cwd=other.folder).stdout == ""
 
 
-def test_without_the_champion_s_bytes_the_leader_is_promoted_without_an_opponent(checkout, tmp_path):
+def test_without_the_champion_s_bytes_the_leader_is_promoted_without_an_opponent(checkout, tables, tmp_path):
     """As in a clone on another processor, which trained other bits; the entry says so."""
-    other, gone = clone(checkout, tmp_path), "ab" * 32
+    other, gone = clone(checkout, tmp_path).store(tables), "ab" * 32
     ledger = other.folder / "promotions.jsonl"
     ledger.write_text(ledger.read_text().replace(checkout.champion(), gone))
     other.digitline("promote")
@@ -122,9 +122,9 @@ def test_without_the_champion_s_bytes_the_leader_is_promoted_without_an_opponent
     assert other.champion() == checkout.champion()  # the leader of the same bits
 
 
-def test_without_models_there_is_nothing_to_promote_and_one_sentence_says_how_to_get_them(checkout, tmp_path):
+def test_without_models_there_is_nothing_to_promote_and_one_sentence_says_how_to_get_them(checkout, tables, tmp_path):
     """In a clone that has neither trained nor pulled, although git has the leaderboard."""
-    other = clone(checkout, tmp_path, models=False)
+    other = clone(checkout, tmp_path, models=False).store(tables)
     output = other.digitline("promote", status=1)
     assert "models/variants/fc/seed-1.safetensors, the leader's model, is missing; run dvc repro to make it" in output
 

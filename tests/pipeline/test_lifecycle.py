@@ -92,6 +92,7 @@ def shared(database, copied, tmp_path_factory) -> Iterator[Shared]:
     words += ["--port", url.rpartition(":")[2]]
     words += ["--backend-store-uri", f"postgresql+psycopg://digits@{database}"]
     words += ["--artifacts-destination", str(folder / "artifacts")]
+    (checkout.folder / "mlflow.db").unlink()
     with answering(words, f"{url}/health", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false"):
         assert checkout.repro("-f", "-s", "train@fc", MLFLOW_TRACKING_URI=url) == ["train@fc"]
         shared = Shared(checkout, url, database)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_clone_with_the_cache_of_an_earlier_run_trains_one_edited_variant_and_no_variant_twice(
-    origin, tmp_path_factory
+    origin, tables, tmp_path_factory
 ):
     """A fresh clone restores DVC's cache; an edit reruns that variant's stages and those that read them. After undoing
     the edit, earlier results are restored without training, with the same bits, and MLflow is filled from the files.
@@ -22,7 +22,7 @@ def test_a_clone_with_the_cache_of_an_earlier_run_trains_one_edited_variant_and_
     folder = tmp_path_factory.mktemp("cached") / "clone"
     assert command("git", "clone", "-q", str(origin.folder), str(folder), cwd=folder.parent).returncode == 0
     shutil.copytree(origin.folder / ".dvc/cache", folder / ".dvc/cache")
-    checkout = Checkout(folder)
+    checkout = Checkout(folder).store(tables)
     restored = checkout.run("sh", "scripts/restore.sh")
     assert (restored.returncode, restored.stdout, restored.stderr) == (0, "", "")
     assert checkout.repro() == []
@@ -90,7 +90,7 @@ def test_another_measure_that_ranks_trains_and_evaluates_nothing_again(clean):
     edit(clean.folder, lambda tree: tree.update(select_by="accuracy"))
 
 
-def test_files_of_a_removed_variant_no_longer_count(copied, tmp_path):
+def test_files_of_a_removed_variant_no_longer_count(copied, tables, tmp_path):
     """They are moved away with a message; a clone that has pulled reruns nothing."""
     checkout = copied()
     edit(checkout.folder, lambda tree: (tree["variants"].pop("conv1"), tree["votes"].pop()))
@@ -102,6 +102,7 @@ def test_files_of_a_removed_variant_no_longer_count(copied, tmp_path):
     checkout.commit()
     clone = Checkout(tmp_path / "clone")
     assert command("git", "clone", "-q", str(checkout.folder), str(clone.folder), cwd=tmp_path).returncode == 0
+    clone.store(tables)
     (clone.folder / ".dvc/cache").symlink_to(checkout.folder / ".dvc/cache")
     assert clone.run("dvc", "checkout").returncode == 0
     assert clone.repro("promote", "insight") == []

@@ -13,9 +13,9 @@ from tests.checkout import Checkout, edit, surroundings
 pytestmark = pytest.mark.slow
 
 
-def test_a_fresh_checkout_trains_and_evaluates_to_the_same_bits(origin, mnist, tmp_path):
+def test_a_fresh_checkout_trains_and_evaluates_to_the_same_bits(origin, mnist, tables, tmp_path):
     """dvc.lock has the same hashes without the files of earlier runs; here for one variant and its vote."""
-    checkout = Checkout(tmp_path / "clone").make(mnist)
+    checkout = Checkout(tmp_path / "clone").make(mnist).store(tables)
     assert checkout.repro("vote@conv1") == ["fetch", "validate", "train@conv1", "vote@conv1"]
     here, there = (YAML(typ="safe").load(each.folder / "dvc.lock")["stages"] for each in (checkout, origin))
     assert here == {name: there[name] for name in here}

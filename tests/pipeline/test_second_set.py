@@ -29,9 +29,9 @@ def drawn(folder: Path, fashion: Dataset, classes: list[str]) -> list[pictures.L
     return lines
 
 
-def test_idx_files_and_pictures_of_the_same_images_give_the_same_content_and_the_same_model(fashion, tmp_path):
+def test_idx_files_and_pictures_of_the_same_images_give_the_same_content_and_the_same_model(fashion, tables, tmp_path):
     """The first 1,000 training and 300 test images by the entry's own bounds; one variant, one epoch, one seed."""
-    checkout = Checkout(tmp_path / "clone").make(fashion)
+    checkout = Checkout(tmp_path / "clone").make(fashion).store(tables)
 
     def begin(tree):
         own, few = tree["datasets"]["fashion"], tree["datasets"]["few"]

@@ -66,6 +66,7 @@ def locked(checkout: Checkout) -> Iterator[None]:
 def test_commands_that_log_at_once_to_a_new_store_log_each_run_once_and_lost_files_come_back(copied, monkeypatch):
     """Four times `digitline runs`, from no database at all; then mlruns is deleted, and first nobody is champion."""
     checkout: Checkout = copied()
+    (checkout.folder / "mlflow.db").unlink()
     commands = [start(checkout, "digitline", "runs") for _ in range(4)]
     told = [command.communicate() for command in commands]
     assert [command.returncode for command in commands] == [0] * 4, told

@@ -151,8 +151,7 @@ def main() -> None:
     sys.executable = sys.argv[1]  # which runs DVC
     torch.set_num_threads(1)  # threads do not survive a fork
     for folder, begin in ((Path("another").absolute(), prepare), (WORLD, lambda: apart(prepare))):
-        folder.mkdir(exist_ok=True)  # for this process itself, so that it has done everything once before it forks
-        os.chdir(folder)
+        os.chdir(folder)  # the first one by this process itself, so that it has done everything once before it forks
         begin()
     shutil.copytree(WORLD, KEPT)
     for work in (full, refused):

@@ -25,9 +25,12 @@ NEW = {"champion": "B", "alias": "B", "ledger": ["A", "B"], "kept by DVC": True,
 
 
 @pytest.fixture(scope="module")
-def moves(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
+def moves(tables: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], str]:
     """The state after each promotion, and the errors."""
     folder = tmp_path_factory.mktemp("moves")
+    for repository in (folder / "another", folder / "world"):
+        repository.mkdir()
+        shutil.copy(tables, repository / "mlflow.db")
     environment = {**os.environ, "BENTOML_HOME": str(folder / "world/bentoml"), "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
     environment.pop("MLFLOW_TRACKING_URI", None)
     python = f"{warm.folder()}/python"

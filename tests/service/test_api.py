@@ -413,7 +413,7 @@ def test_work_beyond_capacity_is_refused_unread(client: TestClient, monkeypatch:
 
 def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: TestClient) -> None:
     document = client.get("/docs.json").json()
-    usual = {"200", "400", "408", "413", "415", "500", "503"}
+    usual = {"200", "400", "401", "408", "413", "415", "429", "500", "503"}
     for path in ("/predict", "/classify", "/explain"):
         assert set(document["paths"][path]["post"]["responses"]) == usual
     assert set(document["paths"]["/compare"]["post"]["responses"]) == usual | {"409"}

@@ -56,13 +56,11 @@ def test_the_limit_is_on_what_a_body_becomes(client: TestClient, path: str, medi
     assert statuses == [400, 413, 413]
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"nonsense", gzip.compress(bytes(784))[:-1], gzip.compress(bytes(784)) + b"x", zlib.compress(b"1")]
-)
+@pytest.mark.parametrize("body", [b"", b"nonsense", gzip.compress(bytes(784))[:-1], gzip.compress(bytes(784)) + b"x"])
 def test_a_damaged_compressed_body_is_refused(client: TestClient, body: bytes) -> None:
     answer = client.post("/predict", content=body, headers={"Content-Type": schema.RAW, "Content-Encoding": "gzip"})
     assert answer.status_code == 400
-    assert "compressed" in error(answer)
+    assert error(answer).startswith("the body cannot be decompressed: ")
 
 
 @pytest.mark.parametrize("encoding", ["br", "gzip, gzip", "zstd"])
@@ -70,7 +68,7 @@ def test_another_encoding_is_refused_with_those_that_fit(client: TestClient, enc
     headers = {"Content-Type": schema.RAW, "Content-Encoding": encoding}
     answer = client.post("/predict", content=bytes(784), headers=headers)
     assert answer.status_code == 415
-    assert error(answer) == f"the Content-Encoding is {encoding}, expected gzip, deflate or none"
+    assert error(answer) == f"the Content-Encoding is {encoding}, expected gzip or deflate"
     assert answer.headers["Accept-Encoding"] == "gzip, deflate"
 
 

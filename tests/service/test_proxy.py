@@ -11,7 +11,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import bentoml
 import httpx
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect
 from starlette.datastructures import Headers
@@ -187,6 +189,12 @@ def test_keys_are_rotated_without_a_restart(site: Site) -> None:
     finally:
         site.key.write_text(f"{KEY}\n")
     assert "kept the old keys: " in (site.server.clone.folder / "log").read_text()
+
+
+@pytest.mark.slow
+def test_bentoml_s_client_sends_the_key_as_its_token(site: Site) -> None:
+    with bentoml.SyncHTTPClient(site.server.url, token=KEY) as client:
+        assert len(client.predict(images=np.zeros((2, 28, 28)))["predictions"]) == 2
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -381,22 +382,49 @@ def test_after_sigterm_the_server_answers_open_requests_and_ends_without_reports
     assert "Traceback" not in log
 
 
-def test_two_workers_count_together_and_keep_a_log_each(tmp_path: Path) -> None:
-    """With two workers, /metrics sums both, and each has its own log."""
+CONFIGURATION = """
+services:
+  digitline:
+    workers: 2
+    http:
+      cors: {enabled: true, access_control_allow_origins: ["https://example.com"]}
+    ssl: {enabled: true, certfile: cert.pem, keyfile: key.pem}
+"""
+
+
+def certify(folder: Path) -> None:
+    """Makes a certificate of this machine in the folder."""
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost"]
+    files = ["-keyout", "key.pem", "-out", "cert.pem", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(["openssl", *words, *files], cwd=folder, capture_output=True, check=True)
+
+
+def test_a_configuration_file_sets_tls_other_sites_and_two_workers_with_a_log_each(tmp_path: Path) -> None:
+    """The settings of BENTOML_CONFIG hold; of two workers /metrics sums both, and each has its own log."""
     clone, log = new_clone(tmp_path / "clone"), tmp_path / "service.log"
-    settings = {"DIGITLINE_LOG": str(log), "BENTOML_CONFIG_OPTIONS": "services.digitline.workers=2"}
-    server = started(clone, python=f"{warm.folder()}/python", **settings)
+    certify(clone.folder)
+    trusted = ssl.create_default_context(cafile=clone.folder / "cert.pem")
+    (tmp_path / "bentoml.yaml").write_text(CONFIGURATION)
+    settings = {"DIGITLINE_LOG": str(log), "BENTOML_CONFIG": str(tmp_path / "bentoml.yaml")}
+    server = started(clone, python=f"{warm.folder()}/python", certificate="cert.pem", **settings)
     logs = [log, tmp_path / "service-2.log"]
 
     def asked(path: Path) -> int:
         return sum(line.get("path") == "/predict" for line in lines(path)) if path.exists() else 0
 
-    times = 0
-    while not all(map(asked, logs)) and times < 1000:
-        httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
-        times += 1
-    counts = httpx.get(f"{server.url}/metrics").text
+    def ask(_: int) -> str:
+        origin = {"Origin": "https://example.com"}
+        answer = httpx.post(f"{server.url}/predict", json={"images": [BLANK]}, headers=origin, verify=trusted)
+        return answer.headers["Access-Control-Allow-Origin"]
+
+    times, named = 0, set()
+    with ThreadPoolExecutor(8) as pool:  # one after the other, a single worker may take them all
+        while not all(map(asked, logs)) and times < 1000:
+            named |= set(pool.map(ask, range(8)))
+            times += 8
+    counts = httpx.get(f"{server.url}/metrics", verify=trusted).text
     stopped(server)
+    assert named == {"https://example.com"}
     assert [asked(path) > 0 for path in logs] == [True, True]
     assert sum(map(asked, logs)) == times
     assert f'digitline_requests_total{{route="/predict",status="200"}} {times}.0' in counts

@@ -19,9 +19,10 @@ def test_changes_are_applied_key_by_key():
     assert tree == {"a": {"b": 1, "c": 3, "e": {"f": 4}}, "d": [2, 3], "h": 6}
 
 
-@pytest.fixture
-def studies(tmp_path):
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
     """The parameters of each study of record.yaml, without variants that the record does not have yet."""
+    folder = tmp_path_factory.mktemp("studies")
     changes = YAML(typ="safe").load(ROOT / "studies/record.yaml")
     settings = YAML(typ="safe").load(example.SETTINGS)
     for name in set(settings["variants"]) - set(changes["record"]["variants"]):
@@ -29,7 +30,7 @@ def studies(tmp_path):
         settings["votes"] = [vote for vote in settings["votes"] if vote != name]
 
     def laid_over(name: str) -> Params:
-        path = tmp_path / f"{name}.yaml"
+        path = folder / f"{name}.yaml"
         path.write_text(json.dumps(settings))  # JSON is YAML
         record.lay_over(path, changes[name])
         return params.read(path)

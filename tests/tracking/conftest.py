@@ -3,8 +3,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from filelock import FileLock
-from mlflow import MlflowClient
 
 from digitline.data.dataset import Dataset
 from digitline.model import checkpoint, networks
@@ -27,18 +25,6 @@ def study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Study:
     variant = Variant("small", {"model": NETWORK, **RECIPE}, data)
     paths = {seed: folder / f"seed-{seed}.safetensors" for seed in (1, 2)}
     return Study(variant, paths, curves, digits.test.images[:2])
-
-
-@pytest.fixture(scope="session")
-def tables(run_folder: Path) -> Path:
-    """A database with MLflow's tables, which take seconds to create, once for all test processes."""
-    path = run_folder / "tables.db"
-    with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
-            making = path.with_suffix(".new")
-            MlflowClient(f"sqlite:///{making}").search_experiments()
-            making.rename(path)
-    return path
 
 
 @pytest.fixture

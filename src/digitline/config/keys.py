@@ -3,9 +3,10 @@
 import difflib
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
-from pydantic import ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from digitline.base.errors import InputError
 
@@ -16,18 +17,25 @@ def check(where: str, record: type, section: Any) -> dict[str, Any]:
     """Returns the section if its keys fit the record's fields; InputError names a key that does not."""
     if not isinstance(section, Mapping):
         raise InputError(f"{where} is {section!r}, expected keys and values")
-    wanted = inspect.signature(record, eval_str=True).parameters
+    wanted = model(record)
     for name in section:
-        if name not in wanted:
-            raise InputError(f"{where}.{name} is not known{suggestion(name, wanted)}")
-    fields: dict[str, Any] = {
-        name: (p.annotation, ... if p.default is p.empty else p.default) for name, p in wanted.items()
-    }
+        if name not in wanted.model_fields:
+            raise InputError(f"{where}.{name} is not known{suggestion(name, wanted.model_fields)}")
     try:
-        create_model(record.__name__, __config__=STRICT, **fields).model_validate(dict(section))
+        wanted.model_validate(dict(section))
     except ValidationError as error:
         raise InputError(sentence(where, error, section)) from None
     return dict(section)
+
+
+@cache
+def model(record: type) -> type[BaseModel]:
+    """The record as pydantic checks it."""
+    fields: dict[str, Any] = {
+        name: (p.annotation, ... if p.default is p.empty else p.default)
+        for name, p in inspect.signature(record, eval_str=True).parameters.items()
+    }
+    return create_model(record.__name__, __config__=STRICT, **fields)
 
 
 def choose(where: str, name: Any, options: Mapping[str, Any]) -> Any:

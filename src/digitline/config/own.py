@@ -41,12 +41,12 @@ def use(path: Path, name: str) -> str:
 def exchanged(text: str, name: str) -> str:
     """The text with the sections of another data set at the top."""
     text = blocks(text)
-    datasets = parsed(text)["datasets"]
-    before, home = in_use(text), next(iter(datasets))
-    for section in entry.carried(datasets[home]) if before != home else []:
-        text = swap(text, section, home, before)
-    for section in entry.carried(datasets[name]) if name != home else []:
-        text = swap(text, section, name, home)
+    tree = parsed(text)
+    before, home = in_use(tree), next(iter(tree["datasets"]))
+    if before != home:
+        text = swap(text, home, before)
+    if name != home:
+        text = swap(text, name, home)
     lines = text.splitlines(keepends=True)
     place = part(lines, parsed(text), "dataset")
     comment = re.search(r"(\s+#.*)?\n$", lines[place.start])
@@ -54,9 +54,8 @@ def exchanged(text: str, name: str) -> str:
     return dumped(parsed("".join(lines)))
 
 
-def in_use(text: str) -> str:
+def in_use(tree: Any) -> str:
     """The data set whose sections are at the top, which is not `dataset` where that was set by hand."""
-    tree = YAML(typ="safe").load(text)
     datasets, name = tree["datasets"], str(tree["dataset"])
     home = str(next(iter(datasets)))
     if name in datasets and not entry.carried(datasets[name]):
@@ -72,14 +71,16 @@ def in_use(text: str) -> str:
     return possible[0]
 
 
-def swap(text: str, section: str, comes: str, goes: str) -> str:
-    """Moves a section of the entry `comes` to the top, and the one there to the end of the entry `goes`."""
+def swap(text: str, comes: str, goes: str) -> str:
+    """Moves the sections of the entry `comes` to the top, and those there to the end of the entry `goes`."""
     lines, tree = text.splitlines(keepends=True), parsed(text)
-    old, new = part(lines, tree, section), part(lines, tree, "datasets", comes, section)
     end = part(lines, tree, "datasets", goes).stop
-    rising = [line.removeprefix(STEP) for line in lines[new]]
-    sinking = [STEP + line if line.strip() else line for line in lines[old]]
-    edits = [(old, rising), (new, []), (slice(end, end), sinking)]
+    edits, sinking = [], []
+    for section in entry.carried(tree["datasets"][comes]):
+        old, new = part(lines, tree, section), part(lines, tree, "datasets", comes, section)
+        edits += [(old, [line.removeprefix(STEP) for line in lines[new]]), (new, [])]
+        sinking += [STEP + line if line.strip() else line for line in lines[old]]
+    edits.append((slice(end, end), sinking))
     for place, content in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
         lines[place] = content
     return "".join(lines)
@@ -115,7 +116,7 @@ def outside(line: str, column: int) -> bool:
 def blocks(text: str) -> str:
     """The text with the sections as lines of their own, and the entries that sections leave or enter."""
     tree = parsed(text)
-    datasets, present = tree["datasets"], (next(iter(tree["datasets"])), in_use(text))
+    datasets, present = tree["datasets"], (next(iter(tree["datasets"])), in_use(tree))
     moving = [name for name in datasets if name in present or entry.carried(datasets[name])]
     for mapping in (tree, datasets, *(datasets[name] for name in moving)):
         mapping.fa.set_block_style()
