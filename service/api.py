@@ -322,8 +322,7 @@ def missing(request: Request, error: Exception) -> Response:
     """404: an unknown path, or a version that is not served."""
     sentence = getattr(error, "detail", "Not Found")
     if sentence == "Not Found":  # Starlette's own
-        prefix, path = request.scope.get("root_path", ""), request.scope["path"]
-        sentence = f"there is no {path[:80]}; see {prefix}/docs.json for the paths"
+        sentence = f"there is no {request.scope['path'][:80]}; see {request.base_url.path}docs.json for the paths"
     return JSONResponse({"error": sentence}, 404)
 
 

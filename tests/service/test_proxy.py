@@ -124,8 +124,9 @@ def test_the_pages_work_under_a_prefix_and_ask_for_the_key(site: Site, browser: 
 @pytest.mark.slow
 def test_sentences_name_paths_as_the_client_knows_them(site: Site) -> None:
     for prefix in ("digits", "kept"):
-        answer = ask(site, "GET", f"/{prefix}/nothing")
-        assert error(answer) == f"there is no /{prefix}/nothing; see /{prefix}/docs.json for the paths"
+        for path in ("nothing", "ui/nothing", "static_content/nothing"):
+            sentence = f"there is no /{prefix}/{path}; see /{prefix}/docs.json for the paths"
+            assert error(ask(site, "GET", f"/{prefix}/{path}")) == sentence
         assert error(ask(site, "GET", f"/{prefix}/predict")).startswith(f"/{prefix}/predict does not accept GET")
         assert ask(site, "GET", f"/{prefix}/docs.json").json()["servers"] == [{"url": "."}]
     assert 'route="/predict",status="405"' in ask(site, "GET", "/digits/metrics").text
