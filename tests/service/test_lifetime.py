@@ -26,8 +26,9 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     return new_clone(tmp_path_factory.mktemp("clone"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(clone: Clone) -> Iterator[Server]:
+    """Of which first the worker, then the command is killed."""
     server = started(clone)
     yield server
     if server.process.poll() is None:
@@ -62,18 +63,12 @@ def seconds_until_refused(server: Server) -> float:
     return time.monotonic() - began
 
 
-def test_when_its_terminal_closes_the_port_closes_and_a_stalled_upload_is_cut(server: Server) -> None:
-    """HUP stops the service: callers are refused at once, and half a request is refused after the stated time."""
-    with closing(upload(server)) as client:
-        server.process.send_signal(signal.SIGHUP)
-        began = time.monotonic()
-        assert seconds_until_refused(server) < 2
-        answer = client.makefile("rb").read()
-        assert lifetime.ARRIVING_SECONDS - 1 < time.monotonic() - began < lifetime.ARRIVING_SECONDS + 3
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert answer.endswith(b'{"error":"the service is stopping, and the body has not arrived; try again"}')
-    assert server.process.wait(10) == 0
-    assert "Traceback" not in (server.clone.folder / "log").read_text()
+def test_a_worker_that_served_and_crashed_is_started_again(server: Server) -> None:
+    """circus looks every ten seconds; meanwhile, callers wait."""
+    crashed = worker(server)
+    crashed.kill()
+    assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
+    assert worker(server).pid != crashed.pid
 
 
 def test_a_worker_gives_up_the_port_when_its_command_is_killed(server: Server) -> None:
@@ -85,12 +80,19 @@ def test_a_worker_gives_up_the_port_when_its_command_is_killed(server: Server) -
     assert psutil.wait_procs([orphan], 5)[1] == []
 
 
-def test_a_worker_that_served_and_crashed_is_started_again(server: Server) -> None:
-    """circus looks every ten seconds; meanwhile, callers wait."""
-    crashed = worker(server)
-    crashed.kill()
-    assert httpx.get(f"{server.url}/readyz", timeout=30).status_code == 200
-    assert worker(server).pid != crashed.pid
+def test_when_its_terminal_closes_the_port_closes_and_a_stalled_upload_is_cut(clone: Clone) -> None:
+    """HUP stops the service: callers are refused at once, and half a request is refused after the stated time."""
+    server = started(clone)
+    with closing(upload(server)) as client:
+        server.process.send_signal(signal.SIGHUP)
+        began = time.monotonic()
+        assert seconds_until_refused(server) < 2
+        answer = client.makefile("rb").read()
+        assert lifetime.ARRIVING_SECONDS - 1 < time.monotonic() - began < lifetime.ARRIVING_SECONDS + 3
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert answer.endswith(b'{"error":"the service is stopping, and the body has not arrived; try again"}')
+    assert server.process.wait(10) == 0
+    assert "Traceback" not in (server.clone.folder / "log").read_text()
 
 
 def test_in_a_container_a_crashed_worker_ends_the_command(clone: Clone) -> None:

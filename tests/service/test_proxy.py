@@ -25,6 +25,7 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.cli import status
 from service import proxy
+from tests import warm
 from tests.served import Server, error, free_port, new_clone, started, stopped
 
 KEY = "a-key-of-this-test"
@@ -66,7 +67,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     key.write_text(f"{KEY}\n")
     settings = {"DIGITLINE_KEY_FILE": str(key), "DIGITLINE_FEEDBACK": "kept", "DIGITLINE_PROXIES": "127.0.0.1"}
     tracing = {"OTEL_TRACES_EXPORTER": "console", "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    server = started(new_clone(folder / "clone"), **settings, **tracing)
+    server = started(new_clone(folder / "clone"), python=f"{warm.folder()}/python", **settings, **tracing)
     words = (
         f"req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {folder}/key -out {folder}/certificate"
     )

@@ -156,12 +156,23 @@ def test_invalid_http_is_refused_by_the_server_as_json(server: Server) -> None:
     assert json.loads(body) == {"error": "the request is not valid HTTP/1.1"}
 
 
+def logged(server: Server, name: str) -> dict[str, Any]:
+    """The line of a request, which the server writes after the answer."""
+    for _ in range(100):
+        found = [line for line in lines(server.clone.folder / "log") if line.get("id") == name]
+        if found:
+            break
+        time.sleep(0.05)
+    [line] = found
+    return line
+
+
 def test_an_answer_and_its_line_in_the_log_have_the_request_s_id(server: Server) -> None:
     """A request's answer and its log line have its id; an unsafe id is replaced."""
     image = [[77] * 28] * 28
     mine = httpx.post(f"{server.url}/predict", json={"images": [image]}, headers={"X-Request-ID": "mine-1"})
     assert mine.headers["X-Request-ID"] == "mine-1"
-    [line] = [line for line in lines(server.clone.folder / "log") if line.get("id") == "mine-1"]
+    line = logged(server, "mine-1")
     assert (line["method"], line["path"], line["status"]) == ("POST", "/predict", 200)
     assert line["model"] == mine.json()["model"] == mine.headers["X-Model"]
     assert line["milliseconds"] > 0
@@ -414,7 +425,7 @@ def test_a_configuration_file_sets_tls_other_sites_and_two_workers_with_a_log_ea
 
     def ask(_: int) -> str:
         origin = {"Origin": "https://example.com"}
-        answer = httpx.post(f"{server.url}/predict", json={"images": [BLANK]}, headers=origin, verify=trusted)
+        answer = httpx.post(f"{server.url}/predict", json={"images": [BLANK] * 64}, headers=origin, verify=trusted)
         return answer.headers["Access-Control-Allow-Origin"]
 
     times, named = 0, set()
