@@ -20,6 +20,7 @@ from tests import example
 from tests.served import ROOT, new_champion
 
 BEHIND = {"httptools", "onnx", "uvloop"}  # uvicorn and torch.onnx import them if they are installed
+SHARED = {"opentelemetry": {"opentelemetry-api", "opentelemetry-sdk"}}  # the name is that of many packages
 
 
 def make_container(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +61,9 @@ def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
                 foreign.add(name.partition(".")[0])
     assert ROOT / "src/digitline/explain/activations.py" in seen  # imported in a function of the service
     providers = packages_distributions()
-    needed = {providers[name][0].lower().replace("_", "-") for name in foreign - sys.stdlib_module_names}
+    alone = foreign - sys.stdlib_module_names - set(SHARED)
+    needed = {providers[name][0].lower().replace("_", "-") for name in alone}
+    needed = needed.union(*(SHARED[name] for name in foreign & set(SHARED)))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert set(project["dependency-groups"]["serve"]) == needed | BEHIND
     assert needed | BEHIND <= {line.split("==")[0] for line in project["project"]["dependencies"]}
