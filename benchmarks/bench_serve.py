@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ KINDS = ["modern", "conv2_relu"]  # compared in each runtime, like the champion'
 def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float) -> dict[str, Any]:
     """Every server, started once, measured in turn with one and with many images per request; and no server."""
     found: dict[str, dict[int, list[dict[str, float]]]] = {}
-    run = runtime.in_onnx_runtime(checkpoint.load(paths.CHAMPION / bento.MODEL))
+    run = runtime.Exported((paths.CHAMPION / bento.EXPORTED).read_bytes())
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         single = ours(RAW)._replace(name="digitline, bytes, one worker")
@@ -135,16 +135,27 @@ def waits(latencies: Sequence[float]) -> dict[str, float]:
     return {f"p{each}_ms": percentile(latencies, each) for each in (50, 99)}
 
 
-def bfloat16(model: torch.nn.Module) -> Run:
+class Files(NamedTuple):
+    """A model and its exported form."""
+
+    weights: Path
+    exported: Path
+
+
+def in_pytorch(model: Files) -> Run:
+    return runtime.in_pytorch(checkpoint.load(model.weights))
+
+
+def bfloat16(model: Files) -> Run:
     """PyTorch in bfloat16 where autocast allows it, in channels-last memory."""
-    run: Run = torch.autocast("cpu", torch.bfloat16)(runtime.in_pytorch(model))
+    run: Run = torch.autocast("cpu", torch.bfloat16)(in_pytorch(model))
     return run
 
 
-RUNTIMES: dict[str, Callable[[torch.nn.Module], Run]] = {
-    "PyTorch": runtime.in_pytorch,
+RUNTIMES: dict[str, Callable[[Files], Run]] = {
+    "PyTorch": in_pytorch,
     "PyTorch, bfloat16": bfloat16,
-    "ONNX Runtime": runtime.in_onnx_runtime,
+    "ONNX Runtime": lambda model: runtime.Exported(model.exported.read_bytes()),
 }
 
 
@@ -154,13 +165,13 @@ def runtimes(images: NDArray[np.uint8], rounds: int, seconds: float) -> list[dic
     Also the number of images with another label than in evaluation.
     """
     torch.set_num_threads(1)
-    files = {
-        "champion": paths.CHAMPION / bento.MODEL,
-        **{kind: paths.STUDY / f"{kind}.safetensors" for kind in KINDS},
+    first = {kind: paths.model_path(kind, 1) for kind in KINDS}
+    models = {
+        "champion": Files(paths.CHAMPION / bento.MODEL, paths.CHAMPION / bento.EXPORTED),
+        **{kind: Files(path, paths.exported_path(path)) for kind, path in first.items() if path.exists()},
     }
-    models = {kind: checkpoint.load(path) for kind, path in files.items() if path.exists()}
     runs = {(kind, name): make(model) for kind, model in models.items() for name, make in RUNTIMES.items()}
-    expected = {kind: predict(model, images).argmax(1) for kind, model in models.items()}
+    expected = {kind: predict(checkpoint.load(model.weights), images).argmax(1) for kind, model in models.items()}
     other = {key: int((labels(run, images) != expected[key[0]]).sum()) for key, run in runs.items()}
     found: dict[tuple[str, str, int, int], list[float]] = {}
     for _ in range(rounds):

@@ -39,7 +39,7 @@ def compare(params: Params) -> None:
     files.write_json(paths.LEADERBOARD, rows)
     files.write_json(paths.COMPARISONS, [pair._asdict() for pair in pairs])
     files.write_json(paths.MADE_ON, machine.describe())  # not hashed by DVC, like timings
-    lay_out(rows, by, dataset=params.dataset, classes=params.classes)
+    lay_out(rows, by, dataset=params.dataset, classes=params.classes, image=params.image._asdict())
 
     files.write_csv(paths.PLOTS / "curves.csv", [EPOCH, *curves(params.variants)])
     lines = confusions(logits, labels, params.classes)
@@ -54,9 +54,12 @@ def lay_out(rows: list[Row], by: Measure, **of: Any) -> None:
     """Copies each variant's best run, so that the service can show those of the champion's data set side by side."""
     runs = {row["variant"]: leaderboard.best_run(row, by) for row in rows if row["kind"] == "variant"}
     for name, run in runs.items():
-        content = paths.model_path(name, run["seed"]).read_bytes()
-        files.write(paths.STUDY / f"{name}.safetensors", content)
-    listed = [{"variant": name, "sha256": run["sha256"], **of} for name, run in runs.items()]
+        content = paths.exported_path(paths.model_path(name, run["seed"])).read_bytes()
+        files.write(paths.STUDY / f"{name}.onnx", content)
+    listed = [
+        {"variant": name, "sha256": run["sha256"], "onnx_sha256": run["onnx_sha256"], **of}
+        for name, run in runs.items()
+    ]
     files.write_json(paths.LISTED, listed)
 
 

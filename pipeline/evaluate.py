@@ -1,4 +1,4 @@
-"""Evaluates one row: every run's logits on validation and test, and their measures."""
+"""Evaluates one row: every run's logits on validation and test, and their measures; exports its models as ONNX."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +24,7 @@ from digitline.measure.rows import Row, Run
 from digitline.model import arithmetic, checkpoint
 from digitline.model.evaluation import latency, predict
 from digitline.model.scores import exact
+from digitline.serving import export
 
 
 class Outcome(NamedTuple):
@@ -56,6 +57,7 @@ def evaluate(params: Params, name: str) -> None:
         for (seed, path), network, v, t, c in zip(files_of.items(), networks, val, test, changed, strict=True)
     ]
 
+    write_exported(outcomes, test_part.images)
     row = rate(params, name, outcomes, validation.labels, test_part.labels)
     logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in ("val", "test")}
     robust = robustness.means([outcome.robustness for outcome in outcomes])
@@ -67,6 +69,14 @@ def evaluate(params: Params, name: str) -> None:
     runs.log(params, runs.store(params), name)
 
 
+def write_exported(outcomes: list[Outcome], images: Bytes) -> None:
+    """Writes each run's model as ONNX; InputError if it does not answer the test images as the model did."""
+    for each in outcomes:
+        export.write(each.path, paths.exported_path(each.path))
+    with ThreadPoolExecutor(cores()) as pool:
+        list(pool.map(lambda each: export.check(paths.exported_path(each.path), images, each.test), outcomes))
+
+
 def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test_labels: Bytes) -> Row:
     """The row of the leaderboard: each run's model and measures, and the cost of one model."""
     vote = name in params.votes
@@ -75,7 +85,8 @@ def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test
         "test": np.stack([confusion(outcome.test, test_labels) for outcome in outcomes]),
     }
     runs = [
-        {"seed": seed, "sha256": digest(path), **({"members": params.seeds} if vote else {})}
+        {"seed": seed, "sha256": digest(path), "onnx_sha256": digest(paths.exported_path(path))}
+        | ({"members": params.seeds} if vote else {})
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
         | uncertainty.measures(softmax(exact(val), 1), softmax(exact(test), 1))

@@ -25,7 +25,7 @@ from service import encodings, feedback, form, metrics, quota, schema, v2
 from service.form import Form
 from service.work import RETRY, Work
 
-if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the workers does not need
     from digitline.serving.runtime import Floats, Images
     from service.champion import Champion, Study
 
@@ -116,10 +116,7 @@ async def explain(request: Request) -> Response:
 def explanation(brief: bool, champion: "Champion", data: bytes) -> schema.Explanation:
     found = classification(champion, data)
     image = np.array(found.image, np.uint8)
-    layers = [
-        schema.Seen(name=layer.name, **layer.field._asdict(), window=layer.window, maps=schema.packed(layer.maps))
-        for layer in champion.layers(image)
-    ]
+    layers = [schema.Seen(**layer.units(), maps=schema.packed(layer.maps)) for layer in champion.layers(image)]
     evidence = None if brief else champion.evidence(image, found.label).round(3).tolist()
     return schema.Explanation(**found.model_dump(), layers=layers, evidence=evidence)
 
@@ -132,9 +129,7 @@ async def network(request: Request) -> Response:
 def architecture(study: "Study", corrections: bool, champion: "Champion", _: bytes) -> schema.Network:
     layers = [
         schema.Filters(
-            name=layer.name,
-            **layer.field._asdict(),
-            window=layer.window,
+            **layer.units(),
             filters=None if layer.filters is None else schema.packed(layer.filters),
             bias=None if layer.bias is None else layer.bias.tolist(),
             scale=None if layer.scale is None else layer.scale.tolist(),
@@ -147,7 +142,7 @@ def architecture(study: "Study", corrections: bool, champion: "Champion", _: byt
         dataset=champion.dataset,
         image=schema.Size(**champion.shape._asdict()),
         preparation=champion.preparation,
-        variants=list(study.models),
+        variants=study.names,
         apart=study.apart,
         members=len(champion.card.get("members", [0])),
         corrections=corrections,
@@ -175,7 +170,7 @@ async def compare(request: Request) -> Response:
 
 def comparison(study: "Study", charge: Callable[[int], None], champion: "Champion", data: bytes) -> schema.Comparison:
     images = form.images(data, champion.form)
-    charge(len(images) * len(study.models))
+    charge(len(images) * len(study.names))
     if study.apart:
         raise HTTPException(409, f"{study.apart}; dvc repro makes a study of the data set in use")
     found = study.probabilities(images)

@@ -1,6 +1,8 @@
 """The served model: takes images, returns classes and probabilities."""
 
+import hashlib
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -13,12 +15,11 @@ from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import Bytes
 from digitline.data.entry import MNIST, Preparation, Shape
-from digitline.explain import activations
 from digitline.measure import uncertainty
-from digitline.model import checkpoint, networks
 from digitline.registry import bento
 from digitline.serving import runtime
-from digitline.serving.runtime import Floats, Images
+from digitline.serving.inspection import Inspection, Layer
+from digitline.serving.runtime import Exported, Floats, Images
 from service import form, metrics
 
 
@@ -32,22 +33,23 @@ class Champion:
     """Safe to call from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Loads model.safetensors and model.json; InputError if they are damaged or do not belong together."""
-        self.card = bento.verified(folder)
+        """Loads the model and its card; InputError if they are damaged or do not belong together."""
+        self.card = bento.servable(folder)
         self.sha256: str = self.card["sha256"]
         self.tag = bento.tag(folder)
         self.classes: list[str] = self.card["classes"]
         self.doubt_above: float = self.card.get("doubt_above", float("inf"))
         self.dataset: str | None = self.card.get("dataset")
-        self.model = checkpoint.load(folder / bento.MODEL)
-        self.shape = networks.shape(self.model)
+        self.content = (folder / bento.EXPORTED).read_bytes()
+        exported = Exported(self.content)
+        self.shape = exported.shape
         self.form = form.of(self.shape)
         self.preparation: Preparation = self.card.get("preparation", "mnist")
         fitting = get_args(Preparation) if self.shape == MNIST else ("letterbox", "crop")
         if self.preparation not in fitting:
             where = f"preparation in {folder / bento.CARD} is {self.preparation}"
             raise InputError(f"{where}, expected {' or '.join(fitting)} for a model of {self.form.title} images")
-        self.run = runtime.fastest(self.model)
+        self.run = runtime.fastest(exported, folder / bento.MODEL)
         if bento.verified(folder) != self.card:
             raise InputError(f"{folder} changed while it was read")
 
@@ -74,13 +76,18 @@ class Champion:
             raise InputError("the picture is blank, expected ink darker or lighter than its background")
         return image
 
-    def layers(self, image: Bytes) -> list[activations.Layer]:
+    @cached_property
+    def inside(self) -> Inspection:
+        """The model with its layers as outputs, made when first asked for."""
+        return Inspection(self.content)
+
+    def layers(self, image: Bytes) -> list[Layer]:
         """The layers' feature maps of one image."""
-        return activations.layers(self.model, image)
+        return self.inside.layers(image)
 
     def evidence(self, image: Bytes, label: str) -> Floats:
         """How much each part of an image adds to that class's log-odds."""
-        return activations.evidence(self.model, image, self.classes.index(label))
+        return self.inside.evidence(image, self.classes.index(label))
 
     def lineage(self) -> dict[str, Any]:
         """The model's card, and what BentoML's store knows about its promotion."""
@@ -94,32 +101,51 @@ class Study:
     """The best run of every variant, to compare them with the champion; empty if there are none of its data set."""
 
     def __init__(self, folder: Path, champion: Champion) -> None:
-        """Loads the models in study.json; InputError if it is not a list of models or a file is not a model."""
+        """Reads study.json; InputError if it is not a list of models or a file is not the one that it names."""
         path = folder / bento.STUDY
         try:
             listed = json.loads(path.read_text()) if path.exists() else []
-            files = {entry["variant"]: folder / f"{entry['variant']}.safetensors" for entry in listed}
+            digests = {entry["variant"]: entry["onnx_sha256"] for entry in listed}
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{path} is invalid, expected a list of objects, each with a variant's name") from None
-        reasons = (unlike(entry, checkpoint.described(files[entry["variant"]]), champion) for entry in listed)
+            raise InputError(
+                f"{path} is invalid, expected a list of objects, each with a variant and onnx_sha256; run dvc repro"
+            ) from None
+        reasons = (unlike(entry, champion) for entry in listed)
         self.apart = next(filter(None, reasons), None)  # why it cannot be compared
-        # Each gets one drawing at a time, so an export, which delays the start by a tenth of a second, is not worth it.
-        used = {} if self.apart else files
-        self.models = {name: runtime.in_pytorch(checkpoint.load(file)) for name, file in used.items()}
+        self.files = {} if self.apart else {name: exported(folder, name, sha256) for name, sha256 in digests.items()}
+
+    @property
+    def names(self) -> list[str]:
+        """The variants that are compared."""
+        return list(self.files)
+
+    @cached_property
+    def models(self) -> dict[str, Exported]:
+        """The models, loaded when first asked for."""
+        return {name: Exported(content) for name, content in self.files.items()}
 
     def probabilities(self, images: Images) -> dict[str, Floats]:
         """The probability of each class for each image, by variant."""
         return {name: model(images) for name, model in self.models.items()}
 
 
-def unlike(entry: dict[str, Any], network: dict[str, Any], champion: Champion) -> str | None:
+def exported(folder: Path, name: str, sha256: str) -> bytes:
+    """A variant's file; InputError if it is not the one that study.json names."""
+    path = folder / f"{name}.onnx"
+    content = path.read_bytes() if path.exists() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise InputError(f"{path} is not the model that {bento.STUDY} names; run dvc checkout --force {folder}")
+    return content
+
+
+def unlike(entry: dict[str, Any], champion: Champion) -> str | None:
     """Why a model of the study cannot be compared with the champion; None if it can."""
     ours, theirs = champion.dataset, entry.get("dataset")
     if ours and theirs and ours != theirs:
         return f"the study is of the data set {theirs}, the champion of {ours}"
-    taken, classes = form.of(Shape(**network.get("image", {}))).title, network["classes"]
+    taken = form.of(Shape(**entry.get("image", {}))).title
     if taken != champion.form.title:
         return f"the study's models take {taken} images, the champion {champion.form.title}"
-    if classes != len(champion.classes) or entry.get("classes", champion.classes) != champion.classes:
+    if entry.get("classes", champion.classes) != champion.classes:
         return "the study's models have other classes than the champion"
     return None

@@ -12,7 +12,7 @@ from digitline.base.errors import InputError
 from digitline.data import corrections
 from service import form, schema
 
-if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the workers does not need
     from service.champion import Champion
 
 MOST = 2000  # corrections, each less than a kilobyte for MNIST and 12 for 64x64 pixels in colour

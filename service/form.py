@@ -13,7 +13,7 @@ from digitline.base.errors import InputError
 from digitline.data.dataset import sizes
 from digitline.data.entry import MNIST, Shape
 
-if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the workers does not need
     from digitline.serving.runtime import Images
 
 # Of one request, for images of MNIST's size or smaller ones; of larger images a request has fewer.

@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from digitline.data.entry import MNIST, Preparation, Shape
 from service import form, v2
 
-if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the workers does not need
     from service.champion import Answer
 
 RAW = "application/octet-stream"
@@ -141,6 +141,7 @@ class Comparison(BaseModel):
 class Lineage(Champion):
     """The model's origin; null if unknown."""
 
+    onnx_sha256: Annotated[str | None, Field(description="SHA-256 of the file that the service runs on a CPU")] = None
     variant: str
     seed: int | None = None
     members: Annotated[list[int] | None, Field(description="seeds of a vote")] = None

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from digitline.base.errors import InputError
 from service.form import Form, raw, shown
 
-if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the workers does not need
     from digitline.data.dataset import Bytes
     from digitline.serving.runtime import Floats
     from service.champion import Champion

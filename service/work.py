@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from service import metrics
 
-if TYPE_CHECKING:  # it imports PyTorch, which the command that starts the workers does not need
+if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the workers does not need
     from digitline.serving.runtime import Floats, Images
     from service.champion import Champion
 

@@ -24,6 +24,7 @@ from PIL import Image
 from digitline.base.digest import digest
 from digitline.data.entry import MNIST, Shape
 from digitline.model import checkpoint, networks
+from digitline.serving import export
 
 ROOT = Path(__file__).parents[1]
 STORE = "from pathlib import Path; from digitline.registry import bento; print(bento.store(Path('models/champion')))"
@@ -66,18 +67,24 @@ def new_champion(
     network: dict[str, Any] = {"network": "plain", "classes": len(classes), **networks.of_shape(image)}
     network |= {"filters": [4], "hidden": 20, "activation": "relu"}
     checkpoint.save(networks.build(**network), folder / "model.safetensors", **network)
-    sha256 = digest(folder / "model.safetensors")
-    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "classes": classes, "val_accuracy": 0.5, **known}
+    export.write(folder / "model.safetensors", folder / "model.onnx")
+    sha256, onnx_sha256 = (digest(folder / f"model.{form}") for form in ("safetensors", "onnx"))
+    card = {"variant": "conv1", "seed": seed, "sha256": sha256, "onnx_sha256": onnx_sha256}
+    card |= {"classes": classes, "val_accuracy": 0.5, **known}
     (folder / "model.json").write_text(json.dumps(card))
 
 
 def new_study(folder: Path, *, image: Shape = MNIST, **of: Any) -> None:
     """Three untrained variants, in the form of models/study."""
-    names = ["wide", "narrow", "none"]
-    for filters, name in zip(([8], [2], []), names, strict=True):
+    listed = []
+    for filters, name in zip(([8], [2], []), ["wide", "narrow", "none"], strict=True):
         network: dict[str, Any] = {"network": "plain", "classes": 10, "filters": filters, **networks.of_shape(image)}
-        checkpoint.save(networks.build(**network), folder / f"{name}.safetensors", **network)
-    (folder / "study.json").write_text(json.dumps([{"variant": name, "sha256": "", **of} for name in names]))
+        weights, exported = (folder / f"{name}.{form}" for form in ("safetensors", "onnx"))
+        checkpoint.save(networks.build(**network), weights, **network)
+        export.write(weights, exported)
+        known = {"sha256": digest(weights), "onnx_sha256": digest(exported), "image": image._asdict(), **of}
+        listed.append({"variant": name, **known})
+    (folder / "study.json").write_text(json.dumps(listed))
 
 
 def picture(digit: Any, form: str = "PNG", size: int = 400) -> bytes:

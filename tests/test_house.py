@@ -14,7 +14,7 @@ from digitline.config import code
 ROOT = Path(__file__).parents[1]
 LIBRARY = ROOT / "src/digitline"
 # A module imports only from its own wing and from wings above it.
-WINGS = ["base", "data", "compute", "model", "measure", "draw", "explain", "tracking", "registry", "serving", "report"]
+WINGS = ["base", "data", "compute", "model", "measure", "draw", "explain", "serving", "tracking", "registry", "report"]
 WINGS += ["config", "cli"]
 STAGES = ["fetch", "validate", "train", "evaluate", "vote", "compare", "promote", "figures", "insight", "ideas"]
 # Code that cannot change an output is not a dependency of a stage, nor is code that is reached only through it.

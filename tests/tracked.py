@@ -35,6 +35,10 @@ class Study(NamedTuple):
     curves: dict[int, list[Epoch]]
     examples: np.ndarray
 
+    @property
+    def exported(self) -> dict[int, Path]:
+        return {seed: path.with_suffix(".onnx") for seed, path in self.models.items()}
+
 
 def train(store: Store, study: Study) -> None:
     with runs.train(store, study.variant, seeds=list(study.models)) as begun:
@@ -49,6 +53,7 @@ def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = 
         store,
         study.variant,
         models=study.models,
+        exported=study.exported,
         curves=study.curves,
         metrics=metrics,
         examples=study.examples,
@@ -58,8 +63,9 @@ def evaluate(store: Store, study: Study, metrics: dict[int, dict[str, float]] = 
 
 def promote(store: Store, study: Study, seed: int) -> str:
     """The number of the version."""
-    path, card = study.models[seed], CARD | {"seed": seed}
-    found = models.register(store, path, card, description="good", examples=lambda: study.examples)
+    path, exported = study.models[seed], study.exported[seed]
+    card, examples = CARD | {"seed": seed, "onnx_sha256": digest(exported)}, lambda: study.examples
+    found = models.register(store, path, card, exported=exported, description="good", examples=examples)
     models.promote(store, digest(path))
     return found["mlflow_version"]
 

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import warnings
 from fcntl import F_DUPFD, fcntl
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -92,6 +93,9 @@ def serve(place: Path, pytest: int) -> None:
 
     for name in IMPORTS:
         importlib.import_module(name)
+    torch = sys.modules["torch"]
+    with warnings.catch_warnings(action="ignore"):  # of what an export imports only then
+        torch.onnx.export(torch.nn.Identity(), (torch.zeros(2, 1),), dynamo=True, verbose=False)
     runpy.run_path(str(Path(__file__).parents[1] / "src/digitline/measure/vision.py"))  # imports torchvision
     requirements_utils.warn_dependency_requirement_mismatches(["mlflow"])  # lists what is installed
     gc.collect()

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from digitline.model import checkpoint
+from digitline.registry import bento
 from digitline.serving import runtime
 
-model = runtime.fastest(checkpoint.load(Path(os.environ["CHAMPION"]) / "model.safetensors"))
+folder = Path(os.environ["CHAMPION"])
+model = runtime.fastest(runtime.Exported((folder / bento.EXPORTED).read_bytes()), folder / bento.MODEL)
 
 
 def answer(images: list[list[list[float]]]) -> list[list[float]]:

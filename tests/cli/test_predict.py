@@ -15,7 +15,7 @@ from digitline.cli import predict
 from digitline.data import prepare
 from digitline.data.entry import Shape
 from digitline.model import checkpoint, evaluation, networks
-from digitline.serving import bulk
+from digitline.serving import bulk, export
 
 CLASSES = ["rose", "tulip", "NA"]
 SHAPE = Shape(20, 24, 3)
@@ -29,7 +29,9 @@ def place(tmp_path, monkeypatch):
     champion.mkdir(parents=True)
     torch.manual_seed(0)
     checkpoint.save(networks.build(**NETWORK), champion / "model.safetensors", **NETWORK)
+    export.write(champion / "model.safetensors", champion / "model.onnx")
     card = {"variant": "small", "sha256": digest(champion / "model.safetensors"), "classes": CLASSES}
+    card |= {"onnx_sha256": digest(champion / "model.onnx")}
     (champion / "model.json").write_text(json.dumps(card | {"preparation": "letterbox", "doubt_above": 1.05}))
     folder = tmp_path / "scans"
     (folder / "花 of May").mkdir(parents=True)

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from digitline.explain import activations
 from digitline.explain.activations import Field
-from digitline.model import networks
+from digitline.model import evaluation, networks
 
 IMAGE = np.zeros((28, 28), np.uint8)
 IMAGE[10:18, 12:16] = 255
@@ -133,7 +133,7 @@ def test_evidence_in_large_images_is_measured_in_parts(modern, monkeypatch):
     whole = activations.evidence(modern, IMAGE, 3)
     seen = []
     modern.register_forward_pre_hook(lambda _, given: seen.append(given[0].numel()))
-    monkeypatch.setattr(activations, "AT_ONCE", 10 * IMAGE.size)
+    monkeypatch.setattr(evaluation, "CHUNK", 10 * IMAGE.size)
     np.testing.assert_allclose(activations.evidence(modern, IMAGE, 3), whole, atol=1e-4)
     assert len(seen) > 1
     assert max(seen) == 10 * IMAGE.size

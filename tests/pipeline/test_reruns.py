@@ -98,6 +98,7 @@ def test_files_of_a_removed_variant_no_longer_count(copied, tables, tmp_path):
     assert outcome.returncode == 0, outcome.stderr
     assert "moved models/variants/conv1 to models/removed/" in outcome.stderr
     assert {path.name for path in (checkout.folder / "models/variants").iterdir()} == {"fc"}
+    assert {path.name for path in (checkout.folder / "models/exported").iterdir()} == {"fc"}
     assert {path.name for path in (checkout.folder / "predictions").iterdir()} == {"fc.safetensors"}
     checkout.commit()
     clone = Checkout(tmp_path / "clone")

@@ -47,7 +47,8 @@ def test_the_champion_is_the_leader_everywhere(origin):
     assert "test_right" not in card  # the leaderboard has what is long
     assert card["sha256"] in [run["sha256"] for run in leader["runs"]]
     assert digest(origin.folder / "models/champion/model.safetensors") == card["sha256"] == entry["to"]
-    assert "nfiles: 2" in (origin.folder / "models/champion.dvc").read_text()
+    assert digest(origin.folder / "models/champion/model.onnx") == card["onnx_sha256"]
+    assert "nfiles: 3" in (origin.folder / "models/champion.dvc").read_text()
     alias = client(origin).get_model_version_by_alias("digitline", "champion")
     assert alias.tags["sha256"] == card["sha256"]
     stored = origin.run("bentoml", "models", "get", f"digitline:{card['sha256'][:16]}", "-o", "json")
@@ -63,6 +64,15 @@ def test_the_study_for_the_service_names_its_data_set(origin):
     assert sorted(entry["variant"] for entry in listed) == ["conv1", "fc"]
     card = origin.json("models/champion/model.json")
     assert {(entry["dataset"], *entry["classes"]) for entry in listed} == {(card["dataset"], *card["classes"])}
+
+
+def test_every_run_is_exported_and_the_study_is_served_from_these_files(origin):
+    """One file a run, named by its hash in the leaderboard; of each variant, the best one is in models/study."""
+    for row in origin.json("reports/leaderboard.json"):
+        files = {digest(path) for path in (origin.folder / "models/exported" / row["variant"]).iterdir()}
+        assert files == {run["onnx_sha256"] for run in row["runs"]}
+    for listed in origin.json("models/study/study.json"):
+        assert digest(origin.folder / f"models/study/{listed['variant']}.onnx") == listed["onnx_sha256"]
 
 
 def test_every_variant_has_its_insight_and_mlflow_has_the_figures(origin):

@@ -1,7 +1,8 @@
 """Runs promotions in a separate repository, each in its own process; prints the state after each, as JSON.
 
-First the promotion of B after A fails because it cannot write. Then one that completes counts its effects, and SIGKILL
-ends it before three of the effects that precede the ledger's line and before every one that follows it.
+First the promotion of B after A fails because it cannot write, and A is not exported. Then one promotion that completes
+counts its effects, and SIGKILL ends it before three of the effects that precede the ledger's line and before every one
+that follows it.
 `python -m tests.registry.moves PYTHON`, where PYTHON runs DVC.
 """
 
@@ -41,7 +42,7 @@ def views() -> Views:
 
 def model(name: str) -> Model:
     folder = Path(name)
-    return Model(folder / bento.MODEL, bento.verified(folder))
+    return promotion.of_folder(folder, bento.verified(folder))
 
 
 def promote(name: str) -> None:
@@ -61,7 +62,8 @@ def prepare() -> None:
         new_champion(Path(name), seed=seed)
     promote("A")
     b, to = model("B"), views()
-    models.register(to.store, b.file, b.card, description="", examples=to.examples)
+    exported = Path("B") / bento.EXPORTED
+    models.register(to.store, b.file, b.card, exported=exported, description="", examples=to.examples)
 
 
 def watched(effect: Callable[[], object]) -> Callable[[], None]:
@@ -107,12 +109,23 @@ def refused() -> None:
     promote("B")
 
 
+def former() -> None:
+    """A champion as earlier versions of digitline left it: not exported."""
+    (PLACES.champion / bento.EXPORTED).unlink()
+    card = PLACES.champion / bento.CARD
+    known = json.loads(card.read_text())
+    del known["onnx_sha256"]
+    card.write_text(json.dumps(known))
+    promotion.keep(PLACES)
+
+
 def state(how: str) -> None:
     """The state after the next call has completed the promotion; A and B by their names."""
     names = {model(name).sha256: name for name in "AB"}
     to = views()
     with promotion.alone(PLACES):
         champion = promotion.complete(PLACES, dict, to)
+    bento.servable(PLACES.champion)
     name = names.get(champion.sha256) if champion else None
     found = {
         "how": how,
@@ -154,7 +167,7 @@ def main() -> None:
         os.chdir(folder)  # the first one by this process itself, so that it has done everything once before it forks
         begin()
     shutil.copytree(WORLD, KEPT)
-    for work in (full, refused):
+    for work in (full, refused, former):
         anew()
         apart(work)
         shutil.rmtree("promotions.jsonl.new", ignore_errors=True)

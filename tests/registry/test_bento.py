@@ -7,7 +7,7 @@ import pytest
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from tests.served import free_port, new_clone
+from tests.served import free_port, new_champion, new_clone
 
 # One process for all of it: BentoML, which takes a second to import, reads then where its store is.
 MENDED = """
@@ -42,7 +42,7 @@ print(bento.kept(sha256) == stored)
 """
 
 
-def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_mended(tmp_path: Path) -> None:
+def test_a_champion_is_stored_once_as_three_files_under_its_content_s_name_and_mended(tmp_path: Path) -> None:
     clone = new_clone(tmp_path / "clone")
     sha256 = json.loads((clone.folder / "models/champion/model.json").read_text())["sha256"]
     done = clone.python("-c", MENDED, clone.environment["BENTOML_HOME"])
@@ -50,7 +50,7 @@ def test_a_champion_is_stored_once_as_two_files_under_its_content_s_name_and_men
     tag, files, same, mended, *card = done.stdout.splitlines()
     card, again = card[:-7], card[-7:]
     assert tag == f"digitline:{sha256[:16]}"
-    assert files == "['model.json', 'model.safetensors', 'model.yaml']"
+    assert files == "['model.json', 'model.onnx', 'model.safetensors', 'model.yaml']"
     assert same == "True"
     assert mended == sha256
     assert f"  sha256: {sha256}" in card
@@ -64,6 +64,17 @@ def test_an_invalid_card_is_refused_by_name(tmp_path: Path, content: str) -> Non
         bento.read_card(tmp_path)
 
 
+def test_a_champion_of_an_earlier_version_is_verified_but_not_served(tmp_path: Path) -> None:
+    new_champion(tmp_path / "champion", seed=0)
+    (tmp_path / "champion/model.onnx").unlink()
+    card = json.loads((tmp_path / "champion/model.json").read_text())
+    del card["onnx_sha256"]
+    (tmp_path / "champion/model.json").write_text(json.dumps(card))
+    assert bento.verified(tmp_path / "champion") == card
+    with pytest.raises(InputError, match=r"champion has no model\.onnx, .*; run digitline status to export it"):
+        bento.servable(tmp_path / "champion")
+
+
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
@@ -73,6 +84,7 @@ def test_an_invalid_card_is_refused_by_name(tmp_path: Path, content: str) -> Non
             "there is no champion in {champion}; run make to train and promote one; if no model passed the gate, repo",
         ),
         ("model.safetensors", "x", "{champion}/model.safetensors is not the model that its card names, expected SHA"),
+        ("model.onnx", "x", "{champion}/model.onnx is not the model that its card names, expected SHA"),
     ],
 )
 def test_without_a_complete_champion_serving_ends_in_one_sentence(

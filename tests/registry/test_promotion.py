@@ -67,6 +67,11 @@ def test_a_promotion_that_cannot_be_written_changes_nothing_and_says_so(moves: A
 
 
 @pytest.mark.slow
+def test_a_champion_that_was_never_exported_is_exported_by_the_next_call(moves: Any) -> None:
+    assert after(moves, "former") == [OLD]
+
+
+@pytest.mark.slow
 def test_champions_of_a_version_in_which_a_stage_had_them_come_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

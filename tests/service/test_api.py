@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from prometheus_client import REGISTRY
 from scipy.special import softmax
 from starlette.testclient import TestClient
 from starlette.types import Message
+from torch import nn
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
@@ -50,6 +50,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("study")
     new_study(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def model(champion: Path) -> nn.Module:
+    """The champion as evaluation has it."""
+    return checkpoint.load(champion / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +127,10 @@ def test_bytes_of_incomplete_images_are_refused(client: TestClient, size: int) -
 
 
 def test_doubt_is_an_entropy_above_the_card_s(
-    client: TestClient, digits: Dataset, monkeypatch: pytest.MonkeyPatch
+    client: TestClient, model: nn.Module, digits: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = digits.test.images[:30]
-    entropies = uncertainty.entropy(softmax(predict(api.app.state.champion.model, images), 1))
+    entropies = uncertainty.entropy(softmax(predict(model, images), 1))
     monkeypatch.setattr(api.app.state.champion, "doubt_above", float(np.median(entropies)))
     found = client.post("/predict", json={"images": images.tolist()}).json()["predictions"]
     assert [each["doubtful"] for each in found] == list(entropies > np.median(entropies))
@@ -145,17 +151,20 @@ def test_answers_are_counted_by_class_and_probability(client: TestClient) -> Non
     assert REGISTRY.get_sample_value("digitline_images_sum") == images + 3
 
 
-def test_an_explanation_holds_the_answer_and_what_each_layer_sees(client: TestClient, digits: Dataset) -> None:
+def test_an_explanation_holds_the_answer_and_what_each_layer_sees(
+    client: TestClient, model: nn.Module, digits: Dataset
+) -> None:
     data = picture(digits.test.images[0])
     answer = client.post("/explain", files={"image": data}).json()
     explained = schema.Explanation.model_validate(answer)
     classified = client.post("/classify", files={"image": data}).json()
     assert {key: answer[key] for key in classified} == classified
-    image, model = np.array(explained.image, np.uint8), api.app.state.champion.model
+    image = np.array(explained.image, np.uint8)
     layers = activations.layers(model, image)
     assert [each.name for each in explained.layers] == [layer.name for layer in layers]
     for each, layer in zip(explained.layers, layers, strict=True):
-        np.testing.assert_allclose(unpacked(each.maps), layer.maps, atol=(each.maps.high - each.maps.low) / 130_000)
+        step = (each.maps.high - each.maps.low) / 65535
+        np.testing.assert_allclose(unpacked(each.maps), layer.maps, atol=step / 2 + 1e-5)
     evidence = activations.evidence(model, image, CLASSES.index(explained.label))
     np.testing.assert_allclose(np.array(explained.evidence), evidence, atol=1e-3)
 
@@ -172,14 +181,14 @@ def test_a_brief_explanation_leaves_out_the_evidence_alone(client: TestClient, d
     assert whole["evidence"] is not None
 
 
-def test_the_network_is_described_with_its_filters(client: TestClient) -> None:
+def test_the_network_is_described_with_its_filters(client: TestClient, model: nn.Module) -> None:
     network = schema.Network.model_validate(client.get("/network").json())
     _, first, pooling, *_ = network.layers
     assert network.members == 1
     assert (first.name, first.size, first.step, first.start) == ("convolution 1", 5, 1, 0)
     assert first.filters is not None
     assert first.filters.shape == [4, 1, 5, 5]
-    [convolution] = [each for each in api.app.state.champion.model.modules() if isinstance(each, torch.nn.Conv2d)]
+    [convolution] = [each for each in model.modules() if isinstance(each, nn.Conv2d)]
     np.testing.assert_allclose(unpacked(first.filters), convolution.weight.detach().numpy(), atol=1e-4)
     assert convolution.bias is not None
     assert first.bias == pytest.approx(convolution.bias.tolist())

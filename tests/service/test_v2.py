@@ -3,6 +3,7 @@
 import gzip
 import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,9 +13,11 @@ from scipy.special import softmax
 from starlette.datastructures import State
 from starlette.routing import Route
 from starlette.testclient import TestClient
+from torch import nn
 
 from digitline.data.dataset import Bytes, Dataset
 from digitline.data.entry import Shape
+from digitline.model import checkpoint
 from digitline.model.evaluation import predict
 from service import api, v2, work
 from service.champion import Champion
@@ -26,10 +29,21 @@ OUTPUTS = ["label", "probabilities", "doubtful"]
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("champion") / "champion"
     new_champion(folder, seed=0)
-    api.app.state.champion = Champion(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(champion: Path) -> nn.Module:
+    """The champion as evaluation has it."""
+    return checkpoint.load(champion / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def client(champion: Path) -> TestClient:
+    api.app.state.champion = Champion(champion)
     return TestClient(api.app, raise_server_exceptions=False)
 
 
@@ -39,9 +53,9 @@ def images(digits: Dataset) -> Bytes:
 
 
 @pytest.fixture
-def expected(images: Bytes) -> Any:
+def expected(model: nn.Module, images: Bytes) -> Any:
     """The probabilities of the images."""
-    return softmax(predict(api.app.state.champion.model, images), 1)
+    return softmax(predict(model, images), 1)
 
 
 def tensor(images: Bytes, **changed: Any) -> dict[str, Any]:
@@ -106,10 +120,12 @@ def test_json_and_bytes_are_answered_as_the_evaluation_answers(
         assert answer.headers["X-Model"] == api.app.state.champion.sha256
 
 
-def test_requests_with_the_same_json_are_answered_by_their_own_images(client: TestClient, digits: Dataset) -> None:
+def test_requests_with_the_same_json_are_answered_by_their_own_images(
+    client: TestClient, model: nn.Module, digits: Dataset
+) -> None:
     for image in digits.test.images[:3]:
         found = outputs(asked_in_bytes(client, image[None]))["probabilities"]
-        expected = softmax(predict(api.app.state.champion.model, image[None]), 1)
+        expected = softmax(predict(model, image[None]), 1)
         np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
@@ -180,7 +196,7 @@ def test_images_in_colour_are_described_and_recognised(
     assert client.get(MODEL).json()["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 20, 24, 3]}]
     photos = np.random.default_rng(0).integers(0, 256, (3, 20, 24, 3), np.uint8)
     for answer in [asked(client, inputs=[tensor(photos)]), asked_in_bytes(client, photos)]:
-        expected = softmax(predict(api.app.state.champion.model, photos), 1)
+        expected = softmax(predict(checkpoint.load(tmp_path / "champion/model.safetensors"), photos), 1)
         np.testing.assert_allclose(outputs(answer)["probabilities"], expected, atol=1e-5)
     refused = asked(client, inputs=[tensor(photos, shape=[3, 20, 24])])
     expected = "expected [N, 20, 24, 3] with N from 1 to 139"

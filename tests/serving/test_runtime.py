@@ -1,13 +1,12 @@
 """The served model gives the evaluated answers on all 10,000 test images."""
 
-from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy.special import softmax
-from torch import nn
 
 from digitline.data import dataset
 from digitline.data.dataset import Dataset
@@ -15,7 +14,8 @@ from digitline.model import checkpoint, networks
 from digitline.model.evaluation import predict
 from digitline.model.scores import accuracy
 from digitline.model.training import fit
-from digitline.serving import runtime
+from digitline.registry import bento
+from digitline.serving import export, runtime
 from tests.served import ROOT
 
 PLAIN: dict[str, Any] = {"network": "plain", "filters": [4, 8], "hidden": 32, "activation": "relu", "classes": 10}
@@ -35,48 +35,53 @@ RECIPE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def trained(digits: Dataset) -> dict[str, nn.Module]:
-    """One model of each kind that can become champion, trained briefly."""
+def trained(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The weights of one model of each kind that can become champion, trained briefly."""
     parts, kinds = dataset.split(digits.train, validation=100, seed=0), {"plain": PLAIN, "modern": MODERN}
-    found: dict[str, nn.Module] = {}
+    folder = tmp_path_factory.mktemp("trained")
     for name, network in kinds.items():
         torch.manual_seed(1)
-        found[name] = networks.build(**network)
-        list(fit(found[name], *parts, seed=1, **RECIPE))
-    vote = networks.Vote(members=[PLAIN, MODERN])
-    for member, model in zip(vote.members, list(found.values()), strict=True):
-        member.load_state_dict(model.state_dict())
-    # With a GPU they were trained there, but evaluation uses the CPU.
-    return {name: model.cpu().eval() for name, model in {**found, "vote": vote}.items()}
+        model = networks.build(**network)
+        list(fit(model, *parts, seed=1, **RECIPE))
+        checkpoint.save(model, folder / f"{name}.safetensors", **network)
+    found = {name: folder / f"{name}.safetensors" for name in [*kinds, "vote"]}
+    checkpoint.vote([found["plain"], found["modern"]], found["vote"])
+    return found
 
 
-def same(model: nn.Module, images: Any) -> None:
+def same(weights: Path, exported: Path, images: Any) -> None:
     """The same labels, and the same probabilities up to rounding, one by one or many at once."""
-    logits, found = predict(model, images), runtime.fastest(deepcopy(model))
+    logits = predict(checkpoint.load(weights), images)
+    found = runtime.fastest(runtime.Exported(exported.read_bytes()), weights)
     expected = softmax(logits.astype(float), 1)
     probabilities = found(images)
     assert (probabilities.argmax(1) == logits.argmax(1)).all()
-    np.testing.assert_allclose(probabilities, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities, expected, atol=export.TOLERANCE)
     for place in range(20):
-        np.testing.assert_allclose(found(images[place : place + 1]), expected[place : place + 1], atol=1e-5)
+        one = found(images[place : place + 1])
+        np.testing.assert_allclose(one, expected[place : place + 1], atol=export.TOLERANCE)
 
 
 @pytest.mark.parametrize("kind", ["plain", "modern", "vote"])
 def test_the_runtime_gives_the_evaluated_answers_on_all_test_images(
-    trained: dict[str, nn.Module], mnist: Dataset, kind: str
+    trained: dict[str, Path], mnist: Dataset, kind: str
 ) -> None:
     images, labels = mnist.test.images.copy(), mnist.test.labels
-    assert accuracy(predict(trained[kind], images), labels) > 0.5
-    same(trained[kind], images)
+    assert accuracy(predict(checkpoint.load(trained[kind]), images), labels) > 0.5
+    exported = trained[kind].with_suffix(".onnx")
+    export.write(trained[kind], exported)
+    same(trained[kind], exported, images)
 
 
 def test_the_champion_gives_its_evaluated_answers(mnist: Dataset) -> None:
-    path = ROOT / "models/champion/model.safetensors"
-    if not path.exists():
+    folder = ROOT / "models/champion"
+    if not (folder / bento.MODEL).exists():
         pytest.skip("there is no champion in this clone; make trains and promotes one")
-    same(checkpoint.load(path), mnist.test.images.copy())
+    bento.servable(folder)
+    same(folder / bento.MODEL, folder / bento.EXPORTED, mnist.test.images.copy())
 
 
-def test_images_may_be_bytes_or_floats(trained: dict[str, nn.Module], digits: Dataset) -> None:
-    answer, images = runtime.in_onnx_runtime(trained["plain"]), digits.test.images[:100]
-    assert (answer(images) == answer(images.astype(np.float32))).all()
+def test_images_may_be_bytes_or_floats(trained: dict[str, Path], digits: Dataset, tmp_path: Path) -> None:
+    export.write(trained["plain"], tmp_path / "plain.onnx")
+    answer, images = runtime.Exported((tmp_path / "plain.onnx").read_bytes()), digits.test.images[:100]
+    assert (answer(images) == answer(images.astype(np.float32) + 0.4)).all()

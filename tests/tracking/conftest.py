@@ -7,6 +7,7 @@ import torch
 from digitline.data.dataset import Dataset
 from digitline.model import checkpoint, networks
 from digitline.model.training import fit
+from digitline.serving import export
 from digitline.tracking.runs import Data, Variant
 from digitline.tracking.store import Store, connect
 from tests.tracked import NETWORK, RECIPE, Study
@@ -21,6 +22,7 @@ def study(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Study:
         model = networks.build(**NETWORK)
         curves[seed] = list(fit(model, digits.train, digits.test, seed=seed, **RECIPE))
         checkpoint.save(model, folder / f"seed-{seed}.safetensors", **NETWORK)
+        export.write(folder / f"seed-{seed}.safetensors", folder / f"seed-{seed}.onnx")
     data = [Data("training", "mnist", digits.train, "data"), Data("validation", "mnist", digits.test, "data")]
     variant = Variant("small", {"model": NETWORK, **RECIPE}, data)
     paths = {seed: folder / f"seed-{seed}.safetensors" for seed in (1, 2)}

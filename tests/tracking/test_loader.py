@@ -50,7 +50,7 @@ import digitline.tracking.loader
 @pytest.fixture
 def logged(store: Store, study: Study, tmp_path: Path) -> Path:
     """The folder of a logged model."""
-    made = models.log(store, study.models[1], "small-seed-1", study.examples)
+    made = models.log(store, study.models[1], "small-seed-1", study.examples, exported=study.exported[1])
     return Path(made.artifact_location)
 
 

@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import mlflow.onnx
 import numpy as np
 import pytest
 from mlflow import pyfunc
@@ -34,7 +35,7 @@ def test_a_logged_model_is_a_file_of_the_store_s_own(store: Store, study: Study,
     cached.write_bytes(study.models[1].read_bytes())
     cached.chmod(0o444)
     output.symlink_to(cached)
-    logged = models.log(store, output, "small-seed-1", study.examples)
+    logged = models.log(store, output, "small-seed-1", study.examples, exported=study.exported[1])
     [found] = Path(logged.artifact_location.removeprefix("file://")).glob("data/*")
     assert (found.is_symlink(), found.stat().st_mode & 0o200, digest(found)) == (False, 0o200, digest(cached))
 
@@ -52,7 +53,16 @@ def test_a_logged_model_gives_the_probabilities_of_its_file_without_pickle(
     assert loaded.metadata.signature.inputs.inputs[0].shape == (-1, 28, 28)
     np.testing.assert_array_equal(loaded.input_example, study.examples)
     names = {path.suffix for path in Path(logged.artifact_location).rglob("*") if path.is_file()}
-    assert names <= {"", ".css", ".jinja", ".json", ".py", ".safetensors", ".txt", ".yaml"}
+    assert names <= {"", ".css", ".jinja", ".json", ".onnx", ".py", ".safetensors", ".txt", ".yaml"}
+
+
+def test_a_logged_model_s_onnx_flavour_is_the_exported_file_with_one_output(store: Store, study: Study) -> None:
+    evaluate(store, study)
+    logged = models.logged(store, digest(study.models[1]))
+    assert logged
+    loaded = mlflow.onnx.load_model(logged.artifact_location)
+    assert loaded.SerializeToString() == study.exported[1].read_bytes()
+    assert [output.name for output in loaded.graph.output] == ["probabilities"]
 
 
 def test_promoting_moves_the_alias_and_makes_one_version_per_model(store: Store, study: Study) -> None:
@@ -131,5 +141,6 @@ def test_the_registry_returns_its_champion_and_each_model_with_its_card(
     folder = models.download(store, digests[0], tmp_path)
     assert folder
     assert digest(folder / "model.safetensors") == digests[0]
-    assert json.loads((folder / "model.json").read_text()) == CARD | {"seed": 1}
+    exported = digest(folder / "model.onnx")
+    assert json.loads((folder / "model.json").read_text()) == CARD | {"seed": 1, "onnx_sha256": exported}
     assert models.download(store, "0" * 64, tmp_path) is None

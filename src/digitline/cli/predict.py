@@ -5,7 +5,6 @@ from pathlib import Path
 
 from digitline.base.errors import InputError
 from digitline.config import paths
-from digitline.model import checkpoint, networks
 from digitline.registry import bento
 from digitline.serving import bulk, runtime
 
@@ -16,13 +15,13 @@ NAMED = 3  # pictures without an answer that are named in the sentence
 def predict(folder: str, *, to: str) -> None:
     """Writes a row for each file; InputError, after all are written, if some could not be answered."""
     place, file = Path(folder), Path(to)
-    card = bento.verified(paths.CHAMPION)
+    card = bento.servable(paths.CHAMPION)
     draft = draft_of(file, place, card["sha256"])
     found = pictures(place, file)
-    model = checkpoint.load(paths.CHAMPION / bento.MODEL)
+    exported = runtime.Exported((paths.CHAMPION / bento.EXPORTED).read_bytes())
     answering = bulk.Answering(
-        runtime.fastest(model),
-        networks.shape(model),
+        runtime.fastest(exported, paths.CHAMPION / bento.MODEL),
+        exported.shape,
         card.get("preparation", "mnist"),
         card["classes"],
         card.get("doubt_above", float("inf")),

@@ -140,7 +140,8 @@ def of_study(params: Params) -> dict[str, Model]:
     for row in ranked(params):
         best = leaderboard.best_run(row, params.select_by)
         for run in [best, *(run for run in row["runs"] if run is not best)]:
-            found[run["sha256"]] = Model(file_of(params, row, run), card(params, row, run, data))
+            path = file_of(params, row, run)
+            found[run["sha256"]] = Model(path, card(params, row, run, data), paths.exported_path(path))
     return {sha256: model for sha256, model in found.items() if model.file.exists()}
 
 

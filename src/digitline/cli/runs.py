@@ -76,12 +76,17 @@ def tracked(params: Params, name: str, members: Sequence[int] = ()) -> tracking.
 
 
 def absent(params: Params, name: str) -> Path | None:
-    """The row or the first of its models that is missing or is not the one that was evaluated."""
+    """The row or the first of its models' files that is missing or is not the one that was evaluated."""
     row, models = paths.row_path(name), paths.model_paths(params, name)
     if not row.exists():
         return row
-    digests = {run["seed"]: run["sha256"] for run in files.read_json(row)["runs"]}
-    return next((p for seed, p in models.items() if not p.exists() or digest(p) != digests.get(seed)), None)
+    of = {run["seed"]: (run["sha256"], run.get("onnx_sha256")) for run in files.read_json(row)["runs"]}
+    digests = [
+        (path, sha256)
+        for seed, model in models.items()
+        for path, sha256 in zip((model, paths.exported_path(model)), of.get(seed, (None, None)), strict=True)
+    ]
+    return next((path for path, sha256 in digests if not path.exists() or digest(path) != sha256), None)
 
 
 def log(params: Params, to: Store, name: str) -> None:
@@ -95,11 +100,13 @@ def evaluated(params: Params, to: Store, name: str) -> None:
     from digitline.measure import leaderboard
 
     row: Row = files.read_json(paths.row_path(name))
+    models = paths.model_paths(params, name)
     votes, changed = name in params.votes, files.read_csv(paths.robustness_path(name))
     tracking.evaluate(
         to,
         tracked(params, name, params.seeds if votes else []),
-        models=paths.model_paths(params, name),
+        models=models,
+        exported={seed: paths.exported_path(path) for seed, path in models.items()},
         curves={0: []} if votes else curves(name),
         metrics={run["seed"]: leaderboard.measured(run) for run in row["runs"]},
         robustness=[(family, float(level), float(value)) for family, level, value in changed],

@@ -10,6 +10,7 @@ DATASET = Path("data/dataset.safetensors")
 ADOPTED = Path("data/adopted.safetensors")  # what digitline adopt decoded, for the first fetch
 FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, written by make feedback
 MODELS = Path("models/variants")
+EXPORTED = Path("models/exported")  # the same models as ONNX
 UNFINISHED = Path("models/unfinished")  # snapshots of trainings; not an output, so DVC keeps it
 REMOVED = Path("models/removed")  # files of variants that params.yaml no longer lists
 STUDY = Path("models/study")  # each variant's best run, for the service
@@ -47,6 +48,11 @@ def model_paths(params: Params, name: str) -> dict[int, Path]:
     return {seed: model_path(name, seed) for seed in params.seeds}
 
 
+def exported_path(model: Path) -> Path:
+    """The path of a model of MODELS as ONNX."""
+    return EXPORTED / model.parent.name / f"{model.stem}.onnx"
+
+
 def predictions_path(name: str) -> Path:
     """The path of the logits of a row's runs."""
     return PREDICTIONS / f"{name}.safetensors"
@@ -75,7 +81,7 @@ def figure_path(kind: str, name: str) -> Path:
 def set_aside(params: Params) -> None:
     """Moves files of variants that params.yaml no longer lists; DVC would hash them with their folders."""
     listed = {*params.rows}
-    for folder in (MODELS, PREDICTIONS, ROWS, CURVES, ROBUSTNESS):
+    for folder in (MODELS, EXPORTED, PREDICTIONS, ROWS, CURVES, ROBUSTNESS):
         for path in sorted(folder.glob("*")):
             if (path.name if path.is_dir() else path.stem) not in listed:
                 place = REMOVED / folder / path.name

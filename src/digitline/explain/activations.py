@@ -1,6 +1,6 @@
 """What a convolutional network sees in one image: the feature maps of its layers, and where the evidence lies."""
 
-import math
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from digitline.data.dataset import Bytes
+from digitline.explain.evidence import evidence as located
+from digitline.model.evaluation import predict
 from digitline.model.networks import Flatten, Shortcut, Vote, sequence, shape, standardise
 
 Floats = NDArray[np.float32]
@@ -20,9 +23,6 @@ NAMES = {
     "Shortcut": "residual block",
     "Linear": "neurons",
 }
-GRID = 14  # steps of the square that covers part of the image, along the longer side
-COVER = 3  # steps that its side has
-AT_ONCE = 2**22  # numbers of covered images that a network takes at a time: all of 64x64 pixels in colour
 
 
 class Field(NamedTuple):
@@ -128,32 +128,6 @@ def title(layer: nn.Module) -> str:
     return NAMES.get(type(layer).__name__, type(layer).__name__)
 
 
-def evidence(model: nn.Module, image: NDArray[Any], answer: int) -> Floats:
-    """How much each part of an image contributes to the answer's log-odds: [14, 14] for an image [28, 28].
-
-    It is the loss from covering that part (Zeiler & Fergus, 2014), in black or in a colour image's mean colour; a
-    negative value is evidence against the answer.
-    """
-    pixels = torch.from_numpy(image).float().to(next(model.parameters()).device)
-    step = stride(image)
-    rows, columns = (range(0, side, step) for side in image.shape[:2])
-    places = [(row, column) for row in rows for column in columns]
-    covered = pixels.repeat(len(places) + 1, *[1] * pixels.ndim)  # the last one stays uncovered
-    margin, side, fill = step * (COVER - 1) // 2, step * COVER, 0 if pixels.ndim == 2 else pixels.mean((0, 1))
-    for each, (row, column) in zip(covered[:-1], places, strict=True):
-        each[max(row - margin, 0) : row - margin + side, max(column - margin, 0) : column - margin + side] = fill
-    touched = [*(covered[:-1] != pixels).flatten(1).any(1).tolist(), True]
-    with torch.inference_mode():
-        chosen, size = covered[touched], max(1, AT_ONCE // pixels.numel())
-        logits = torch.cat([model(chosen[at : at + size]).float() for at in range(0, len(chosen), size)])
-        others = torch.cat([logits[:, :answer], logits[:, answer + 1 :]], 1)
-        scores = (logits[:, answer] - others.logsumexp(1)).cpu().numpy()
-    found = np.zeros(len(places), np.float32)
-    found[np.array(touched[:-1])] = scores[-1] - scores[:-1]
-    return found.reshape(len(rows), len(columns))
-
-
-def stride(image: NDArray[Any]) -> int:
-    """The pixels between two places of the square that covers part of an image."""
-    height, width = map(int, image.shape[:2])
-    return math.ceil(max(height, width) / GRID)
+def evidence(model: nn.Module, image: Bytes, answer: int) -> Floats:
+    """How much each part of an image contributes to the answer's log-odds: [14, 14] for an image [28, 28]."""
+    return located(partial(predict, model), image, answer)

@@ -8,6 +8,7 @@ from scipy.special import softmax
 from digitline.data.dataset import Part, Subset
 from digitline.draw import charts, explanations, mosaics
 from digitline.explain import activations, filters
+from digitline.explain.evidence import stride
 from digitline.explain.learned import Look, pictures
 from digitline.measure.calibration import temperature
 from digitline.measure.rounding import DIGITS, decimals, each
@@ -40,7 +41,7 @@ def explained(look: Look) -> list[dict[str, Any]]:
         decimals(activations.evidence(look.model, image, answer))  # no effect is 0, not a rounding error
         for image, answer in zip(images, answers, strict=True)
     ]
-    height, width, step = *images.shape[1:3], activations.stride(images[0])
+    height, width, step = *images.shape[1:3], stride(images[0])
     large = np.stack(carried).repeat(step, 1).repeat(step, 2)[:, :height, :width]
     tiles = np.stack([pictures(look, images), mosaics.heatmap(np.stack(steep), (1, 2)), mosaics.signed(large, (1, 2))])
     heads = [caption(look, index, answer) for index, answer in zip(chosen, answers, strict=True)]

@@ -44,6 +44,7 @@ class Run(TypedDict):
 
     seed: int
     sha256: str
+    onnx_sha256: NotRequired[str]  # of the exported file; models of an earlier version of digitline have none
     members: NotRequired[list[int]]  # the seeds of a vote
     val_accuracy: float
     val_nll: float

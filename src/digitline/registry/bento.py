@@ -1,10 +1,10 @@
-"""The champion in BentoML's model store: the same two files, named by content."""
+"""The champion in BentoML's model store: the same three files, named by content."""
 
 import contextlib
 import json
 import shutil
 from pathlib import Path
-from typing import NotRequired
+from typing import Any, NotRequired, cast
 
 import bentoml
 from bentoml.exceptions import BentoMLException, NotFound
@@ -14,7 +14,8 @@ from digitline.base.errors import InputError
 from digitline.data.entry import Preparation
 from digitline.measure.rows import Run
 
-MODEL, CARD = "model.safetensors", "model.json"
+MODEL, EXPORTED, CARD = "model.safetensors", "model.onnx", "model.json"
+FILES = (MODEL, EXPORTED, CARD)
 STUDY = "study.json"  # lists the other models, best first
 
 
@@ -35,13 +36,13 @@ def store(champion: Path, **lineage: str) -> str:
 
     The tag is digitline:<16 digits of its SHA-256>.
     """
-    card, name = verified(champion), tag(champion)
+    card, name = servable(champion), tag(champion)
     if not holds(name, card):
         with contextlib.suppress(NotFound):
             bentoml.models.delete(name)  # it has an older card or was interrupted
         labels = {"sha256": card["sha256"], "variant": str(card["variant"]), **lineage}
         with bentoml.models.create(name, labels=labels, metadata=dict(card)) as stored:
-            for file in (MODEL, CARD):
+            for file in FILES:
                 shutil.copyfile(champion / file, stored.path_of(file))
     return name
 
@@ -78,20 +79,48 @@ def bentos(sha256: str) -> list[str]:
     return [str(one.tag) for one in bentoml.list() if any(str(m.tag) == named(sha256) for m in one.info.all_models)]
 
 
+def naming(card: Card, onnx_sha256: str) -> Card:
+    """The card with the exported file's SHA-256 beside the model's, where evaluation puts it."""
+    found: dict[str, Any] = {}
+    for key, value in card.items():
+        found[key] = value
+        if key == "sha256":
+            found["onnx_sha256"] = onnx_sha256
+    return cast("Card", found)
+
+
 def card_text(card: Card) -> bytes:
     """A card as the content of its file."""
     return f"{json.dumps(card, indent=2, ensure_ascii=False)}\n".encode()
 
 
-def verified(champion: Path) -> Card:
-    """The champion's card; InputError if the model is not the one that the card names."""
-    card = read_card(champion)
-    if digest(champion / MODEL) != card["sha256"]:
+def servable(champion: Path) -> Card:
+    """The card of a champion that can be served; InputError if it is damaged or was never exported."""
+    card = verified(champion)
+    if "onnx_sha256" not in card:
         raise InputError(
-            f"{champion / MODEL} is not the model that its card names, expected SHA-256 {card['sha256']}; "
-            f"run dvc checkout --force {champion}.dvc to restore it"
+            f"{champion} has no {EXPORTED}, the form in which a model answers, because it is of an earlier version of "
+            "digitline; run digitline status to export it"
         )
     return card
+
+
+def verified(champion: Path) -> Card:
+    """The champion's card; InputError if a file is not the one that the card names."""
+    card = read_card(champion)
+    named = {MODEL: card["sha256"], EXPORTED: card.get("onnx_sha256")}  # a champion of an earlier version has no second
+    for file, sha256 in named.items():
+        if sha256 and not is_file(champion / file, sha256):
+            raise InputError(
+                f"{champion / file} is not the model that its card names, expected SHA-256 {sha256}; "
+                f"run dvc checkout --force {champion}.dvc to restore it"
+            )
+    return card
+
+
+def is_file(path: Path, sha256: str) -> bool:
+    """Whether there is a file with that content."""
+    return path.exists() and digest(path) == sha256
 
 
 def read_card(champion: Path) -> Card:

@@ -52,6 +52,7 @@ class Model(NamedTuple):
 
     file: Path
     card: Card
+    exported: Path | None  # where it is as ONNX, if it has been exported
 
     @property
     def sha256(self) -> str:
@@ -89,19 +90,25 @@ def alone(places: Places) -> Iterator[None]:
 
 def held(folder: Path) -> Model | None:
     """The model and card in a folder, if both are there; InputError if they do not belong together."""
-    return Model(folder / bento.MODEL, bento.verified(folder)) if (folder / bento.CARD).exists() else None
+    return of_folder(folder, bento.verified(folder)) if (folder / bento.CARD).exists() else None
+
+
+def of_folder(folder: Path, card: Card) -> Model:
+    """The model with that card in a folder of one model."""
+    return Model(folder / bento.MODEL, card, folder / bento.EXPORTED)
 
 
 def complete(places: Places, study: Study, views: Views) -> Model | None:
     """Updates bytes and views to the ledger; returns the champion, None if there never was one.
 
+    A champion of an earlier version of digitline, which has no exported file, gets one.
     InputError if the champion's bytes are damaged; Absent if they are nowhere.
     """
     entry = ledger.latest(ledger.read(places.ledger))
     if not entry:
         return None
     champion = whole(places.champion)
-    if champion and champion.sha256 == entry["to"] and not places.draft.exists():
+    if champion and champion.sha256 == entry["to"] and "onnx_sha256" in champion.card and not places.draft.exists():
         if not places.pointer.exists():  # an older version had DVC keep it as the output of a stage
             keep(places)
             print(f"added {places.champion} to DVC; now commit {places.pointer}")
@@ -114,7 +121,7 @@ def complete(places: Places, study: Study, views: Views) -> Model | None:
                 f"{places.ledger} names {entry['variant']} {entry['to'][:16]} as champion, but its bytes are missing; "
                 f"run dvc pull {places.pointer}, or make where no remote has them"
             )
-        lay_out(found, places.draft)
+        lay_out(found, places.draft, views)
     return take_place(places, views)
 
 
@@ -151,8 +158,9 @@ def in_cache(sha256: str) -> Model | None:
     ):  # the newest card
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # one that is damaged
             names = {one["relpath"]: cache / one["md5"][:2] / one["md5"][2:] for one in json.loads(listing.read_text())}
-            if set(names) == {bento.MODEL, bento.CARD}:
-                found = Model(names[bento.MODEL], json.loads(names[bento.CARD].read_text()))
+            if {bento.MODEL, bento.CARD} <= set(names) <= set(bento.FILES):
+                card = json.loads(names[bento.CARD].read_text())
+                found = Model(names[bento.MODEL], card, names.get(bento.EXPORTED))
                 if found.sha256 == sha256 == digest(found.file):
                     return found
     return None
@@ -180,7 +188,7 @@ def former(places: Places, study: Study, store: Store, scratch: Path, sha256: st
 def promote(places: Places, model: Model, entry: ledger.Entry, views: Views) -> Model:
     """Makes a model champion: writes the draft, then the ledger's line, then moves the draft into place."""
     try:
-        lay_out(model, places.draft)
+        lay_out(model, places.draft, views)
         share(places.draft, views)  # so that both have it as early as the ledger; take_place names a failure
         ledger.append(places.ledger, entry)
     except BaseException:
@@ -189,12 +197,29 @@ def promote(places: Places, model: Model, entry: ledger.Entry, views: Views) -> 
     return take_place(places, views)
 
 
-def lay_out(model: Model, draft: Path) -> None:
-    """Copies a model and its card into the draft."""
+def lay_out(model: Model, draft: Path, views: Views) -> None:
+    """Copies a model, its exported file and its card into the draft."""
     if model.file.parent != draft:
         shutil.rmtree(draft, ignore_errors=True)
         files.write(draft / bento.MODEL, model.file.read_bytes())
-        files.write(draft / bento.CARD, bento.card_text(model.card))
+        card = export(model, draft / bento.EXPORTED, views)
+        files.write(draft / bento.CARD, bento.card_text(card))
+
+
+def export(model: Model, path: Path, views: Views) -> Card:
+    """Copies the exported file, or makes it where the evaluation did not; returns the card that names it."""
+    sha256 = model.card.get("onnx_sha256")
+    if sha256 and model.exported and bento.is_file(model.exported, sha256):
+        files.write(path, model.exported.read_bytes())
+        return model.card
+    from digitline.model import checkpoint  # PyTorch and its exporter take seconds to import
+    from digitline.model.evaluation import predict
+    from digitline.serving import export as exporter
+
+    exporter.write(model.file, path)
+    images = views.examples()
+    exporter.check(path, images, predict(checkpoint.load(model.file), images))
+    return bento.naming(model.card, digest(path))
 
 
 def take_place(places: Places, views: Views) -> Model:
@@ -210,7 +235,7 @@ def take_place(places: Places, views: Views) -> Model:
         shutil.rmtree(places.champion, ignore_errors=True)
         moving.rename(places.champion)
     keep(places)
-    champion = Model(places.champion / bento.MODEL, laid_out.card)
+    champion = of_folder(places.champion, laid_out.card)
     try:
         print(f"champion: {champion.title}; {follow(champion, views)}")
     except InputError as error:
@@ -234,9 +259,12 @@ def dvc(*words: str) -> subprocess.CompletedProcess[str]:
 
 def share(folder: Path, views: Views) -> tuple[str, InputError | None]:
     """Stores a champion in MLflow's registry and BentoML's store; describes both, and returns a failure of MLflow."""
-    model, version, failure = Model(folder / bento.MODEL, bento.verified(folder)), {}, None
+    model, version, failure = of_folder(folder, bento.verified(folder)), {}, None
+    exported, about = folder / bento.EXPORTED, model.title
     try:
-        version = models.register(views.store, model.file, model.card, description=model.title, examples=views.examples)
+        version = models.register(
+            views.store, model.file, model.card, exported=exported, description=about, examples=views.examples
+        )
     except InputError as error:
         failure = error
     tag = bento.store(folder, **version, **views.labels())

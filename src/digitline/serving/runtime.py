@@ -1,69 +1,102 @@
 """Runs a model in its fastest runtime: ONNX Runtime on a CPU, PyTorch on CUDA."""
 
-import io
+from __future__ import annotations
+
+import ctypes
 from collections.abc import Callable
-from typing import Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from digitline.model.networks import blanks
+from digitline.data.dataset import Bytes
+from digitline.data.entry import Shape
+
+if TYPE_CHECKING:  # PyTorch takes a second to import, and on a CPU the service does not need it
+    from torch import nn
 
 CHUNK = 64  # images per pass, so that their feature maps stay in the processor's cache
 
-Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, H, W] or [N, H, W, 3], 0-255
+Images = NDArray[np.uint8] | NDArray[np.float32]  # [N, H, W] or [N, H, W, 3], 0-255; a model takes whole numbers
 Floats = NDArray[np.float32]
 Run = Callable[[Images], Floats]  # returns probabilities [N, classes]; thread-safe
 
 
-def fastest(model: nn.Module) -> Run:
-    """The model in the fastest runtime on this machine: PyTorch on CUDA if there is a GPU, else ONNX Runtime."""
-    return in_pytorch(model, "cuda") if torch.cuda.is_available() else in_onnx_runtime(model)
+class Exported:
+    """An exported model in ONNX Runtime, in float32: PyTorch's labels, and its probabilities up to rounding.
 
+    A session has one thread: parallel requests keep the cores busy.
+    """
 
-def in_onnx_runtime(model: nn.Module) -> Run:
-    """The model in ONNX Runtime, in float32: same labels as PyTorch, same probabilities up to rounding."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(onnx(model), options, providers=["CPUExecutionProvider"])
+    def __init__(self, content: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self.session: Any = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
-    def probabilities(images: Images) -> Floats:
-        pixels = images.astype(np.float32, copy=False)
-        parts = [session.run(None, {"images": pixels[at : at + CHUNK]})[0] for at in range(0, len(pixels), CHUNK)]
+    def __call__(self, images: Images) -> Floats:
+        """The probability of each class for each image."""
+        return self.output("probabilities", images)
+
+    def output(self, name: str, images: Images) -> Floats:
+        """One output for all images."""
+        pixels = whole(images)
+        starts = range(0, len(pixels), CHUNK)
+        parts = [self.session.run([name], {"images": pixels[at : at + CHUNK]})[0] for at in starts]
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    return probabilities
+    @property
+    def shape(self) -> Shape:
+        """The shape of the images that it takes."""
+        return Shape(*self.session.get_inputs()[0].shape[1:])
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What export.py wrote about the model."""
+        return dict(self.session.get_modelmeta().custom_metadata_map)
 
 
-def onnx(model: nn.Module) -> bytes:
-    """The model as an ONNX file that takes any number of images and returns probabilities."""
-    file: Any = io.BytesIO()
-    # Tracing takes a sixth of a second; the newer exporter takes five.
-    torch.onnx.export(
-        nn.Sequential(model, nn.Softmax(1)).eval(),
-        (blanks(model),),
-        file,
-        input_names=["images"],
-        output_names=["probabilities"],
-        dynamic_axes={"images": {0: "count"}, "probabilities": {0: "count"}},
-        dynamo=False,
-    )
-    content: bytes = file.getvalue()
-    return content
+def whole(images: Images) -> Bytes:
+    """The images with their pixels rounded to whole numbers."""
+    pixels = images if images.dtype == np.uint8 else np.rint(images)
+    return pixels.astype(np.uint8, copy=False)
+
+
+def fastest(exported: Exported, weights: Path) -> Run:
+    """The model in the fastest runtime on this machine: PyTorch on CUDA if there is a GPU, else ONNX Runtime."""
+    if not on_cuda():
+        return exported
+    from digitline.model import checkpoint
+
+    return in_pytorch(checkpoint.load(weights), "cuda")
+
+
+def on_cuda() -> bool:
+    """Whether PyTorch is installed and finds a GPU; without a driver it is not imported to look for one."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    if not find_spec("torch"):
+        return False
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def in_pytorch(model: nn.Module, device: str = "cpu") -> Run:
     """The model in PyTorch on that device, in float32, without an export."""
+    import torch
+
     # TF32 has three digits, and they depend on the batch size.
     torch.backends.cudnn.allow_tf32 = False
     there = model.to(device)
 
     def probabilities(images: Images) -> Floats:
         with torch.inference_mode():
-            found: Floats = there(torch.from_numpy(images).to(device)).float().softmax(1).cpu().numpy()
+            found: Floats = there(torch.from_numpy(whole(images)).to(device)).float().softmax(1).cpu().numpy()
         return found
 
     return probabilities

@@ -1,4 +1,4 @@
-"""Logs and registers models in MLflow, each as its safetensors file, found by content."""
+"""Logs and registers models in MLflow, each as its safetensors file and as ONNX, found by content."""
 
 import json
 import os
@@ -26,6 +26,7 @@ from digitline.tracking.store import Store, alone, search
 REGISTERED = "digitline"
 VERSIONS = "mlflow.modelVersions"  # the tag of a logged model that was registered
 REGISTRY = "Images in, pixels of 0-255; the probability of each class out. `champion` is the version to serve."
+EXPORTED = "model.onnx"
 NEEDED = ["mlflow", "numpy", "pydantic", "safetensors", "scipy", "torch"]  # to load a logged model
 
 
@@ -66,22 +67,35 @@ def fetch(store: Store, model: LoggedModel, path: str, folder: str) -> Path:
 
 
 def log(
-    store: Store, path: Path, name: str, examples: Bytes, run: Run | None = None, *, model: LoggedModel | None = None
+    store: Store,
+    path: Path,
+    name: str,
+    examples: Bytes,
+    run: Run | None = None,
+    *,
+    exported: Path,
+    model: LoggedModel | None = None,
 ) -> LoggedModel:
-    """Logs a model's safetensors file and the code that loads it; takes pixels of 0-255, returns probabilities.
+    """Logs a model's two files and the code that loads the first; takes pixels of 0-255, returns probabilities.
 
-    A model that the store has stays as it is; one that has lost its files, `model` or that of this SHA-256, gets them
-    again.
+    mlflow.pyfunc.load_model loads the safetensors file in PyTorch, mlflow.onnx.load_model the exported one. A model
+    that the store has stays as it is; one that has lost its files, `model` or that of this SHA-256, gets them again,
+    and so does one of an earlier version of digitline, which exported none.
     """
     tags = {"sha256": digest(path)}
     made = model or known(store, tags["sha256"])
     if not made:
         run_id, params = (run.info.run_id, run.data.params) if run else (None, None)
         made = store.client.create_logged_model(store.experiment, name, run_id, tags, params)
-    return made if whole(store, made) else fill(store, made, path, examples)
+    return made if whole(store, made) and exports(store, made) else fill(store, made, path, exported, examples)
 
 
-def fill(store: Store, made: LoggedModel, path: Path, examples: Bytes) -> LoggedModel:
+def exports(store: Store, model: LoggedModel) -> bool:
+    """Whether the model is there as ONNX."""
+    return EXPORTED in {file.path for file in store.client.list_logged_model_artifacts(model.model_id)}
+
+
+def fill(store: Store, made: LoggedModel, path: Path, exported: Path, examples: Bytes) -> LoggedModel:
     """Writes the files of a logged model."""
     from digitline.tracking import loader  # PyTorch takes a second to import; the registry does not need it
 
@@ -94,18 +108,30 @@ def fill(store: Store, made: LoggedModel, path: Path, examples: Bytes) -> Logged
             loader_module=loader.__name__,
             data_path=weights,
             code_paths=[str(Path(__file__).parents[1])],
-            mlflow_model=Model(made.artifact_location, run_id, model_uuid=model_id, model_id=model_id),
+            mlflow_model=with_onnx(Model(made.artifact_location, run_id, model_uuid=model_id, model_id=model_id)),
             signature=infer_signature(examples, loader.load(path).predict(examples)),
             input_example=examples,
             pip_requirements=requirements(),
         )
+        shutil.copyfile(exported, f"{folder}/model/{EXPORTED}")
         store.client.log_model_artifacts(model_id, f"{folder}/model")
     return store.client.finalize_logged_model(model_id, LoggedModelStatus.READY)
 
 
+def with_onnx(model: Model) -> Model:
+    """The same description with the exported file as another flavour, as mlflow.onnx describes it."""
+    return model.add_flavor("onnx", onnx_version=version("onnx"), data=EXPORTED, providers=["CPUExecutionProvider"])
+
+
 @answering()
 def register(
-    store: Store, path: Path, card: Mapping[str, Any], *, description: str, examples: Callable[[], Bytes]
+    store: Store,
+    path: Path,
+    card: Mapping[str, Any],
+    *,
+    exported: Path,
+    description: str,
+    examples: Callable[[], Bytes],
 ) -> dict[str, str]:
     """Registers a model as a version, with its card; registering it again gives the same version.
 
@@ -117,20 +143,21 @@ def register(
     with alone(store):
         with unless_there():
             client.create_registered_model(REGISTERED, description=REGISTRY)
-        version = registered(store, path, f"{card['variant']}-seed-{card['seed']}", examples)
+        name = f"{card['variant']}-seed-{card['seed']}"
+        version = registered(store, path, name, examples, exported=exported)
         number = str(version.version)
         client.update_model_version(REGISTERED, number, description)
         client.set_model_version_tag(REGISTERED, number, "card", json.dumps(card, ensure_ascii=False))
     return {"mlflow_version": number, "mlflow_run": version.run_id or ""}
 
 
-def registered(store: Store, path: Path, name: str, examples: Callable[[], Bytes]) -> ModelVersion:
+def registered(store: Store, path: Path, name: str, examples: Callable[[], Bytes], *, exported: Path) -> ModelVersion:
     """The version of a model, whose logged model MLflow can load."""
     client, sha256 = store.client, digest(path)
     found = versions(store, sha256)
     model = source(store, found[0]) if found else known(store, sha256)
-    if not model or not whole(store, model):
-        model = log(store, path, name, examples(), model=model)
+    if not model or not whole(store, model) or not exports(store, model):
+        model = log(store, path, name, examples(), exported=exported, model=model)
     if found and found[0].source == model.model_uri:
         return found[0]
     for stale in found:  # its logged model was deleted in MLflow, and a version cannot get another one
@@ -185,7 +212,12 @@ def download(store: Store, sha256: str, folder: Path) -> Path | None:
         return None
     [weights] = fetch(store, model, "data", str(folder)).glob("*.safetensors")
     weights.rename(folder / "model.safetensors")
-    (folder / "model.json").write_text(found[0].tags["card"])
+    card = json.loads(found[0].tags["card"])
+    if exports(store, model):
+        fetch(store, model, EXPORTED, str(folder))
+    if not (folder / EXPORTED).exists() or digest(folder / EXPORTED) != card.get("onnx_sha256"):
+        card.pop("onnx_sha256", None)  # of an earlier version, or exported again since; it can be made anew
+    (folder / "model.json").write_text(json.dumps(card, ensure_ascii=False))
     return folder
 
 

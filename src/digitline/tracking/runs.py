@@ -173,6 +173,7 @@ def evaluate(
     variant: Variant,
     *,
     models: Mapping[int, Path],
+    exported: Mapping[int, Path],
     curves: Mapping[int, Sequence[Epoch]],
     metrics: Mapping[int, Mapping[str, float]],
     robustness: Sequence[tuple[str, float, float]] = (),
@@ -188,7 +189,16 @@ def evaluate(
     """
     with alone(store):
         parent = find(store, family(map(digest, models.values()))) or train_again(store, variant, models, curves)
-        rate(store, parent, variant, models=models, metrics=metrics, classes=classes or {}, examples=examples)
+        rate(
+            store,
+            parent,
+            variant,
+            models=models,
+            exported=exported,
+            metrics=metrics,
+            classes=classes or {},
+            examples=examples,
+        )
         carry(store, parent, robustness)
         store.client.set_tag(parent.info.run_id, "mlflow.note.content", note(metrics))
         store.client.set_tag(parent.info.run_id, EVALUATION, content)
@@ -200,6 +210,7 @@ def rate(
     variant: Variant,
     *,
     models: Mapping[int, Path],
+    exported: Mapping[int, Path],
     metrics: Mapping[int, Mapping[str, float]],
     classes: Mapping[int | None, str],
     examples: Bytes,
@@ -213,7 +224,7 @@ def rate(
         if digests[seed] not in runs:
             continue  # the user deleted it in MLflow, so it stays deleted
         run = runs[digests[seed]]
-        model = logged_models.log(store, path, f"{variant.name}-seed-{seed}", examples, run)
+        model = logged_models.log(store, path, f"{variant.name}-seed-{seed}", examples, run, exported=exported[seed])
         if model.model_id not in outputs(run):
             store.client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
         score(store, run, metrics[seed], inputs, model.model_id)
