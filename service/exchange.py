@@ -4,13 +4,15 @@ import asyncio
 import logging
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import bentoml
-from starlette.datastructures import State
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from service import metrics
+
+if TYPE_CHECKING:
+    from starlette.datastructures import State
 
 MODELS = Path(__file__).parents[1] / "models"
 STUDY = MODELS / "study"
@@ -24,14 +26,14 @@ def folder() -> Path:
     return Path(os.environ.get("DIGITLINE_CHAMPION", MODELS / "champion"))
 
 
-def begin(state: State, stored: str) -> None:
+def begin(state: "State", stored: str) -> None:
     """Loads the first champion; in a Bento, the model stored under that tag."""
     source = folder()
     state.seen = stamp(source)
     load(state, source if (source / bento.MODEL).exists() else Path(bentoml.models.get(stored).path))
 
 
-async def watch(state: State) -> None:
+async def watch(state: "State") -> None:
     """Loads each new champion; logs a warning and keeps the old one if the new one is damaged or incomplete."""
     while True:
         await asyncio.sleep(SECONDS)
@@ -43,9 +45,10 @@ async def watch(state: State) -> None:
             log.warning("kept the old champion: %s", error)
 
 
-def load(state: State, source: Path) -> None:
+def load(state: "State", source: Path) -> None:
     """Loads the new champion beside the old one, then swaps them; InputError if the model does not fit its card."""
-    from service.champion import Champion, Study  # they import PyTorch, which the command does not need
+    from service import metrics  # NumPy and ONNX Runtime are for the workers alone
+    from service.champion import Champion, Study
 
     champion = Champion(source)
     state.champion, state.study = champion, Study(STUDY, champion)
@@ -57,6 +60,6 @@ def load(state: State, source: Path) -> None:
 
 def stamp(source: Path) -> list[tuple[int, int, int]]:
     """Changes whenever a file of the champion or of the study changes."""
-    paths = [source / bento.MODEL, source / bento.CARD, STUDY / bento.STUDY]
+    paths = [*(source / name for name in bento.FILES), STUDY / bento.STUDY]
     found = [path.stat() for path in paths if path.exists()]
     return [(file.st_mtime_ns, file.st_ino, file.st_size) for file in found]

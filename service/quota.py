@@ -16,7 +16,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
-from digitline.data import prepare
 from service import access
 
 PIXELS = 10_000  # of a picture, which take about as long as one image
@@ -120,6 +119,8 @@ def free(images: int) -> None:
 def pictured(scope: Scope, data: bytes) -> None:
     """Takes what a picture costs by the pixels that its file states; one that is refused costs no more than that."""
     if "charge" in scope:
+        from digitline.data import prepare  # the command that supervises the workers needs no pictures
+
         with suppress(InputError), prepare.refusals(prepare.SENT):
             picture = prepare.undecoded(data, prepare.SENT)
             scope["charge"](math.ceil(picture.width * picture.height / PIXELS))

@@ -1,4 +1,8 @@
-"""The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that contains the model."""
+"""The champion over HTTP: `bentoml serve` in the repository's root, or a Bento that contains the model.
+
+The command that supervises the workers imports this module as well. What only a worker needs, the routes and their
+libraries, is imported where it is used: most of the time until the service is ready is spent importing.
+"""
 
 import asyncio
 import errno
@@ -20,9 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from digitline.base.errors import InputError
 from digitline.registry import bento
-from service import access, api, exchange, form, lifetime, logs, protocol, proxy, quota, schema, traces
-from service.api import app
-from service.front import Front, Shed
+from service import access, exchange, lifetime, proxy, quota, schema, traces
 
 lifetime.join()
 
@@ -71,28 +73,33 @@ class Served:
     prepare = bentoml.on_deployment(prepare)
 
     def __init__(self) -> None:
+        from service.api import app
+
         with lifetime.starting():
             exchange.begin(app.state, str(self.champion.tag))
 
     @bentoml.api
     def predict(self, images: NDArray[np.float32]) -> schema.Predictions:
         """Recognises images of the champion's shape, [N, H, W] or [N, H, W, 3], of numbers from 0 to 255."""
-        champion = app.state.champion
+        from service import api, form
+
+        champion = api.app.state.champion
         with refusals():
             return api.predictions(champion, champion.probabilities(form.array(images, champion.form)))
 
     @bentoml.api
     def classify(self, image: Path) -> schema.Classification:
         """Recognises a picture, a PNG or JPEG."""
+        from service import api
+
         with refusals():
-            return api.classification(app.state.champion, image.read_bytes())
+            return api.classification(api.app.state.champion, image.read_bytes())
 
     @bentoml.on_startup
     async def begin(self) -> None:
         """Runs in a worker, once the champion is loaded."""
-        import torch
+        from service.api import app
 
-        torch.set_num_threads(1)  # parallel requests keep the cores busy; more threads per request would only wait
         gc.freeze()
         gc.enable()
         self.looking = asyncio.create_task(exchange.watch(app.state))  # for new champions, until the process ends
@@ -115,6 +122,8 @@ class First:
     """
 
     def __init__(self, bentoml: Starlette, ours: Starlette) -> None:
+        from service.front import Front, Shed
+
         ours.state.bentoml = self.bentoml = bentoml
         self.ours: ASGIApp = Shed(ours)
         if limit := quota.limit():
@@ -148,6 +157,10 @@ class Outside(bentoml.Service[Served]):
         # and later requests by a tenth of a second.
         gc.disable()
         os.environ["FORWARDED_ALLOW_IPS"] = ""  # uvicorn would trust every program of this machine as a proxy
+        from service import logs, protocol
+        from service.api import app
+
+        protocol.install()
         with lifetime.starting():
             logs.configure(bentoml.server_context.worker_index or 1)
             behind = super().to_asgi(is_main)
@@ -161,4 +174,3 @@ Digitline = bentoml.service(
     logging={"access": {"enabled": False}},
     service_class=Outside,
 )(Served)
-protocol.install()
