@@ -70,7 +70,7 @@ serve: $(STAMP)  ## the champion and its page on port 3000; PORT=3001
 	@bentoml serve --port $(PORT)
 
 TORCH ?= cuda
-container: $(STAMP)  ## the champion as a container image; TORCH=cpu without CUDA
+container: $(STAMP)  ## the champion as a container image; TORCH=cpu without PyTorch
 	@python -m scripts.container $(TORCH)
 
 container-test: $(STAMP)  ## build the image, run it, send it the test set

@@ -25,19 +25,20 @@ from scripts import engine, sbom
 FOLDER = Path(".container")
 PYTHON = "3.11"
 BASE = os.environ.get("BASE", f"docker.io/library/python:{PYTHON}-slim")  # or a mirror's name for it
-CPU_WHEELS = "https://download.pytorch.org/whl/cpu"  # PyTorch's own index of builds without CUDA
-ROOM = {"cuda": 16, "cpu": 4}  # gigabytes of disk: the libraries, the image and intermediate layers
+ROOM = {"cuda": 16, "cpu": 2}  # gigabytes of disk: the libraries, the image and intermediate layers
+VERSIONS = ("bentoml", "numpy", "onnxruntime", "torch")  # that labels name
+GROUPS = {"cuda": "serve-cuda", "cpu": "serve"}  # of pyproject.toml
 
 
 def main() -> None:
-    """Builds the image with PyTorch for CUDA, which also serves on a CPU, or only for the CPU."""
+    """Builds the image with PyTorch for CUDA, which also serves on a CPU, or without PyTorch for the CPU alone."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("torch", choices=list(ROOM))
     parser.add_argument("--name", default="digitline", help="name of the image")
     words = parser.parse_args()
     torch = words.torch
     os.umask(0o022)  # another user reads the files in the image
-    name, card, context = engine.find(), bento.verified(paths.CHAMPION), FOLDER / torch
+    name, card, context = engine.find(), bento.servable(paths.CHAMPION), FOLDER / torch
     require_room(ROOM[torch])
     commit = revision()
     libraries(torch, context)
@@ -70,29 +71,18 @@ def libraries(torch: str, context: Path) -> None:
     stamp, folder = context / "installed", context / "lib"
     project = tomllib.loads(Path("pyproject.toml").read_text())
     lock = Path("requirements.lock").read_text()
-    wanted = hashlib.sha256(f"{PYTHON} {lock} {project['dependency-groups']['serve']}".encode()).hexdigest()
+    wanted = hashlib.sha256(f"{PYTHON} {lock} {project['dependency-groups']}".encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return
     shutil.rmtree(context, ignore_errors=True)
-    version = next(line for line in lock.splitlines() if line.startswith("torch=="))
-    if torch == "cpu":
-        torch_build = [version + "+cpu", "--find-links", str(fetch_cpu_wheel(version + "+cpu", context / "wheels"))]
-    else:
-        torch_build = [version.replace("==", "===")]  # === excludes versions with a suffix, which == would accept
-    pip("install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", "serve", *torch_build)
+    words = ["install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", GROUPS[torch]]
+    if torch == "cuda":
+        version = next(line for line in lock.splitlines() if line.startswith("torch=="))
+        words.append(version.replace("==", "==="))  # === excludes versions with a suffix, which == would accept
+    pip(*words)
     for part in ("bin", "torch/include", "torch/test"):  # commands for the wrong Python; 150 MB for C++
         shutil.rmtree(folder / part, ignore_errors=True)
     stamp.write_text(wanted)
-
-
-def fetch_cpu_wheel(requirement: str, folder: Path) -> Path:
-    """PyTorch's build without CUDA, from pip's configured index or else from PyTorch's own."""
-    words = ["download", "--no-deps", "--dest", str(folder), requirement]
-    try:
-        pip(*words)
-    except InputError:
-        pip(*words, "--index-url", CPU_WHEELS)
-    return folder
 
 
 def pip(*words: str) -> None:
@@ -118,6 +108,8 @@ def lay_out_bento(folder: Path) -> str:
     take_contents(Path(bentoml.bentos.get(tag).path))
     shutil.rmtree(folder, ignore_errors=True)
     bentoml.bentos.export_bento(tag, str(folder.resolve()), output_format="folder")
+    for path in folder.rglob("*"):  # here, because in the image each change of a mode would store the file again
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return tag
 
 
@@ -142,7 +134,7 @@ def labels(card: Card, commit: str, bento: str, versions: dict[str, str]) -> dic
         "digitline.model.variant": str(card["variant"]),
         "digitline.dataset.sha256": str(card.get("dataset_sha256", "")),
         "digitline.bento": bento,
-        **{f"digitline.version.{name}": versions[name] for name in ("bentoml", "numpy", "torch")},
+        **{f"digitline.version.{name}": versions[name] for name in VERSIONS if name in versions},
     }
 
 

@@ -19,7 +19,7 @@ from scripts import container, engine, released
 from tests import example
 from tests.served import ROOT, new_champion
 
-BEHIND = {"httptools", "onnx", "uvloop"}  # uvicorn and torch.onnx import them if they are installed
+BEHIND = {"httptools", "uvloop"}  # uvicorn imports them if they are installed
 SHARED = {"opentelemetry": {"opentelemetry-api", "opentelemetry-sdk"}}  # the name is that of many packages
 
 
@@ -59,13 +59,14 @@ def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
                 waiting.add(file)
             elif not file:
                 foreign.add(name.partition(".")[0])
-    assert ROOT / "src/digitline/explain/activations.py" in seen  # imported in a function of the service
+    assert ROOT / "src/digitline/explain/evidence.py" in seen  # through what a function of the service imports
     providers = packages_distributions()
     alone = foreign - sys.stdlib_module_names - set(SHARED)
     needed = {providers[name][0].lower().replace("_", "-") for name in alone}
     needed = needed.union(*(SHARED[name] for name in foreign & set(SHARED)))
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert set(project["dependency-groups"]["serve"]) == needed | BEHIND
+    assert project["dependency-groups"]["serve-cuda"] == [{"include-group": "serve"}, "safetensors", "torch"]
     assert needed | BEHIND <= {line.split("==")[0] for line in project["project"]["dependencies"]}
 
 
