@@ -382,11 +382,11 @@ def test_a_header_with_another_length_is_refused(client: TestClient, length: str
             400,
             "the body cannot be decompressed: Error -3 while decompressing data: incorrect header check",
         ),
-        ("gzip", gzip.compress(b"{}")[:-1], 400, "the body cannot be decompressed: its length is wrong"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-1], 400, "the body cannot be decompressed: its length is wrong"),
         ("deflate", zlib.compress(b"{}") + b"x", 400, "the body cannot be decompressed: its length is wrong"),
         (
             "gzip",
-            gzip.compress(bytes(9 * 2**20)),
+            gzip.compress(bytes(9 * 2**20), mtime=0),
             413,
             "the body is too large, expected at most 8388608 bytes",
         ),
