@@ -14,7 +14,7 @@ $(STAMP):
 	@touch $@
 
 .PHONY: help run report ui plots explore propose difference feedback serve container container-test released push
-.PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve
+.PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve bench-gpu
 
 # make help prints each target's words after ##, under the group that stands above it.
 help:
@@ -140,3 +140,7 @@ bench: $(STAMP)  ## training against the usual PyTorch script
 bench-serve: $(STAMP)  ## the service against other servers; ARGS="--seconds 1"
 	@python -m benchmarks.bench_serve $(ARGS)
 	@digitline leaderboard serving
+
+bench-gpu: $(STAMP)  ## the service on a GPU against the processor
+	@dvc repro fetch
+	@python -m benchmarks.bench_gpu $(ARGS)
