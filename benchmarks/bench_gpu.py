@@ -81,9 +81,10 @@ def main() -> None:
             for device, each in rates.items():
                 found[device][f"images_per_second_at_{count}"] = median(each)
                 print(f"{device}: {median(each):,.0f} images a second, {count} a request", flush=True)
+    if "GPU" not in devices:
+        raise SystemExit("no GPU was found, so no result was written")
     report = {
-        "machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}",
-        "gpu": torch.cuda.get_device_name() if "GPU" in devices else None,
+        "machine": f"{torch.cuda.get_device_name()}, {processor()}, {os.cpu_count()} cores, torch {torch.__version__}",
         "champion": bento.read_card(paths.CHAMPION)["variant"],
         **vars(given),
         "devices": found,
