@@ -24,6 +24,9 @@ case $(.venv/bin/pip --version 2>/dev/null || true) in
         echo "error: $python has no venv module; on Debian and Ubuntu: apt install python3-venv" >&2
         exit 1
     fi
+    if [ -L .venv ]; then
+        rm .venv # the link; what it leads to is another checkout's, which venv would empty
+    fi
     "$python" -m venv --clear .venv
     ;;
 esac

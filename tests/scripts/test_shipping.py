@@ -142,3 +142,18 @@ def test_a_release_has_the_champion_of_the_committed_ledger() -> None:
     assert released.champion("\n".join(reversed(lines.splitlines()))) == released.champion(lines)
     with pytest.raises(InputError, match=r"the committed promotions\.jsonl has no champion"):
         released.champion("")
+
+
+@pytest.mark.slow
+def test_setting_up_where_venv_is_a_link_leaves_what_it_leads_to(tmp_path: Path) -> None:
+    """venv --clear would empty the other folder."""
+    other, here = tmp_path / "other", tmp_path / "here"
+    for folder in (other, here / "scripts"):
+        folder.mkdir(parents=True)
+    (other / "kept").touch()
+    (here / ".venv").symlink_to(other)
+    shutil.copy(ROOT / "scripts/setup.sh", here / "scripts")
+    done = subprocess.run(["sh", "scripts/setup.sh"], cwd=here, capture_output=True, text=True, check=False)
+    assert "requirements.lock" in done.stderr  # which is missing there
+    assert (other / "kept").exists()
+    assert not (here / ".venv").is_symlink()
