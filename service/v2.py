@@ -50,7 +50,7 @@ class TensorMetadata(BaseModel):
 class ModelMetadata(BaseModel):
     name: str = MODEL
     versions: Annotated[list[str], Field(description="the first sixteen digits of the model's SHA-256")]
-    platform: str = "digitline_safetensors"
+    platform: str = "digitline_onnx"
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
 

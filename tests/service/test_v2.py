@@ -211,7 +211,7 @@ def test_the_server_and_the_model_are_described(client: TestClient) -> None:
         assert client.get(path).json() == {
             "name": "digitline",
             "versions": [version],
-            "platform": "digitline_safetensors",
+            "platform": "digitline_onnx",
             "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28]}],
             "outputs": [
                 {"name": "label", "datatype": "BYTES", "shape": [-1]},
