@@ -82,7 +82,8 @@ def main() -> None:
                 found[device][f"images_per_second_at_{count}"] = median(each)
                 print(f"{device}: {median(each):,.0f} images a second, {count} a request", flush=True)
     if "GPU" not in devices:
-        raise SystemExit("no GPU was found, so no result was written")
+        print("no GPU was found, so no result was written")
+        return
     report = {
         "machine": f"{torch.cuda.get_device_name()}, {processor()}, {os.cpu_count()} cores, torch {torch.__version__}",
         "champion": bento.read_card(paths.CHAMPION)["variant"],

@@ -32,17 +32,9 @@ from tests.served import (
     CLASSES,
     ROOT,
     error,
-    new_champion,
     new_study,
     picture,
 )
-
-
-@pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("champion") / "champion"
-    new_champion(folder, seed=0)
-    return folder
 
 
 @pytest.fixture(scope="module")

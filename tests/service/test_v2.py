@@ -29,13 +29,6 @@ OUTPUTS = ["label", "probabilities", "doubtful"]
 
 
 @pytest.fixture(scope="module")
-def champion(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("champion") / "champion"
-    new_champion(folder, seed=0)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def model(champion: Path) -> nn.Module:
     """The champion as evaluation has it."""
     return checkpoint.load(champion / "model.safetensors")
