@@ -101,9 +101,10 @@ def started(contender: Contender, port: int, log: Path) -> Iterator[Server]:
             time.sleep(0.02)
         yield Server(port, process, time.perf_counter() - began)
     finally:
-        workers = process.children(recursive=True) if process.is_running() else []
-        process.terminate()
-        for each in psutil.wait_procs([process, *workers], timeout=20)[1]:
+        family = [process, *process.children(recursive=True)] if process.is_running() else []
+        for each in family[:1]:  # it ends its workers
+            each.terminate()
+        for each in psutil.wait_procs(family, timeout=20)[1]:
             each.kill()
 
 

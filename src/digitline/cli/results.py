@@ -67,8 +67,8 @@ def machines(folder: Path) -> str:
     words = f"{study['processor']}, {study['cores']} cores, torch {study['torch']}"
     record = files.read_json(folder / "record/origin.json")
     rows = [["study", words], ["record", f"{record['machine']}, commit {record['commit'][:12]}"]]
-    benchmarks = {name: files.read_json(folder / f"bench/{name}.json") for name in ("training", "serving")}
-    rows += [[f"benchmark of {name}", found["machine"]] for name, found in benchmarks.items()]
+    benchmarks = {name: files.read_json(folder / f"bench/{name}.json") for name in ("training", "serving", "gpu")}
+    rows += [[f"benchmark, {name}", found["machine"]] for name, found in benchmarks.items()]
     return table(["results", "machine"], rows)
 
 
@@ -97,6 +97,23 @@ def runtimes(folder: Path) -> str:
     ]
     titles = ["runtime", "images a second, one at a time, one thread", "256 at a time, two threads", "labels changed"]
     return table(titles, lines)
+
+
+def gpu(folder: Path) -> str:
+    """The service on a GPU and on the processor beside it."""
+    found = files.read_json(folder / "gpu.json")["devices"]
+    counts = [1, 256, 4096]
+    rows = [
+        [
+            name,
+            *(f"{each[f'images_per_second_at_{count}']:,.0f}" for count in counts),
+            f"{each['ready_seconds']:.1f}",
+            str(each["other_labels"]),
+        ]
+        for name, each in found.items()
+    ]
+    titles = ["one worker", "images a second, one a request", *(f"{count:,} a request" for count in counts[1:])]
+    return table([*titles, "seconds to ready", "labels changed"], rows)
 
 
 def limits(folder: Path) -> str:
@@ -142,6 +159,7 @@ PAGES: dict[Path, dict[str, tuple[Draw, Path]]] = {  # the tables of each page, 
         "machines": (machines, REPORTS),
         "training": (training, BENCH),
         "runtimes": (runtimes, BENCH),
+        "gpu": (gpu, BENCH),
         "limits": (limits, BENCH),
         "trials": (trials, REPORTS),
     },
