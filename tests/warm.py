@@ -7,6 +7,7 @@ the fork, so a stage uses the library of its checkout, as it does without this.
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import importlib.util
@@ -14,15 +15,16 @@ import json
 import multiprocessing
 import os
 import runpy
+import selectors
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import traceback
 import warnings
+import weakref
 from fcntl import F_DUPFD, fcntl
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -42,6 +44,7 @@ IMPORTS = [
 ]
 VARIABLE = "DIGITLINE_WARM"  # by which pytest's workers find the folder
 ASIDE = 1000  # no command has so many descriptors
+LARGE, MADV_COLLAPSE = 2**21, 25  # bytes; of linux/mman.h, since 6.1
 MAINS = {"dvc": "dvc.cli", "digitline": "digitline.cli.main"}
 FORK_SERVER = "from multiprocessing.forkserver import main; main("  # then two descriptors, as multiprocessing starts it
 CLIENT = """#!{python} -IS
@@ -98,49 +101,79 @@ def serve(place: Path, pytest: int) -> None:
         torch.onnx.export(torch.nn.Identity(), (torch.zeros(2, 1),), dynamo=True, verbose=False)
     runpy.run_path(str(Path(__file__).parents[1] / "src/digitline/measure/vision.py"))  # imports torchvision
     requirements_utils.warn_dependency_requirement_mismatches(["mlflow"])  # lists what is installed
+    without_exits()
     gc.collect()
     gc.freeze()  # a fork then copies fewer pages
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children that end are nobody's to wait for
-    with socket.socket(socket.AF_UNIX) as server:
+    in_large_pages()
+    with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as watched:
         server.bind(str(place / "socket"))
         server.listen(64)
-        server.settimeout(1)
         if os.fork():
             return  # who started it has waited for this
+        watched.register(server, selectors.EVENT_READ)
         while pid_exists(pytest):
-            with contextlib.suppress(TimeoutError):
-                client, _ = server.accept()
-                if not os.fork():
-                    server.close()
-                    attend(client)
-                client.close()
+            for key, _ in watched.select(timeout=1):
+                if key.fileobj is server:
+                    begin(server, watched)
+                elif isinstance(key.fileobj, socket.socket):  # who asked for the command has been killed, so it is too
+                    signal.pidfd_send_signal(key.data, signal.SIGKILL)
+                    watched.unregister(key.fileobj)
+                else:
+                    end(key, watched)
     shutil.rmtree(place)
     os._exit(0)  # the interpreter's end would wait for threads that this fork does not have
 
 
-def attend(client: socket.socket) -> None:
-    """Runs one command in a fork of its own, and reports its process and how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def without_exits() -> None:
+    """Drops what imports left to do at the end of a process, where it takes each fork longer than its work."""
+    atexit.unregister(sys.modules["torch._dynamo.utils"].dump_compile_times)
+    for each in weakref.finalize._registry:  # type: ignore[attr-defined]
+        each.atexit = False
+
+
+def in_large_pages() -> None:
+    """Moves this process's memory into pages of 2 MiB where Linux can, because a fork copies a table of all pages."""
+    call = ctypes.CDLL(None).madvise
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        addresses, rights, _, _, file, *_ = line.split()
+        first, last = (int(address, 16) for address in addresses.split("-"))
+        start, stop = -(-first // LARGE) * LARGE, last // LARGE * LARGE
+        if rights == "rw-p" and file == "0" and start < stop:
+            call(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), MADV_COLLAPSE)
+
+
+def begin(server: socket.socket, watched: selectors.BaseSelector) -> None:
+    """Runs a command in a fork, and tells who asked for it its process."""
+    client, _ = server.accept()
     _, given, _, _ = socket.recv_fds(client, 1, 250)
-    with client.makefile("rwb", 0) as stream:
+    with client.makefile("rb", 0) as stream:
         words, cwd, environment, numbers = json.loads(stream.readline())
-        if not (child := os.fork()):
-            aside = [fcntl(descriptor, F_DUPFD, ASIDE) for descriptor in given]
-            os.closerange(3, ASIDE)
-            for number, descriptor in zip(numbers, aside, strict=True):
-                os.dup2(descriptor, number)
-            os.closerange(ASIDE, max(aside) + 1)
-            run(words, cwd, environment)
-        stream.write(b"%d\n" % child)
-        threading.Thread(target=end_with, args=(stream, child), daemon=True).start()
-        stream.write(b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-    os._exit(0)
+    if not (child := os.fork()):
+        aside = [fcntl(descriptor, F_DUPFD, ASIDE) for descriptor in given]
+        os.closerange(3, ASIDE)
+        for number, descriptor in zip(numbers, aside, strict=True):
+            os.dup2(descriptor, number)
+        os.closerange(ASIDE, max(aside) + 1)
+        run(words, cwd, environment)
+    for descriptor in given:
+        os.close(descriptor)
+    client.send(b"%d\n" % child)
+    process = os.pidfd_open(child)
+    watched.register(client, selectors.EVENT_READ, process)
+    watched.register(process, selectors.EVENT_READ, (child, client))
 
 
-def end_with(stream: socket.SocketIO, child: int) -> None:
-    """Kills the command when who asked for it has been killed, as if it were the same process."""
-    if not stream.read(1):
-        os.kill(child, signal.SIGKILL)
+def end(key: selectors.SelectorKey, watched: selectors.BaseSelector) -> None:
+    """Reports how a command ended."""
+    child, client = key.data
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    with contextlib.suppress(OSError):  # it has been killed
+        client.send(b"%d\n" % status)
+    for each in (client, key.fileobj):
+        with contextlib.suppress(KeyError):
+            watched.unregister(each)
+    client.close()
+    os.close(key.fd)
 
 
 def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
