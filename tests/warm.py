@@ -32,15 +32,17 @@ from typing import Any, NoReturn
 
 from psutil import pid_exists
 
-IMPORTS = [
+EARLY = [  # before pytest's workers start
     *("torch", "torch._dynamo", "scipy.stats", "scipy.optimize", "pandas", "matplotlib.figure", "jinja2", "psutil"),
-    *("matplotlib.backends.backend_agg", "safetensors.numpy", "safetensors.torch", "sklearn.manifold", "onnxruntime"),
-    *("mlflow.pyfunc", "fastapi", "flask", "graphene", "mlflow.store.tracking.sqlalchemy_workspace_store"),
-    *("mlflow.store.model_registry.sqlalchemy_workspace_store", "alembic.command", "uvicorn"),
-    *("playwright.sync_api", "httpx", "psycopg"),
-    *("great_expectations", "networkx", "flatten_dict", "fsspec.implementations.memory"),
-    *("dvc.cli.parser", "dvc.repo.index", "dvc.repo.stage", "dvc.repo.plots", "dvc.repo.experiments.queue.celery"),
-    *("dvc_data.hashfile.db.local", "dulwich.porcelain", "scmrepo.git.backend.pygit2.filter", "celery.worker.worker"),
+    *("matplotlib.backends.backend_agg", "safetensors.numpy", "safetensors.torch", "onnxruntime", "mlflow.pyfunc"),
+    *("uvicorn", "httpx", "playwright.sync_api"),
+]
+LATER = [  # while they collect the tests
+    *("mlflow.store.tracking.sqlalchemy_workspace_store", "mlflow.store.model_registry.sqlalchemy_workspace_store"),
+    *("alembic.command", "dvc.cli.parser", "dvc.repo.index", "dvc.repo.stage", "dvc.repo.plots"),
+    *("dvc_data.hashfile.db.local", "dulwich.porcelain", "scmrepo.git.backend.pygit2.filter", "networkx"),
+    *("flatten_dict", "fsspec.implementations.memory", "great_expectations", "sklearn.manifold"),
+    *("dvc.repo.experiments.queue.celery", "celery.worker.worker", "fastapi", "flask", "graphene", "psycopg"),
 ]
 VARIABLE = "DIGITLINE_WARM"  # by which pytest's workers find the folder
 ASIDE = 1000  # no command has so many descriptors
@@ -92,27 +94,24 @@ def folder() -> Path:
 
 def serve(place: Path, pytest: int) -> None:
     """Forks for each command that connects, as long as pytest runs."""
-    from mlflow.utils import requirements_utils  # which pytest's own process need not import
-
-    for name in IMPORTS:
+    gc.set_threshold(50_000, 20, 50)  # of forks too: looking for garbage took a fifteenth of all tests' time
+    for name in EARLY:
         importlib.import_module(name)
     torch = sys.modules["torch"]
     with warnings.catch_warnings(action="ignore"):  # of what an export imports only then
         torch.onnx.export(torch.nn.Identity(), (torch.zeros(2, 1),), dynamo=True, verbose=False)
     runpy.run_path(str(Path(__file__).parents[1] / "src/digitline/measure/vision.py"))  # imports torchvision
-    requirements_utils.warn_dependency_requirement_mismatches(["mlflow"])  # lists what is installed
-    without_exits()
-    gc.collect()
     gc.freeze()  # a fork then copies fewer pages
-    in_large_pages()
     with socket.socket(socket.AF_UNIX) as server, selectors.DefaultSelector() as watched:
         server.bind(str(place / "socket"))
         server.listen(64)
         if os.fork():
             return  # who started it has waited for this
         watched.register(server, selectors.EVENT_READ)
+        later = list(LATER)
         while pid_exists(pytest):
-            for key, _ in watched.select(timeout=1):
+            ready = watched.select(timeout=0 if later else 1)
+            for key, _ in ready:
                 if key.fileobj is server:
                     begin(server, watched)
                 elif isinstance(key.fileobj, socket.socket):  # who asked for the command has been killed, so it is too
@@ -120,15 +119,26 @@ def serve(place: Path, pytest: int) -> None:
                     watched.unregister(key.fileobj)
                 else:
                     end(key, watched)
+            if later and not ready:
+                importlib.import_module(later.pop(0))
+                if not later:
+                    settle()
     shutil.rmtree(place)
     os._exit(0)  # the interpreter's end would wait for threads that this fork does not have
 
 
-def without_exits() -> None:
-    """Drops what imports left to do at the end of a process, where it takes each fork longer than its work."""
+def settle() -> None:
+    """Makes forks cheap, after the last import."""
+    from mlflow.utils import requirements_utils  # which pytest's own process need not import
+
+    requirements_utils.warn_dependency_requirement_mismatches(["mlflow"])  # lists what is installed
+    # What these left to do at the end of a process takes each fork longer than its work.
     atexit.unregister(sys.modules["torch._dynamo.utils"].dump_compile_times)
     for each in weakref.finalize._registry:  # type: ignore[attr-defined]
         each.atexit = False
+    gc.collect()
+    gc.freeze()
+    in_large_pages()
 
 
 def in_large_pages() -> None:
