@@ -71,7 +71,7 @@ class Checkout:
             if name and wanted and (HERE / name).is_file():
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(HERE / name, self.folder / name)
-        shutil.copy(example.SETTINGS, self.folder / "params.yaml")
+        (self.folder / "params.yaml").write_text(example.ALONE)  # DVC reads all of the file for each stage
         files = self.files(mnist)
         edit(self.folder, lambda tree: small(tree, files))
         for words in (["git", "init", "-q"], ["git", "add", "-A"], COMMIT):
@@ -125,8 +125,6 @@ class Checkout:
 
 
 def small(tree: Any, files: dict[str, str]) -> None:
-    for name in [name for name in tree["datasets"] if name not in ("mnist", "fashion")]:
-        del tree["datasets"][name]  # DVC reads all of the file for each stage
     tree["dataset"] = "few"
     of = {key: tree["datasets"]["mnist"][key] for key in ("classes", "image", "preparation")}
     bounds = {"images": SUBSET}

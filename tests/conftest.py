@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
-from ruamel.yaml import YAML
 
 from digitline.base.loopback import bypass_proxy
 from digitline.data import prepare, sources
@@ -126,7 +125,7 @@ def fashion() -> Dataset:
     """All of Fashion-MNIST, by its entry."""
     if not FASHION.exists():
         pytest.skip("there is no Fashion-MNIST; apt-get install dataset-fashion-mnist")  # CI has it
-    own = YAML(typ="safe").load(example.SETTINGS)["datasets"]["fashion"]
+    own = example.entry("fashion")
     given = {"name": "fashion", **own["source"], "mirrors": []}
     return sources.fetch([FASHION], len(own["classes"]), Shape(**own["image"]), report=lambda line: None, **given)
 

@@ -6,8 +6,10 @@ own results.
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from digitline.config import params
 from digitline.config.params import Params
@@ -26,3 +28,9 @@ studied = pytest.mark.skipif(not STUDIED, reason=REASON)
 def read() -> Params:
     """MNIST's parameters."""
     return params.read(SETTINGS)
+
+
+@cache
+def entry(name: str) -> Any:
+    """The entry of a data set."""
+    return YAML(typ="safe").load(WHOLE)["datasets"][name]

@@ -9,6 +9,7 @@ from PIL import Image
 from digitline.base.digest import digest
 from digitline.data import pictures
 from digitline.data.dataset import Dataset
+from tests import example
 from tests.checkout import SUBSET, Checkout, edit
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def test_idx_files_and_pictures_of_the_same_images_give_the_same_content_and_the
     checkout = Checkout(tmp_path / "clone").make(fashion).store(tables)
 
     def begin(tree):
-        own, few = tree["datasets"]["fashion"], tree["datasets"]["few"]
+        own, few = example.entry("fashion"), tree["datasets"]["few"]
         few["bounds"] = {**own["bounds"], **few["bounds"], "class_share": [0.05, 0.15]}
         few.update({key: own[key] for key in ("classes", "preparation")})
         tree["seeds"][:] = [1]
