@@ -14,7 +14,7 @@ $(STAMP):
 	@touch $@
 
 .PHONY: help run report ui plots explore propose difference feedback serve container container-test released push
-.PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve bench-gpu
+.PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve bench-gpu fuzz
 
 # make help prints each target's words after ##, under the group that stands above it.
 help:
@@ -109,6 +109,9 @@ lint: $(STAMP)  ## what CI checks besides the tests
 format: $(STAMP)  ## format the code
 	@ruff check --fix
 	@ruff format
+
+fuzz: $(STAMP)  ## 30,000 generated requests to the service
+	@PYTHONPATH=src python -m tests.fuzz
 
 verify: $(STAMP)  ## rerun in a fresh clone: same dvc.lock? ARGS=--tolerance=0.01
 	@python -m scripts.verify $(ARGS)

@@ -109,8 +109,17 @@ def classification(champion: "Champion", data: bytes) -> schema.Classification:
 
 async def explain(request: Request) -> Response:
     """Like classify; the answer also has the layers' feature maps and, unless it is brief, the evidence."""
-    work = partial(explanation, "brief" in request.query_params)
-    return await answer(request, work, await picture(request))
+    return await answer(request, partial(explanation, brief(request)), await picture(request))
+
+
+def brief(request: Request) -> bool:
+    """Whether the evidence is to be left out; InputError if the query does not say so clearly."""
+    match request.query_params.getlist("brief"):
+        case [] | ["false"]:
+            return False
+        case ["" | "true"]:
+            return True
+    raise InputError("the query is invalid, expected brief or brief=true to omit the evidence, brief=false to have it")
 
 
 def explanation(brief: bool, champion: "Champion", data: bytes) -> schema.Explanation:

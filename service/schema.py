@@ -250,7 +250,11 @@ def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, A
             "Recognise a picture as /classify does, and show what each layer sees and where the evidence lies.",
             pictures,
             {"application/json": content(Explanation)},
-            [query("brief", "omit the evidence, which takes the longest", required=False)],
+            [
+                query(
+                    "brief", "omit the evidence, which takes the longest", required=False, values=["", "true", "false"]
+                )
+            ],
         ),
         "/compare": closed(compared, APART),
         "/feedback": closed(corrected, *CLOSED),
@@ -305,10 +309,11 @@ def closed(path: dict[str, Any], *refusals: tuple[str, str]) -> dict[str, Any]:
     return path
 
 
-def query(name: str, description: str, *, required: bool) -> dict[str, Any]:
-    """A query parameter."""
-    text = {"schema": {"type": "string"}, "allowEmptyValue": True}
-    return {"name": name, "in": "query", "description": description, "required": required, **text}
+def query(name: str, description: str, *, required: bool = False, values: Sequence[str] = ()) -> dict[str, Any]:
+    """A query parameter, which has any text or one of the values, and may be empty."""
+    text = {"type": "string"} | ({"enum": values} if values else {})
+    known = {"description": description, "required": required, "schema": text, "allowEmptyValue": True}
+    return {"name": name, "in": "query", **known}
 
 
 def get(

@@ -153,7 +153,7 @@ def worker(server: Server) -> psutil.Process:
 
 def lines(path: Path) -> list[dict[str, Any]]:
     """The log's records, without the command's own output before the worker starts."""
-    return [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in path.read_text().split("\n") if line.startswith("{")]
 
 
 def stopped(server: Server) -> int:

@@ -8,6 +8,7 @@ the fork, so a stage uses the library of its checkout, as it does without this.
 import atexit
 import contextlib
 import ctypes
+import functools
 import gc
 import importlib
 import importlib.util
@@ -98,6 +99,8 @@ def serve(place: Path, pytest: int) -> None:
     for name in EARLY:
         importlib.import_module(name)
     torch = sys.modules["torch"]
+    exporter: Any = importlib.import_module("torch.onnx._internal.exporter._registration").onnxscript_apis
+    exporter.get_torchlib_ops = functools.cache(exporter.get_torchlib_ops)  # a third of the export of a small network
     with warnings.catch_warnings(action="ignore"):  # of what an export imports only then
         torch.onnx.export(torch.nn.Identity(), (torch.zeros(2, 1),), dynamo=True, verbose=False)
     runpy.run_path(str(Path(__file__).parents[1] / "src/digitline/measure/vision.py"))  # imports torchvision

@@ -168,9 +168,14 @@ def unpacked(maps: schema.Map) -> Any:
 
 def test_a_brief_explanation_leaves_out_the_evidence_alone(client: TestClient, digits: Dataset) -> None:
     data = {"content": picture(digits.test.images[0]), "headers": {"Content-Type": "image/png"}}
-    whole, brief = (client.post(f"/explain{query}", **data).json() for query in ("", "?brief"))
-    assert brief == {**whole, "evidence": None}
+    whole, *brief = (client.post(f"/explain{query}", **data).json() for query in ("", "?brief", "?brief=true"))
+    assert brief == [{**whole, "evidence": None}] * 2
     assert whole["evidence"] is not None
+    assert client.post("/explain?brief=false", **data).json() == whole
+    for unclear in ("?brief=no", "?brief&brief=false"):
+        refused = client.post(f"/explain{unclear}", **data)
+        assert refused.status_code == 400
+        assert "expected brief or brief=true" in error(refused)
 
 
 def test_the_network_is_described_with_its_filters(client: TestClient, model: nn.Module) -> None:

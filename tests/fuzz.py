@@ -1,0 +1,75 @@
+"""Generated requests for every operation of the service's OpenAPI document, with pictures of real digits among them.
+
+As a program (make fuzz) it sends a service at least 10,000 requests with each of three seeds.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.served import ROOT, Server, lines, new_clone, new_study, started, stopped
+
+SEEDS, REQUESTS, EXAMPLES = (1, 2, 3), 10_000, 450
+
+
+class Outcome(NamedTuple):
+    failed: bool
+    report: str  # of schemathesis
+    operations: int
+    answers: Counter[tuple[str, int]]  # by path and status
+
+
+@contextmanager
+def service(folder: Path, python: str = sys.executable) -> Iterator[Server]:
+    """A service with an untrained champion, a study and a folder for corrections."""
+    clone = new_clone(folder)
+    new_study(clone.folder / "models/study")
+    server = started(clone, python=python, DIGITLINE_FEEDBACK="kept")
+    yield server
+    stopped(server)
+
+
+def sent(server: Server, *, seed: int, examples: int) -> Outcome:
+    """At most that many examples of each operation, and what the service answered."""
+    before = len(lines(server.clone.folder / "log"))
+    # A schema cannot express which bytes are a picture or complete images, so valid requests may be refused.
+    words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance"]
+    words += ["--max-examples", str(examples), "--seed", str(seed)]
+    words += ["--header", f"Origin: {server.url}"]  # corrections come from the service's own page
+    done = subprocess.run(
+        [Path(sys.executable).with_name("st"), *words],
+        cwd=server.clone.folder,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.pictured", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    tested = re.search(r"Tested: +(\d+)\b", done.stdout)
+    answered = [line for line in lines(server.clone.folder / "log")[before:] if "status" in line]
+    answers = Counter((line["path"], line["status"]) for line in answered)
+    return Outcome(done.returncode != 0, done.stdout + done.stderr, int(tested[1]) if tested else 0, answers)
+
+
+def main() -> None:
+    """Sends the requests; exits with a status if one was answered wrongly."""
+    with tempfile.TemporaryDirectory() as folder, service(Path(folder) / "clone") as server:
+        for seed in SEEDS:
+            outcome = sent(server, seed=seed, examples=EXAMPLES)
+            statuses = Counter[int]()
+            for (_, status), times in outcome.answers.items():
+                statuses[status] += times
+            by_status = ", ".join(f"{times:,} with {status}" for status, times in sorted(statuses.items()))
+            print(f"seed {seed}: {statuses.total():,} requests were answered, {by_status}", flush=True)
+            if outcome.failed or statuses.total() < REQUESTS:
+                sys.exit(outcome.report)
+
+
+if __name__ == "__main__":
+    main()
