@@ -110,8 +110,8 @@ format: $(STAMP)  ## format the code
 	@ruff check --fix
 	@ruff format
 
-fuzz: $(STAMP)  ## 30,000 generated requests to the service
-	@PYTHONPATH=src python -m tests.fuzz
+fuzz: $(STAMP)  ## generated requests to the service; ARGS=--examples=50
+	@PYTHONPATH=src python -m tests.fuzz $(ARGS)
 
 verify: $(STAMP)  ## rerun in a fresh clone: same dvc.lock? ARGS=--tolerance=0.01
 	@python -m scripts.verify $(ARGS)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks import load
 from benchmarks.bench_train import FOLDER
-from benchmarks.servers import JSON, RAW, Contender, Server, others, ours, started
+from benchmarks.servers import JSON, RAW, V2, Contender, Server, others, ours, started
 from digitline.base import files
 from digitline.base.loopback import bypass_proxy
 from digitline.compute.machine import processor
@@ -55,7 +55,7 @@ def compare(images: NDArray[np.uint8], workers: int, rounds: int, seconds: float
             server = stack.enter_context(started(contender, PORT + number, folder / f"log{number}"))
             print(f"{contender.name}: ready after {server.seconds:.1f} s", flush=True)
             pairs.append((contender, server))
-        pairs.insert(1, (ours(JSON, workers), pairs[0][1]))
+        pairs[1:1] = [(ours(form, workers), pairs[0][1]) for form in (V2, JSON)]
         for place in range(rounds + 1):
             length = seconds if place else seconds / 4  # the round before the first is a warm-up
             for count, connections in CONNECTIONS.items():

@@ -51,10 +51,10 @@ class Connection(asyncio.Protocol):
             self.answered(self, time.perf_counter() - due, False)
 
 
-def post(path: str, body: bytes, media: str) -> bytes:
+def post(path: str, body: bytes, media: str, *headers: str) -> bytes:
     """A complete request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    known = ["Host: localhost", f"Content-Type: {media}", f"Content-Length: {len(body)}", *headers]
+    return "\r\n".join([f"POST {path} HTTP/1.1", *known, "", ""]).encode() + body
 
 
 def closed(port: int, request: bytes, *, connections: int, seconds: float = 0.0, requests: int = 0) -> Outcome:

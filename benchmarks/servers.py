@@ -19,6 +19,7 @@ from benchmarks import load
 from digitline.config import paths
 
 RAW, JSON = "application/octet-stream", "application/json"
+V2 = "the Open Inference Protocol, with bytes"
 HERE = [sys.executable, "-m"]
 PATIENCE = 180  # seconds for a server to start
 
@@ -34,6 +35,13 @@ class Contender(NamedTuple):
 
     def request(self, images: NDArray[np.uint8]) -> bytes:
         """The request for these images [N, 28, 28]."""
+        if self.form == V2:
+            tensor = {"name": "images", "shape": images.shape, "datatype": "UINT8"}
+            given = {**tensor, "parameters": {"binary_data_size": images.nbytes}}
+            wanted = {"name": "probabilities", "parameters": {"binary_data": True}}
+            head = json.dumps({"inputs": [given], "outputs": [wanted]}).encode()
+            length = f"Inference-Header-Content-Length: {len(head)}"
+            return load.post(self.path, head + images.tobytes(), RAW, length)
         body = images.tobytes() if self.form == RAW else json.dumps({self.key: images.tolist()}).encode()
         return load.post(self.path, body, self.form)
 
@@ -59,8 +67,9 @@ class Server(NamedTuple):
 def ours(form: str, workers: int = 1) -> Contender:
     """The service as started by `make serve`, with that many workers."""
     command = [*HERE, "bentoml", "serve", "--port", "{port}"]
-    name = "digitline, bytes" if form == RAW else "digitline, JSON"
-    return Contender(name, command, form, ready="/readyz", settings=processes("digitline", workers))
+    name = {RAW: "digitline, bytes", JSON: "digitline, JSON", V2: "digitline, V2 with bytes"}[form]
+    path = "/v2/models/digitline/infer" if form == V2 else "/predict"
+    return Contender(name, command, form, path, ready="/readyz", settings=processes("digitline", workers))
 
 
 def others(folder: Path, workers: int) -> list[Contender]:
