@@ -310,10 +310,9 @@ def closed(path: dict[str, Any], *refusals: tuple[str, str]) -> dict[str, Any]:
 
 
 def query(name: str, description: str, *, required: bool = False, values: Sequence[str] = ()) -> dict[str, Any]:
-    """A query parameter, which has any text or one of the values, and may be empty."""
+    """A query parameter with any text, or with one of the values."""
     text = {"type": "string"} | ({"enum": values} if values else {})
-    known = {"description": description, "required": required, "schema": text, "allowEmptyValue": True}
-    return {"name": name, "in": "query", **known}
+    return {"name": name, "in": "query", "description": description, "required": required, "schema": text}
 
 
 def get(

@@ -12,7 +12,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,7 +44,8 @@ def sent(server: Server, *, seed: int, examples: int) -> Outcome:
     """At most that many examples of each operation, and what the service answered."""
     before = len(lines(server.clone.folder / "log"))
     # A schema cannot express which bytes are a picture or complete images, so valid requests may be refused.
-    words = ["run", f"{server.url}/docs.json", "--exclude-checks", "positive_data_acceptance"]
+    words = ["--config-file", str(ROOT / "tests/schemathesis.toml"), "run", f"{server.url}/docs.json"]
+    words += ["--exclude-checks", "positive_data_acceptance"]
     words += ["--max-examples", str(examples), "--seed", str(seed)]
     words += ["--header", f"Origin: {server.url}"]  # corrections come from the service's own page
     done = subprocess.run(
@@ -67,12 +68,12 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=450, help="of each operation and phase, at most")
     examples = parser.parse_args().examples
 
-    def of(seed: int) -> Outcome:
-        with tempfile.TemporaryDirectory() as folder, service(Path(folder) / "clone") as server:
-            return sent(server, seed=seed, examples=examples)
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for seed, outcome in zip(SEEDS, pool.map(of, SEEDS), strict=True):
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        services = [stack.enter_context(service(folder / str(seed))) for seed in SEEDS]
+        pool = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
+        outcomes = pool.map(lambda server, seed: sent(server, seed=seed, examples=examples), services, SEEDS)
+        for seed, outcome in zip(SEEDS, outcomes, strict=True):
             statuses = Counter[int]()
             for (_, status), times in outcome.answers.items():
                 statuses[status] += times
