@@ -40,7 +40,7 @@ class Connection(asyncio.Protocol):
         head, end, body = self.received.partition(b"\r\n\r\n")
         if not end:
             return
-        length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+        length = head.lower().partition(b"\r\ncontent-length:")[2].partition(b"\r\n")[0]
         if len(body) == int(length):
             self.received, due, self.due = b"", self.due, 0.0
             self.answered(self, time.perf_counter() - due, head.startswith(b"HTTP/1.1 200"))
