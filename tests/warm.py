@@ -126,7 +126,7 @@ def serve(place: Path, pytest: int) -> None:
                 importlib.import_module(later.pop(0))
                 if not later:
                     settle()
-    shutil.rmtree(place)
+    shutil.rmtree(place, ignore_errors=True)  # somebody may have emptied the folder for temporary files
     os._exit(0)  # the interpreter's end would wait for threads that this fork does not have
 
 
