@@ -250,11 +250,7 @@ def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, A
             "Recognise a picture as /classify does, and show what each layer sees and where the evidence lies.",
             pictures,
             {"application/json": content(Explanation)},
-            [
-                query(
-                    "brief", "omit the evidence, which takes the longest", required=False, values=["", "true", "false"]
-                )
-            ],
+            [query("brief", "omit the evidence, which takes the longest", values=["", "true", "false"])],
         ),
         "/compare": closed(compared, APART),
         "/feedback": closed(corrected, *CLOSED),

@@ -111,17 +111,24 @@ def serve(place: Path, pytest: int) -> None:
         if os.fork():
             return  # who started it has waited for this
         watched.register(server, selectors.EVENT_READ)
+        ended, ending = socket.socketpair()
+        ending.setblocking(False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(ending.fileno())  # so that select returns when a command ends
+        watched.register(ended, selectors.EVENT_READ)
+        commands: dict[int, socket.socket] = {}  # who asked, by process
         later = list(LATER)
         while pid_exists(pytest):
             ready = watched.select(timeout=0 if later else 1)
             for key, _ in ready:
                 if key.fileobj is server:
-                    begin(server, watched)
-                elif isinstance(key.fileobj, socket.socket):  # who asked for the command has been killed, so it is too
-                    signal.pidfd_send_signal(key.data, signal.SIGKILL)
+                    begin(server, watched, commands)
+                elif key.fileobj is ended:
+                    ended.recv(4096)
+                else:  # who asked for the command has been killed, so it is too
+                    os.kill(key.data, signal.SIGKILL)
                     watched.unregister(key.fileobj)
-                else:
-                    end(key, watched)
+            report(watched, commands)
             if later and not ready:
                 importlib.import_module(later.pop(0))
                 if not later:
@@ -146,8 +153,11 @@ def settle() -> None:
 
 def in_large_pages() -> None:
     """Moves this process's memory into pages of 2 MiB where Linux can, because a fork copies a table of all pages."""
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return
     call = ctypes.CDLL(None).madvise
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in maps.read_text().splitlines():
         addresses, rights, _, _, file, *_ = line.split()
         first, last = (int(address, 16) for address in addresses.split("-"))
         start, stop = -(-first // LARGE) * LARGE, last // LARGE * LARGE
@@ -155,38 +165,47 @@ def in_large_pages() -> None:
             call(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), MADV_COLLAPSE)
 
 
-def begin(server: socket.socket, watched: selectors.BaseSelector) -> None:
+def begin(server: socket.socket, watched: selectors.BaseSelector, commands: dict[int, socket.socket]) -> None:
     """Runs a command in a fork, and tells who asked for it its process."""
     client, _ = server.accept()
     _, given, _, _ = socket.recv_fds(client, 1, 250)
     with client.makefile("rb", 0) as stream:
-        words, cwd, environment, numbers = json.loads(stream.readline())
-    if not (child := os.fork()):
-        aside = [fcntl(descriptor, F_DUPFD, ASIDE) for descriptor in given]
-        os.closerange(3, ASIDE)
-        for number, descriptor in zip(numbers, aside, strict=True):
-            os.dup2(descriptor, number)
-        os.closerange(ASIDE, max(aside) + 1)
-        run(words, cwd, environment)
+        asked = stream.readline()
+    if asked.endswith(b"\n"):  # else who asked has been killed meanwhile
+        words, cwd, environment, numbers = json.loads(asked)
+        if not (child := os.fork()):
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            aside = [fcntl(descriptor, F_DUPFD, ASIDE) for descriptor in given]
+            os.closerange(3, ASIDE)
+            for number, descriptor in zip(numbers, aside, strict=True):
+                os.dup2(descriptor, number)
+            os.closerange(ASIDE, max(aside) + 1)
+            run(words, cwd, environment)
+        commands[child] = client
+        watched.register(client, selectors.EVENT_READ, child)
+        send(client, child)
     for descriptor in given:
         os.close(descriptor)
-    client.send(b"%d\n" % child)
-    process = os.pidfd_open(child)
-    watched.register(client, selectors.EVENT_READ, process)
-    watched.register(process, selectors.EVENT_READ, (child, client))
 
 
-def end(key: selectors.SelectorKey, watched: selectors.BaseSelector) -> None:
-    """Reports how a command ended."""
-    child, client = key.data
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    with contextlib.suppress(OSError):  # it has been killed
-        client.send(b"%d\n" % status)
-    for each in (client, key.fileobj):
+def report(watched: selectors.BaseSelector, commands: dict[int, socket.socket]) -> None:
+    """Reports how commands ended."""
+    while commands:
+        child, status = os.waitpid(-1, os.WNOHANG)
+        if not child:
+            break
+        client = commands.pop(child)
+        send(client, os.waitstatus_to_exitcode(status))
         with contextlib.suppress(KeyError):
-            watched.unregister(each)
-    client.close()
-    os.close(key.fd)
+            watched.unregister(client)
+        client.close()
+
+
+def send(client: socket.socket, number: int) -> None:
+    """Sends a number to who asked for a command, unless they have been killed."""
+    with contextlib.suppress(OSError):
+        client.send(b"%d\n" % number)
 
 
 def run(words: list[str], cwd: str, environment: dict[str, str]) -> NoReturn:
