@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from service import schema
 from tests.served import ROOT, Server, lines, new_clone, new_study, started, stopped
 
 SEEDS = (1, 2, 3)
@@ -62,6 +63,15 @@ def sent(server: Server, *, seed: int, examples: int) -> Outcome:
     return Outcome(done.returncode != 0, done.stdout + done.stderr, int(tested[1]) if tested else 0, answers)
 
 
+def missed(outcome: Outcome) -> list[str]:
+    """The paths that answered no request with 200 or 201; ends the program if an operation was left out."""
+    operations = schema.openapi()["paths"]
+    if outcome.operations != (expected := sum(len(methods) for methods in operations.values())):
+        sys.exit(f"error: {outcome.operations} operations were tested, expected {expected}")
+    answered = {path for path, status in outcome.answers if status in (200, 201)}  # OPTIONS is answered with 204
+    return sorted({path for path in operations if "{" not in path} - answered)
+
+
 def main() -> None:
     """Sends the requests of each seed to a service of its own; exits with a status if one was answered wrongly."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -81,6 +91,8 @@ def main() -> None:
             print(f"seed {seed}: {statuses.total():,} requests were answered, {by_status}", flush=True)
             if outcome.failed:
                 sys.exit(outcome.report)
+            if unanswered := missed(outcome):
+                sys.exit(f"error: no request was answered with 200 or 201 by {', '.join(unanswered)}")
 
 
 if __name__ == "__main__":
