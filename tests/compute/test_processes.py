@@ -1,5 +1,7 @@
 import os
+import platform
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import torch
 from digitline.base.errors import InputError
 from digitline.compute import processes
 from digitline.compute.processes import side_by_side
+from digitline.model import networks
 from tests import warm
 from tests.served import ROOT
 
@@ -30,6 +33,17 @@ def count(job):
 
 def threads(job):
     yield torch.get_num_threads()
+
+
+def new_pages(job):
+    """How many pages of memory the process gets anew in five steps of a training, after five others."""
+    model = networks.build(network="plain", classes=10, filters=[20, 40])
+    images = torch.zeros(128, 28, 28)
+    for step in range(10):
+        if step == 5:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.autograd.backward(model(images).sum())
+    yield resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def refuse(job):
@@ -52,6 +66,12 @@ def test_a_job_has_one_thread():
     assert list(side_by_side(threads, ["a"])) == [("a", 1)]
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no such setting")
+def test_a_job_keeps_the_memory_that_it_frees():
+    [(_, pages)] = side_by_side(new_pages, ["a"])
+    assert pages < 100  # thousands without it
+
+
 def test_an_input_error_arrives_with_its_message():
     with pytest.raises(InputError, match="job a fails"):
         list(side_by_side(refuse, ["a"]))
@@ -69,6 +89,7 @@ import torch
 from digitline.model import networks
 from digitline.data.dataset import Part
 from digitline.compute.processes import side_by_side
+from digitline.model import networks
 from digitline.model.training import fit
 RECIPE = dict(
     optimizer="SGD", learning_rate=0.1, momentum=0.9, weight_decay=1e-4, batch_size=32, warmup=0.2,
@@ -108,6 +129,7 @@ def test_the_number_of_cores_changes_no_bit(tmp_path):
 ORPHAN = """
 import os, time
 from digitline.compute.processes import side_by_side
+from digitline.model import networks
 
 def work(job):
     yield os.getpid()
