@@ -132,6 +132,7 @@ record: $(STAMP)  ## long schedules and the ablation; takes hours, resumes
 	@python -m studies.record fashion
 	@digitline leaderboard record
 	@digitline leaderboard ablation
+	@digitline leaderboard fashion
 
 trials: $(STAMP)  ## the champion on sheets of paper, letters and scribbles
 	@python -m studies.handwriting

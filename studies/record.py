@@ -1,4 +1,4 @@
-"""Runs a study of record.yaml: the pipeline up to compare, with its changes to params.yaml, in its own checkout.
+"""Runs a study of record.yaml: the pipeline up to figures, with its changes to params.yaml, in its own checkout.
 
 After an interruption it continues; its reports go to a folder of its name in reports/.
 """
@@ -17,13 +17,12 @@ from ruamel.yaml import YAML
 
 from digitline.base import files
 from digitline.compute.machine import processor
-from digitline.config import own
+from digitline.config import own, paths
 
 STUDIES, CHECKOUTS, REPORTS = Path("studies/record.yaml"), Path(".record"), Path("reports")
 KEPT = [
     "leaderboard.json",
     "comparisons.json",
-    "timings.json",
     "front.png",
     "robustness.png",
     "plots/curves.csv",
@@ -46,13 +45,14 @@ def main() -> None:
     update(checkout)
     lay_over(checkout / "params.yaml", studies[name])
     alone = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(["dvc", "repro", "compare"], cwd=checkout, env=alone, check=False)
+    done = subprocess.run(["dvc", "repro", "figures"], cwd=checkout, env=alone, check=False)
     if done.returncode:
         raise SystemExit(done.returncode)
     for kept in KEPT:
         path = REPORTS / name / kept
         path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(checkout / "reports" / kept, path)
+    shutil.copy(checkout / paths.TIMINGS, REPORTS / name)
     files.write_json(REPORTS / name / "origin.json", origin(checkout))
 
 

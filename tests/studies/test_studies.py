@@ -50,7 +50,7 @@ def test_the_record_is_the_study_with_more_seeds_and_epochs(studies):
 
 
 @example.studied
-@pytest.mark.parametrize("name", ["record", "ablation"])
+@pytest.mark.parametrize("name", ["record", "ablation", "fashion"])
 def test_the_reports_are_those_of_record_yaml(studies, name):
     asked, folder = studies[name], ROOT / "reports" / name
     epochs: dict[tuple[str, int], int] = {}

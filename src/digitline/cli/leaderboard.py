@@ -52,6 +52,7 @@ TABLES = {
     "results": (table, Path("reports")),
     "record": (table, Path("reports/record")),
     "ablation": (ablation, Path("reports/ablation")),
+    "fashion": (table, Path("reports/fashion")),
     "shifts": (shifts, Path("reports/ablation")),
     "serving": (serving, Path("reports/bench")),
 }

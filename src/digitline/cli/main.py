@@ -132,13 +132,13 @@ COMMANDS = {  # each has the module of its name
     "leaderboard": Command(
         "print a table of results as Markdown",
         "results: the last run. record: longer schedules. ablation: what each ingredient is worth.\n"
-        "shifts: accuracy on shifted images. serving: the service beside other servers.",
+        "shifts: accuracy on shifted images. fashion: Fashion-MNIST. serving: the service beside other servers.",
         ["leaderboard", "leaderboard ablation"],
         {
             "table": {
                 "nargs": "?",
                 "default": "results",
-                "choices": ["results", "record", "ablation", "shifts", "serving"],
+                "choices": ["results", "record", "ablation", "shifts", "fashion", "serving"],
                 "help": "which table (default: %(default)s)",
             }
         },
