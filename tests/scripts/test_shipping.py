@@ -67,6 +67,9 @@ def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     assert set(project["dependency-groups"]["serve"]) == needed | BEHIND
     assert project["dependency-groups"]["serve-cuda"] == [{"include-group": "serve"}, "safetensors", "torch"]
+    locked = set((ROOT / "requirements.lock").read_text().splitlines())
+    built = project["tool"]["bentoml"]["build"]["python"]["packages"]
+    assert set(built) == {line for line in locked if line.partition("==")[0] in needed | BEHIND}
     assert needed | BEHIND <= {line.split("==")[0] for line in project["project"]["dependencies"]}
 
 
