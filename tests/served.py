@@ -45,7 +45,7 @@ class Clone(NamedTuple):
 
 def new_clone(folder: Path, *, seed: int = 0, **champion: Any) -> Clone:
     shutil.copytree(ROOT / "service", folder / "service", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", folder)
+    shutil.copy(ROOT / "bentofile.yaml", folder)
     new_champion(folder / "models/champion", seed=seed, **champion)
     environment = {
         **os.environ,

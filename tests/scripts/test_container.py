@@ -112,7 +112,7 @@ def new_clone(folder: Path, mnist: Dataset) -> Path:
     """A repository with the service and a champion trained for one epoch on a part of MNIST."""
     for part in ("service", "src/digitline"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("pyproject.toml", "requirements.lock", "Containerfile"):
+    for file in ("pyproject.toml", "bentofile.yaml", "requirements.lock", "Containerfile"):
         shutil.copy(ROOT / file, folder)
     (folder / ".gitignore").write_text("models/\ndata/\n.container/\n")
     git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]

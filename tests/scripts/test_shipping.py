@@ -13,6 +13,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from digitline.base.errors import InputError
 from scripts import container, engine, released
@@ -68,8 +69,8 @@ def test_the_container_gets_what_the_service_imports_and_nothing_else() -> None:
     assert set(project["dependency-groups"]["serve"]) == needed | BEHIND
     assert project["dependency-groups"]["serve-cuda"] == [{"include-group": "serve"}, "safetensors", "torch"]
     locked = set((ROOT / "requirements.lock").read_text().splitlines())
-    built = project["tool"]["bentoml"]["build"]["python"]["packages"]
-    assert set(built) == {line for line in locked if line.partition("==")[0] in needed | BEHIND}
+    built = YAML(typ="safe").load(ROOT / "bentofile.yaml")["python"]
+    assert set(built["packages"]) == {line for line in locked if line.partition("==")[0] in needed | BEHIND}
     assert needed | BEHIND <= {line.split("==")[0] for line in project["project"]["dependencies"]}
 
 

@@ -148,7 +148,7 @@ print(service.predict(images).model_dump_json())
 print(service.predict(images=images.astype(float)).model_dump_json())
 print(service.classify(digit).model_dump_json())
 for wrong in (lambda: service.predict(images[:, 1:]), lambda: service.predict(images - 256.0),
-              lambda: service.predict([]), lambda: service.classify(Path("pyproject.toml"))):
+              lambda: service.predict([]), lambda: service.classify(Path("bentofile.yaml"))):
     try:
         wrong()
     except Exception as error:
