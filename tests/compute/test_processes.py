@@ -69,7 +69,7 @@ def test_a_job_has_one_thread():
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other allocators have no such setting")
 def test_a_job_keeps_the_memory_that_it_frees():
     [(_, pages)] = side_by_side(new_pages, ["a"])
-    assert pages < 100  # thousands without it
+    assert pages < 5000  # tens of thousands without it
 
 
 def test_an_input_error_arrives_with_its_message():
