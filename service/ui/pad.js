@@ -1,6 +1,10 @@
 // The sheet: strokes, which can be undone, over an optional picture.
 import { decode } from "./draw.js";
 
+const RANK = { keys: 0, touch: 1, mouse: 1, pen: 2 }; // who takes the sheet from whom
+const PALM = 500; // milliseconds before and after a pen in which a touch is the palm of its hand
+const ANSWERS = { pointerdown: "down", pointermove: "move", pointercancel: "cancel", lostpointercapture: "up" }; // unlike pointerup, the last one always comes
+
 export class Pad {
   constructor(canvas) {
     this.canvas = canvas;
@@ -8,12 +12,16 @@ export class Pad {
     this.pen = canvas.getContext("2d", { willReadFrequently: true });
     this.width = 22;
     this.strokes = [];
+    this.stroke = null; // the one that is being drawn
+    this.near = -Infinity; // when a pen was last on or above the sheet
     this.under = null;
     this.onchange = () => {};
-    canvas.addEventListener("pointerdown", (event) => this.begin(event));
-    canvas.addEventListener("pointermove", (event) => this.go(event));
-    for (const end of ["pointerup", "pointercancel", "blur"]) canvas.addEventListener(end, (event) => this.end(event));
+    for (const [name, answer] of Object.entries(ANSWERS)) canvas.addEventListener(name, (event) => {
+      if (event.pointerType === "pen") this.near = event.timeStamp;
+      this[answer](event);
+    });
     canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("blur", () => { if (this.stroke?.kind === "keys") this.lift(); });
     this.at = [canvas.width / 2, canvas.height / 4];
     this.draw();
   }
@@ -27,40 +35,69 @@ export class Pad {
     return [(side - w) >> 1, (side - h) >> 1, w, h];
   }
 
-  begin(event) {
-    if (event.button || !event.isPrimary) return; // a second finger would zigzag the first one's stroke
+  // A stroke belongs to the pointer that began it: a second finger would zigzag the first one's.
+  down(event) {
+    const { pointerType: kind, pointerId: pointer, timeStamp: now } = event;
+    if (event.button || (kind === "touch" && now < this.near + PALM)) return;
+    if (this.stroke && !(RANK[kind] > RANK[this.stroke.kind])) return;
     event.preventDefault();
-    this.canvas.setPointerCapture(event.pointerId);
-    this.stroke = { width: this.width, points: [this.place(event)] };
-    this.strokes.push(this.stroke);
-    this.changed();
+    this.canvas.setPointerCapture(pointer);
+    if (kind === "pen") this.strokes = this.strokes.filter((each) => each.kind !== "touch" || each.ended < now - PALM);
+    this.begin({ kind, pointer, points: [this.place(event)] });
   }
 
-  go(event) {
-    if (!this.stroke || !event.isPrimary) return;
+  move(event) {
+    if (!this.draws(event)) return;
+    if (!(event.buttons & 1)) { this.up(event); return; } // released while another button is held, or unseen
     const events = event.getCoalescedEvents?.() ?? [];
     this.stroke.points.push(...(events.length ? events : [event]).map((each) => this.place(each)));
     this.changed();
   }
 
-  end(event) {
-    if (event.isPrimary !== false) this.stroke = null;
+  up(event) {
+    if (!this.draws(event)) return;
+    this.stroke.ended = event.timeStamp;
+    this.lift();
+  }
+
+  // The system has taken the touch for a palm or a gesture of its own.
+  cancel(event) {
+    if (!this.draws(event)) return;
+    this.strokes = this.strokes.filter((stroke) => stroke !== this.stroke);
+    this.lift();
+    this.changed();
+  }
+
+  draws(event) { return this.stroke?.pointer === event.pointerId; }
+
+  begin(stroke) {
+    this.lift();
+    this.stroke = { width: this.width, ...stroke };
+    this.strokes.push(this.stroke);
+    this.cursor.classList.toggle("down", stroke.kind === "keys");
+    this.changed();
+  }
+
+  lift() {
+    this.stroke = null;
+    this.cursor.classList.remove("down");
   }
 
   // The arrow keys move the pen, the space bar puts it down or lifts it.
   key(event) {
-    const [right, down] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [0, 0];
-    if (event.key !== " " && !right && !down) return;
+    const step = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1], " ": [0, 0] }[event.key];
+    if (!step || event.ctrlKey || event.altKey || event.metaKey) return;
     event.preventDefault();
-    const side = this.canvas.width, step = event.shiftKey ? 4 : 14;
-    this.at = [this.at[0] + step * right, this.at[1] + step * down].map((place) => Math.max(0, Math.min(side, place)));
-    if (event.key === " ") this.stroke = this.stroke ? null : { width: this.width, points: [] };
+    const side = this.canvas.width, length = event.shiftKey ? 4 : 14, drawing = this.stroke?.kind === "keys";
+    this.at = this.at.map((place, axis) => Math.max(0, Math.min(side, place + length * step[axis])));
     Object.assign(this.cursor.style, { left: `${(100 * this.at[0]) / side}%`, top: `${(100 * this.at[1]) / side}%` });
-    this.cursor.classList.toggle("down", Boolean(this.stroke));
-    if (!this.stroke) return;
-    if (!this.stroke.points.length) this.strokes.push(this.stroke);
-    this.stroke.points.push(this.at);
-    this.changed();
+    if (event.key !== " ") {
+      if (drawing) this.stroke.points.push(this.at);
+      if (drawing) this.changed();
+    } else if (!event.repeat) {
+      if (drawing) this.lift();
+      else if (!this.stroke) this.begin({ kind: "keys", points: [this.at] });
+    }
   }
 
   place(event) {
@@ -69,12 +106,14 @@ export class Pad {
   }
 
   undo() {
+    this.lift();
     if (this.strokes.length) this.strokes.pop();
     else this.under = null;
     this.changed();
   }
 
   clear() {
+    this.lift();
     this.strokes = [];
     this.under = null;
     this.changed();
@@ -82,6 +121,7 @@ export class Pad {
 
   async show(file) {
     const picture = await createImageBitmap(file);
+    this.lift();
     Object.assign(this, { strokes: [], under: picture, file });
     this.draw();
     const greens = this.pen.getImageData(...this.paper).data.filter((_, place) => place % 4 === 1);

@@ -4,8 +4,7 @@ import base64
 import io
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import numpy as np
@@ -21,23 +20,9 @@ from digitline.measure.trials import encoded
 from digitline.model import checkpoint
 from tests import warm
 from tests.served import CLASSES, Server, new_clone, new_study, started, stopped
+from tests.shown import ANSWERED, DESKTOP, PHONE, SEVEN, Shown, on_the_sheet, opened, settle, sheet
 
 pytestmark = pytest.mark.slow
-
-ANSWERED = re.compile("probability|nearest")
-SEVEN = [(0.3, 0.25), (0.5, 0.22), (0.7, 0.25), (0.6, 0.45), (0.5, 0.65), (0.45, 0.8)]  # fractions of the sheet's sides
-DESKTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"}
-PHONE: dict[str, Any] = {
-    "viewport": {"width": 390, "height": 844},
-    "color_scheme": "dark",
-    "has_touch": True,
-    "is_mobile": True,
-}
-
-
-class Shown(NamedTuple):
-    page: Page
-    troubles: list[str]  # messages of the browser's console
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +40,6 @@ def shown(request: pytest.FixtureRequest, server: Server, browser: Browser) -> I
         yield found
 
 
-@contextmanager
-def opened(browser: Browser, server: Server, screen: dict[str, Any]) -> Iterator[Shown]:
-    """The page on that screen."""
-    with browser.new_context(**screen) as context:
-        page, troubles = context.new_page(), []
-        page.on("console", lambda said: troubles.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.goto(f"{server.url}/ui/")
-        page.wait_for_selector(".layer")
-        yield Shown(page, troubles)
-
-
 def draw(page: Page, stroke: list[tuple[float, float]]) -> None:
     """Draws with the mouse and waits for the answer to the whole drawing."""
     places = on_the_sheet(page, stroke)
@@ -77,17 +50,6 @@ def draw(page: Page, stroke: list[tuple[float, float]]) -> None:
     page.mouse.up()
     settle(page)
     expect(page.locator("#said")).to_have_text(ANSWERED)
-
-
-def on_the_sheet(page: Page, places: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Converts fractions of the sheet's sides to places in the window."""
-    box: Any = page.locator("#pad").bounding_box()
-    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in places]
-
-
-def settle(page: Page) -> None:
-    """Waits until the answer is that for the current drawing."""
-    expect(page.locator("body")).to_have_attribute("aria-busy", "false")
 
 
 def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, server: Server) -> None:
@@ -106,11 +68,6 @@ def test_a_stroke_is_answered_as_the_service_answers_its_picture(shown: Shown, s
 
 def classified(server: Server, picture: bytes) -> Any:
     return httpx.post(f"{server.url}/classify", files={"image": picture}).raise_for_status().json()
-
-
-def sheet(page: Page) -> bytes:
-    """The sheet as a PNG."""
-    return base64.b64decode(page.evaluate("document.getElementById('pad').toDataURL('image/png')").split(",")[1])
 
 
 def test_the_page_shows_the_service_s_evidence(shown: Shown, server: Server) -> None:
@@ -315,35 +272,6 @@ def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
         draw(page, SEVEN)
         ink.append(int(image(page).sum()))
     assert ink[1] > 1.5 * ink[0]
-
-
-@pytest.mark.parametrize("shown", [PHONE], ids=["phone"], indirect=True)
-def test_a_finger_draws_and_a_second_one_adds_nothing(shown: Shown) -> None:
-    """The first finger draws one stroke; a second finger changes nothing."""
-    page, session = shown.page, shown.page.context.new_cdp_session(shown.page)
-
-    def touch(kind: str, fingers: dict[int, tuple[float, float]]) -> None:
-        points = [{"x": x, "y": y, "id": finger} for finger, (x, y) in fingers.items()]
-        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
-
-    start, corner, *rest = on_the_sheet(page, SEVEN)
-    here, there = on_the_sheet(page, [(0.2, 0.9), (0.4, 0.9)])
-    seen = []
-    for second in (False, True):
-        page.keyboard.press("Escape")
-        touch("touchStart", {1: start})
-        touch("touchMove", {1: corner})
-        if second:
-            touch("touchStart", {1: corner, 2: here})
-            touch("touchMove", {1: corner, 2: there})
-            touch("touchEnd", {2: there})
-        for place in rest:
-            touch("touchMove", {1: place})
-        touch("touchEnd", {})
-        expect(page.locator("#said")).to_have_text(ANSWERED)
-        seen.append(sheet(page))
-    assert seen[0] == seen[1]
-    assert not shown.troubles
 
 
 @pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
