@@ -121,6 +121,6 @@ def pictured(scope: Scope, data: bytes) -> None:
     if "charge" in scope:
         from digitline.data import prepare  # the command that supervises the workers needs no pictures
 
-        with suppress(InputError), prepare.refusals(prepare.SENT):
-            picture = prepare.undecoded(data, prepare.SENT)
+        with suppress(InputError), prepare.refusals():
+            picture = prepare.undecoded(data)
             scope["charge"](math.ceil(picture.width * picture.height / PIXELS))

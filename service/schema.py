@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 from pydantic.json_schema import models_json_schema
 
+from digitline.data import formats
 from digitline.data.entry import MNIST, Preparation, Shape
 from service import form, v2
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # it imports ONNX Runtime, which the command that starts the 
     from service.champion import Answer
 
 RAW = "application/octet-stream"
-PICTURES = ("image/png", "image/jpeg", RAW)
+PICTURES = (*formats.READ.values(), RAW)
 BUSY = [
     ("401", "The service asks for a key"),
     ("429", "The client has used up its images a second"),
@@ -42,7 +43,7 @@ CLOSED = [
 class Upload(BaseModel):
     """A form with one file."""
 
-    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"}, description="a PNG or JPEG")]
+    image: Annotated[bytes, Field(json_schema_extra={"format": "binary"}, description=f"a {formats.TITLE}")]
 
 
 class Prediction(BaseModel):

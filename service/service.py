@@ -67,7 +67,7 @@ def one_sentence(kind: type[BaseException], error: BaseException, trace: Traceba
 
 
 class Served:
-    """Recognises images: POST /predict takes them as the model does, POST /classify as PNG or JPEG."""
+    """Recognises images: POST /predict takes them as the model does, POST /classify as a picture's file."""
 
     champion = champion()
     prepare = bentoml.on_deployment(prepare)
@@ -89,7 +89,7 @@ class Served:
 
     @bentoml.api
     def classify(self, image: Path) -> schema.Classification:
-        """Recognises a picture, a PNG or JPEG."""
+        """Recognises a picture: a PNG, JPEG, WebP, GIF, BMP or TIFF."""
         from service import api
 
         with refusals():

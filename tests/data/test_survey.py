@@ -194,7 +194,7 @@ def test_what_cannot_be_read_is_a_sentence():
     assert survey.form(Path("none.png")) == "there is no such file"
     Path("text.png").write_text("flowers")
     told = survey.form(Path("text.png"))
-    assert told == "the file is not a picture, expected a PNG, JPEG, WEBP, BMP, GIF or TIFF"
+    assert told == "the file is not a picture, expected a PNG, JPEG, WebP, GIF, BMP or TIFF"
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

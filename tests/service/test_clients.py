@@ -179,7 +179,7 @@ def test_the_methods_answer_in_process_and_as_a_part_of_another_service(
         ["InvalidArgument", f"images is an array [5, 27, 28] of uint8, {expected}"],
         ["InvalidArgument", f"images is an array [5, 28, 28] of float64, {expected}"],
         ["InvalidArgument", f"images is an array [0] of float64, {expected}"],
-        ["InvalidArgument", "the file is not a picture, expected a PNG or JPEG"],
+        ["InvalidArgument", "the file is not a picture, expected a PNG, JPEG, WebP, GIF, BMP or TIFF"],
     ]
     assert part == [first, 400]
 

@@ -183,6 +183,7 @@ def test_a_space_bar_that_is_held_lowers_the_pen_once(hand: Hand) -> None:
     hand.page.keyboard.up("Space")
     hand.page.keyboard.press("ArrowDown")
     assert sheet(hand.page) != dot
+    hand.page.keyboard.press("Space")
 
 
 def test_a_second_finger_adds_nothing(hand: Hand) -> None:
@@ -213,17 +214,16 @@ def test_a_touch_that_the_system_takes_away_leaves_nothing(hand: Hand) -> None:
 
 
 @pytest.mark.parametrize("key", ["Escape", "Control+z"])
-def test_what_is_undone_while_it_is_drawn_stays_away(hand: Hand, key: str) -> None:
-    """The rest of the stroke draws nothing, and the next one is a stroke of its own."""
-    empty, alone = sheet(hand.page), by_finger(hand)
-    clear(hand)
-    hand.touch("Start", CORNER)
-    hand.touch("Move", ASIDE)
-    hand.page.keyboard.press(key)
-    hand.touch("Move", CORNER)
+def test_undoing_a_stroke_lifts_the_pen_that_draws_it(hand: Hand, key: str) -> None:
+    keyboard, empty = hand.page.keyboard, sheet(hand.page)
+    keyboard.press("Space")
+    dot = sheet(hand.page)
+    keyboard.press(key)
+    keyboard.press("ArrowDown")
+    keyboard.press("ArrowUp")
     assert sheet(hand.page) == empty
-    hand.touch("End")
-    assert by_finger(hand) == alone
+    keyboard.press("Space")
+    assert sheet(hand.page) == dot
 
 
 def test_the_left_button_released_while_another_is_held_ends_the_stroke(hand: Hand) -> None:

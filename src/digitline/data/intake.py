@@ -88,7 +88,7 @@ def decoded(scratch: Path, root: Path, seen: Seen, image: Shape, preparation: Pr
 def tried(path: Path, image: Shape, preparation: Preparation) -> Bytes | str:
     """The model's image of a picture, or why there is none."""
     try:
-        return prepare.image(path.read_bytes(), image, preparation, formats=prepare.KEPT)
+        return prepare.image(path.read_bytes(), image, preparation)
     except (InputError, OSError) as error:
         return str(error)
 

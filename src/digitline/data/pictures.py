@@ -85,7 +85,7 @@ class Images(NamedTuple):
         if hashlib.sha256(data).hexdigest() != line.sha256:
             raise InputError(f"{path} has changed since it was adopted; restore it with dvc checkout, or {AGAIN}")
         try:
-            return prepare.image(data, self.image, self.preparation, formats=prepare.KEPT)
+            return prepare.image(data, self.image, self.preparation)
         except InputError as error:
             raise InputError(f"{path}: {error}") from None
 

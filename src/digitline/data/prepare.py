@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageOps, UnidentifiedImageError
 
 from digitline.base.errors import InputError
+from digitline.data import formats
 from digitline.data.dataset import Bytes
 from digitline.data.entry import MNIST, Preparation, Shape
 
 SIDE = MNIST.height  # pixels of MNIST's images
 BOX = 20  # pixels of the digit's longer side, as in MNIST
 CENTRE = 14  # the pixel of the centre of mass in MNIST's images, to within half a pixel
-
-SENT = ("PNG", "JPEG")  # what a service accepts from anyone
-KEPT = (*SENT, "WEBP", "BMP", "GIF", "TIFF")  # what a folder may hold
 
 MAX_BYTES = 32 * 2**20  # of a picture's file
 MAX_PIXELS = 64 * 2**20  # a camera of 64 megapixels; a larger picture is refused before it is decoded
@@ -46,38 +44,38 @@ TURNS = {  # by EXIF's orientation
 Floats = NDArray[np.float32]
 
 
-def image(data: bytes, shape: Shape, preparation: Preparation, *, formats: tuple[str, ...] = SENT) -> Bytes:
+def image(data: bytes, shape: Shape, preparation: Preparation) -> Bytes:
     """The model's image of a picture's file: [H, W] or [H, W, 3]; InputError if it cannot be read."""
     if preparation == "mnist":
-        return prepare(open_picture(data, formats=formats))
-    return resized(open_picture(data, formats=formats, least=2 * max(shape[:2])), shape, preparation)
+        return prepare(open_picture(data))
+    return resized(open_picture(data, least=2 * max(shape[:2])), shape, preparation)
 
 
-def open_picture(data: bytes, *, formats: tuple[str, ...] = SENT, least: int = WORKING) -> Image.Image:
+def open_picture(data: bytes, *, least: int = WORKING) -> Image.Image:
     """Decodes an untrusted picture, of an animation the first frame; a JPEG perhaps smaller, but not below `least`.
 
     InputError if it is of another format, damaged or larger than the limits.
     """
-    with refusals(formats):
-        picture = undecoded(data, formats)
+    with refusals():
+        picture = undecoded(data)
         picture.draft(None, (least, least))  # decodes a JPEG at a half, quarter or eighth of its size
         picture.load()
         picture.getexif()  # within this block, because damaged EXIF raises here
     return picture
 
 
-def undecoded(data: bytes, formats: tuple[str, ...]) -> Image.Image:
+def undecoded(data: bytes) -> Image.Image:
     """The picture before it is decoded, with its size; to be called within refusals."""
     if len(data) > MAX_BYTES:
         raise InputError(f"the picture has {len(data)} bytes, expected at most {MAX_BYTES}")
-    picture = Image.open(io.BytesIO(data), formats=formats)
-    if picture.width * picture.height > MAX_PIXELS:
-        raise InputError(f"the picture is {picture.width}x{picture.height}, expected at most {MAX_PIXELS} pixels")
+    formats.refuse_unread(data)
+    picture = Image.open(formats.Parts(data), formats=list(formats.READ))
+    formats.refuse_costly(picture, most=MAX_PIXELS)
     return picture
 
 
 @contextmanager
-def refusals(formats: tuple[str, ...]) -> Iterator[None]:
+def refusals() -> Iterator[None]:
     """Turns what Pillow raises for bad pictures into an InputError."""
     try:
         yield
@@ -86,7 +84,7 @@ def refusals(formats: tuple[str, ...]) -> Iterator[None]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise InputError(f"the picture is too large, expected at most {MAX_PIXELS} pixels") from None
     except UnidentifiedImageError:
-        raise InputError(f"the file is not a picture, expected a {', '.join(formats[:-1])} or {formats[-1]}") from None
+        raise InputError(f"the file is not a picture, expected a {formats.TITLE}") from None
     except (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error) as error:
         raise InputError(f"the picture is damaged: {error}") from None
 
@@ -128,9 +126,7 @@ def cropped(picture: Image.Image, width: int, height: int) -> Image.Image:
 
 
 def eight_bits(picture: Image.Image) -> Image.Image:
-    """Brings 16 bits of grey to 8, to which PIL would clip them; InputError for the values of other sizes."""
-    if picture.mode in ("I", "F"):
-        raise InputError(f"the picture has 32 bits a pixel (mode {picture.mode}), expected 8 or 16 bits a channel")
+    """Brings 16 bits of grey to 8, to which PIL would clip them."""
     return from_16_bits(picture) if picture.mode.startswith("I") else picture
 
 

@@ -191,8 +191,8 @@ def form(path: Path) -> Form | str:
     """What a picture's file says of itself, or why it cannot be read; nothing is decoded."""
     try:
         data = path.read_bytes()
-        with prepare.refusals(prepare.KEPT):
-            picture = prepare.undecoded(data, prepare.KEPT)
+        with prepare.refusals():
+            picture = prepare.undecoded(data)
             known = picture.format != "PNG" or "exif" in picture.info  # else Pillow would decode the PNG to look for it
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1) if known else 1
             several = getattr(picture, "is_animated", False) and picture.format != "MPO"  # a camera's preview

@@ -96,7 +96,7 @@ def pixels(answering: Answering, path: Path) -> Bytes | str:
     try:
         with path.open("rb") as file:
             data = file.read(prepare.MAX_BYTES + 1)  # a larger one is refused
-        image = prepare.image(data, answering.shape, answering.preparation, formats=prepare.KEPT)
+        image = prepare.image(data, answering.shape, answering.preparation)
     except InputError as error:
         return str(error)
     except OSError as error:
