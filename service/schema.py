@@ -191,6 +191,12 @@ PREPARED = {
     "crop": "any size, which is scaled to fill {size} pixels; what stands over is cut",
 }
 
+# What /predict, /compare, /feedback and V2 expect for MNIST's preparation, which they do not apply.
+LIGHT = (
+    "The images are as MNIST's: a light digit on a dark ground, 0 for the background and 255 for full ink. The answer to "
+    "a dark digit on light ground is doubtful; /classify takes both."
+)
+
 
 @cache
 def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[str, Any]:
@@ -201,7 +207,7 @@ def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[st
         [(model, "validation") for model in (sent.body, Upload, *answers)], ref_template="#/components/schemas/{model}"
     )
     text = {"schema": {"type": "string"}}
-    return {
+    document: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {"title": "digitline", "version": "1", "description": "The champion of the study, over HTTP."},
         "servers": [{"url": "."}],
@@ -217,6 +223,10 @@ def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[st
         },
         "components": {"schemas": definitions["$defs"]},
     }
+    if preparation == "mnist":
+        for path in ("/predict", "/compare", "/feedback", *(f"{path}/infer" for path in v2.PATHS)):
+            document["paths"][path]["post"]["description"] = LIGHT
+    return document
 
 
 def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, Any]:

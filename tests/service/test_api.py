@@ -431,5 +431,18 @@ def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: Te
     assert named == set(document["components"]["schemas"])
 
 
+def test_the_document_says_that_mnist_s_images_are_light_on_dark(client: TestClient) -> None:
+    paths = client.get("/docs.json").json()["paths"]
+    for path in ("/predict", "/compare", "/v2/models/digitline/infer"):
+        assert "a light digit on a dark ground, 0 for the background" in paths[path]["post"]["description"]
+    assert "dark on light or light on dark" in paths["/classify"]["post"]["summary"]
+    assert "description" not in schema.openapi(preparation="letterbox")["paths"]["/predict"]["post"]
+
+
+def test_the_document_names_the_media_types_of_pictures(client: TestClient) -> None:
+    bodies = client.get("/docs.json").json()["paths"]["/classify"]["post"]["requestBody"]["content"]
+    assert set(bodies) == {"multipart/form-data", *formats.READ.values(), "application/octet-stream"}
+
+
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:
     assert "//" not in client.get("/").text
