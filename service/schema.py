@@ -193,8 +193,8 @@ PREPARED = {
 
 # What /predict, /compare, /feedback and V2 expect for MNIST's preparation, which they do not apply.
 LIGHT = (
-    "The images are as MNIST's: a light digit on a dark ground, 0 for the background and 255 for full ink. The answer to "
-    "a dark digit on light ground is doubtful; /classify takes both."
+    "The images are as MNIST's: a light digit on a dark ground, 0 for the background and 255 for full ink. The answer "
+    "to a dark digit on light ground is doubtful; /classify takes both."
 )
 
 

@@ -84,12 +84,7 @@ function nothing(sentence = NOTHING) {
 }
 
 async function open(file) {
-  if (!file) return;
-  try {
-    await pad.show(file);
-  } catch {
-    nothing("This browser cannot open the file as a picture.");
-  }
+  if (file) await pad.show(file);
 }
 
 // What the page is about, in the words of the champion's data set.

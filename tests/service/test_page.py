@@ -274,11 +274,12 @@ def test_a_wider_pen_leaves_more_ink(shown: Shown) -> None:
     assert ink[1] > 1.5 * ink[0]
 
 
-@pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "png")])
+@pytest.mark.parametrize(("way", "form"), [("open", "jpeg"), ("paste", "png"), ("drop", "tiff")])
 def test_a_picture_is_answered_as_its_file_by_the_service(shown: Shown, server: Server, way: str, form: str) -> None:
-    """An opened, pasted or dropped file gives the image and the answer of /classify."""
+    """An opened, pasted or dropped file gives the image and answer of /classify, also where Chromium cannot show it."""
     picture = dark_seven(form)
     hand(shown.page, way, picture, form)
+    expect(shown.page.locator(".sheet.unseen")).to_have_count(int(form == "tiff"))
     expect(shown.page.locator("#said")).to_have_text(ANSWERED)
     answer = classified(server, picture)
     assert image(shown.page).tolist() == answer["image"]
@@ -323,9 +324,14 @@ def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(show
 
 
 def test_a_file_that_is_not_a_picture_is_reported(shown: Shown) -> None:
-    """The page shows a sentence."""
-    shown.page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": b"text"})
-    expect(shown.page.locator("#said")).to_contain_text("cannot open the file")
+    """The page shows the service's sentence."""
+    heic = bytes([0, 0, 0, 16]) + b"ftypheic" + bytes(400)
+    for name, kind, data, sentence in [
+        ("1.png", "image/png", b"text", "the file is not a picture"),
+        ("1.heic", "image/heic", heic, "HEIC is not read"),
+    ]:
+        shown.page.locator("#file").set_input_files({"name": name, "mimeType": kind, "buffer": data})
+        expect(shown.page.locator("#said")).to_contain_text(sentence)
 
 
 # A champion of colour pictures, which are not square, with many classes that have long names
