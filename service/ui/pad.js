@@ -3,7 +3,7 @@ import { png, sent, shown } from "./picture.js";
 
 const RANK = { keys: 0, touch: 1, mouse: 1, pen: 2 }; // who takes the sheet from whom
 const PALM = 500; // milliseconds before and after a pen in which a touch is the palm of its hand
-const ANSWERS = { pointerdown: "down", pointermove: "move", pointercancel: "cancel", lostpointercapture: "up" }; // unlike pointerup, the last one always comes
+const ANSWERS = { pointerdown: "down", pointermove: "move", pointercancel: "cancel", lostpointercapture: "up" };
 
 export class Pad {
   constructor(canvas) {
@@ -55,6 +55,7 @@ export class Pad {
     this.changed();
   }
 
+  // However it lost the pointer, with a pointerup or without.
   up(event) {
     if (!this.draws(event)) return;
     this.stroke.ended = event.timeStamp;

@@ -123,7 +123,11 @@ GREY = [(257, 4, 1, 64), (258, 4, 1, 8), (262, 4, 1, 1), (277, 4, 1, 1)]
         (tiff((256, 4, 1, 64), *GREY, (324, 4, 10**6, 8), order=">"), "1000000 strips or tiles"),
         (
             tiff((256, 4, 1, 64), *GREY, (259, 4, 1, 8), (322, 4, 1, 2**15), (323, 4, 1, 2**15), (324, 4, 1, 8)),
-            "tiles of 32768x32768, expected at most 67108864 pixels",
+            r"tiles are \[32768, 32768\], expected two sides and at most 67108864 pixels",
+        ),
+        (
+            tiff((256, 4, 1, 64), *GREY, (259, 4, 1, 8), (322, 4, 1, 2**30), (323, 2, 4, 0x31313131)),
+            "tiles are .*, expected two sides",
         ),
         (encoded(deep(32), "TIFF"), r"32 bits a pixel \(mode F\)"),
         (run_length(width=4096, height=1025, runs=b"\0\1"), "run-length encoded BMP, expected at most 4194304 pixels"),
@@ -134,7 +138,18 @@ GREY = [(257, 4, 1, 64), (258, 4, 1, 8), (262, 4, 1, 1), (277, 4, 1, 1)]
         (encoded(Image.new("1", (8192, 8193)), "BMP"), "8192x8193, expected at most 67108864 pixels"),
     ],
     ids=[
-        *("wide tiff", "strips", "tiles", "a tile", "floats", "large runs", "runs", "gif's blocks", "png's chunks"),
+        *(
+            "wide tiff",
+            "strips",
+            "tiles",
+            "a tile",
+            "no sides",
+            "floats",
+            "large runs",
+            "runs",
+            "gif's blocks",
+            "png's chunks",
+        ),
         *("large gif", "large bmp"),
     ],
 )

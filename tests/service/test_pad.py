@@ -238,15 +238,3 @@ def test_the_left_button_released_while_another_is_held_ends_the_stroke(hand: Ha
     mouse.move(*away)
     mouse.up(button="right")
     assert sheet(hand.page) == drawn
-
-
-def test_a_stroke_ends_when_the_page_asks_for_a_key(hand: Hand) -> None:
-    """A dialog keeps the end of the touch from the sheet; the next touch draws all the same."""
-    alone = by_finger(hand)
-    clear(hand)
-    hand.touch("Start", SEVEN[0])
-    hand.page.evaluate("document.getElementById('entrance').showModal()")
-    hand.touch("End")
-    hand.page.evaluate("document.getElementById('entrance').close()")
-    clear(hand)
-    assert by_finger(hand) == alone

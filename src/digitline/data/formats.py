@@ -84,6 +84,6 @@ def refuse_costly(picture: Image.Image, *, most: int) -> None:
     if picture.format == "BMP" and picture.info["compression"] in (1, 2) and width * height > MAX_LOOPED:
         raise InputError(f"the picture is a run-length encoded BMP, expected at most {MAX_LOOPED} pixels in one")
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        across, down = (picture.tag_v2.get(tag, 0) for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH))
-        if across * down > most:
-            raise InputError(f"the picture has tiles of {across}x{down}, expected at most {most} pixels")
+        tile = [picture.tag_v2.get(tag, 0) for tag in (TiffImagePlugin.TILEWIDTH, TiffImagePlugin.TILELENGTH)]
+        if not all(isinstance(side, int) for side in tile) or tile[0] * tile[1] > most:
+            raise InputError(f"the picture's tiles are {str(tile)[:40]}, expected two sides and at most {most} pixels")

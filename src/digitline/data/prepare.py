@@ -85,7 +85,7 @@ def refusals() -> Iterator[None]:
         raise InputError(f"the picture is too large, expected at most {MAX_PIXELS} pixels") from None
     except UnidentifiedImageError:
         raise InputError(f"the file is not a picture, expected a {formats.TITLE}") from None
-    except (OSError, SyntaxError, ValueError, IndexError, struct.error, zlib.error) as error:
+    except (OSError, EOFError, SyntaxError, ValueError, TypeError, LookupError, struct.error, zlib.error) as error:
         raise InputError(f"the picture is damaged: {error}") from None
 
 
