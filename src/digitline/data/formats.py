@@ -45,8 +45,8 @@ def refuse_unread(data: bytes) -> None:
     """InputError with what to do if a file is of a known format that is not read, or of too many parts."""
     if found := unread(data):
         raise InputError(f"{found} is not read, expected a {TITLE}; {ADVICE[found]}")
-    if (found := strips(data)) > MAX_PARTS:
-        raise InputError(f"the picture has {found} strips or tiles, expected at most {MAX_PARTS}")
+    if (parts := strips(data)) > MAX_PARTS:
+        raise InputError(f"the picture has {parts} strips or tiles, expected at most {MAX_PARTS}")
 
 
 def unread(data: bytes) -> str | None:
