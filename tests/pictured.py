@@ -8,6 +8,7 @@ import schemathesis
 from hypothesis import strategies
 from PIL import Image
 
+from digitline.data import formats
 from tests.served import ROOT
 
 PIXELS, HEADER = 28 * 28, 16  # bytes
@@ -24,12 +25,12 @@ def picture(digit: bytes, form: str) -> bytes:
     return file.getvalue()
 
 
-pictures = {form: [picture(digit, form) for digit in digits] for form in ("PNG", "JPEG")}
+pictures = {form: [picture(digit, form) for digit in digits] for form in formats.READ}
 made_up = strategies.binary(max_size=2 * PIXELS)
-drawn = strategies.sampled_from(pictures["PNG"] + pictures["JPEG"])
+drawn = strategies.sampled_from([one for some in pictures.values() for one in some])
 schemathesis.openapi.format("binary", strategies.one_of(drawn, strategies.sampled_from(digits), made_up))
 for form, some in pictures.items():
-    schemathesis.openapi.media_type(f"image/{form.lower()}", strategies.one_of(strategies.sampled_from(some), made_up))
+    schemathesis.openapi.media_type(formats.READ[form], strategies.one_of(strategies.sampled_from(some), made_up))
 
 
 @schemathesis.hook
