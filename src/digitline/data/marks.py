@@ -6,12 +6,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+INNER = 0.35  # of a frame's length; what is shorter inside a mark is a blot in a digit
+
+
 class Marks(NamedTuple):
     """Components, numbered from 1 in `labels`; row i of the others belongs to label i + 1."""
 
     labels: NDArray[np.int32]  # [H, W], 0 where there is no ink
     areas: NDArray[np.int64]  # [N] pixels
     boxes: NDArray[np.int64]  # [N, 4]: top, left, bottom, right; the last two excluded
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """The longer side of each box, in pixels."""
+        lengths: NDArray[np.int64] = (self.boxes[:, 2:] - self.boxes[:, :2]).max(1)
+        return lengths
+
+    def sides(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Whether each box reaches the picture's top, left, bottom and right: [N, 4]."""
+        return np.concatenate([self.boxes[:, :2] <= 1, self.boxes[:, 2:] >= np.array(shape) - 1], 1)
+
+    def enclosing(self, among: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.bool_]:
+        """Whether each of these marks goes around another large one, as a frame does."""
+        boxes, lengths = self.boxes[among], self.lengths[among]
+        large = lengths > 0.3 * lengths.max(initial=0)
+        first = (boxes[:, None, :2] < boxes[None, large, :2]).all(2)
+        last = (boxes[:, None, 2:] > boxes[None, large, 2:]).all(2)
+        inner = lengths[None, large] > INNER * lengths[:, None]
+        around: NDArray[np.bool_] = (first & last & inner).any(1)
+        return around
 
 
 def components(mask: NDArray[np.bool_]) -> Marks:

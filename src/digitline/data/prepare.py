@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageOps, UnidentifiedImageError
 
 from digitline.base.errors import InputError
-from digitline.data import formats
+from digitline.data import formats, paper
 from digitline.data.dataset import Bytes
 from digitline.data.entry import MNIST, Preparation, Shape
+from digitline.data.even import EDGE
 
 SIDE = MNIST.height  # pixels of MNIST's images
 BOX = 20  # pixels of the digit's longer side, as in MNIST
@@ -25,9 +26,6 @@ MAX_BYTES = 32 * 2**20  # of a picture's file
 MAX_PIXELS = 64 * 2**20  # a camera of 64 megapixels; a larger picture is refused before it is decoded
 
 WORKING = 512  # pixels; a larger picture is reduced to less than twice this
-MIN_CONTRAST = 24  # of 255; with less, the sheet is blank
-FLOOR = 0.1  # of the strongest ink; less is paper: grain and JPEG artefacts
-EDGE = 0.3  # of the strongest ink; the digit's box ends there
 THIN, THICK = 1.7, 3.6  # pixels of 28; 5% of MNIST's strokes are thinner, 5% thicker
 FINE = 8  # pixels per pixel of the 28, while strokes are made thicker or thinner
 
@@ -171,10 +169,15 @@ def prepare(picture: Image.Image) -> Bytes:
 
     Scales the digit to fit 20x20 pixels, keeping its proportions, and puts its centre of mass in the middle.
     """
-    strength = ink(flatten(picture))
-    if not strength.any():
-        return np.zeros((SIDE, SIDE), np.uint8)
-    return centre(scale(pen(crop(strength)), BOX))
+    return read(picture)[0]
+
+
+def read(picture: Image.Image) -> tuple[Bytes, bool]:
+    """The same image, and whether the picture surely shows one mark on paper."""
+    found = paper.read(flatten(picture))
+    if not found.ink.any():
+        return np.zeros((SIDE, SIDE), np.uint8), found.sure
+    return centre(scale(pen(crop(found.ink)), BOX)), found.sure
 
 
 def flatten(picture: Image.Image) -> Image.Image:
@@ -190,42 +193,6 @@ def flatten(picture: Image.Image) -> Image.Image:
     white = Image.new("RGBA", upright.size, "white")
     white.alpha_composite(upright)
     return white.convert("RGB")
-
-
-def ink(picture: Image.Image) -> Floats:
-    """How far each pixel's colour is from the paper's towards the pen's: [H, W], 0-1."""
-    bands = [np.asarray(band) for band in picture.split()]
-    grey = all(np.array_equal(bands[0], band) for band in bands[1:])
-    planes = np.stack(bands[:1] if grey else bands).astype(np.float32)  # [1 or 3, H, W]
-    planes -= paper(planes)
-    distance = np.abs(planes).max(0)
-    if distance.max() < MIN_CONTRAST:
-        return np.zeros_like(distance)
-    row, column = np.unravel_index(distance.argmax(), distance.shape)
-    likeness = np.einsum("c,chw->hw", planes[:, row, column], planes)
-    colour = planes[:, likeness > likeness.max() / 2].mean(1)
-    strength: Floats = np.einsum("c,chw->hw", colour, planes)
-    strength /= strength.max()
-    strength[strength < FLOOR] = 0
-    return strength
-
-
-def paper(planes: Floats) -> Floats:
-    """The paper's colour under even or uneven light: a plane fitted to the border pixels without ink."""
-    height, width = planes.shape[1:]
-    down, right = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
-    frame = np.ones((height, width), bool)
-    frame[1:-1, 1:-1] = False
-    row, column = np.nonzero(frame)
-    basis, colours = np.stack([np.ones_like(down[row]), down[row], right[column]], 1), planes[:, frame].T
-    fitted = np.median(colours, axis=0)
-    for _ in range(3):
-        off = np.abs(colours - fitted).max(1)
-        near = off <= 2 * np.median(off) + 1
-        level, tilt, lean = np.linalg.lstsq(basis[near], colours[near])[0]
-        fitted = basis @ np.stack([level, tilt, lean])
-    sheet: Floats = level[:, None, None] + tilt[:, None, None] * down[:, None] + lean[:, None, None] * right
-    return sheet
 
 
 def crop(strength: Floats) -> Image.Image:
