@@ -1,47 +1,74 @@
 """How much ink each pixel has, whatever the light on the paper: what a picture lacks to its own background."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 Floats = NDArray[np.float32]
+Bytes = NDArray[np.uint8]
 
 DARKEST = 0.3  # of the brightest background; where it is darker, contrasts count as if it had this brightness
 
 
-def contrast(picture: Image.Image, window: int) -> Floats:
-    """The ink of an RGB picture: [H, W], 0 on the paper, about 1 for black on white or white on black.
+class Plane(NamedTuple):
+    """A picture's colours as one plane on which ink is dark."""
+
+    values: Bytes  # [H, W]
+    dark: bool  # whether the ink is dark in the picture too
+
+
+def contrast(plane: Plane, window: int) -> Floats:
+    """The ink: [H, W], 0 on the paper, about 1 for black on white or white on black.
 
     Strokes must be narrower than the window, in pixels, and shadows wider.
     """
-    plane, dark = darkened(picture)
-    background = closed(plane, window)
-    lacking = background.astype(np.float32) - plane
-    lacking -= np.median(lacking)  # the closing follows the brightest grain
-    if not dark:
-        return (lacking / 255).clip(0, 1)
+    background = closed(plane.values, window)
+    lacking = background.astype(np.float32) - plane.values
+    lacking -= np.median(lacking[::2, ::2])  # the closing follows the brightest grain
+    return (lacking / scale(plane, background)).clip(0, 1)
+
+
+def steps(plane: Plane, window: int) -> Floats:
+    """The largest difference within each pixel's window, on the scale of contrast: [H, W]."""
+    high, low = spread(plane.values, window, np.maximum, 0), spread(plane.values, window, np.minimum, 255)
+    return (high.astype(np.float32) - low) / scale(plane, high)
+
+
+def scale(plane: Plane, background: Bytes) -> Floats:
+    """The brightness that counts as 1: the background's, where ink is dark and therefore darker in a shadow."""
     bright = np.quantile(background[::8, ::8], 0.95)
-    return (lacking / np.maximum(background, max(DARKEST * bright, 1))).clip(0, 1)
+    return np.maximum(background, max(DARKEST * bright, 1)).astype(np.float32) if plane.dark else np.float32([[255]])
 
 
-def darkened(picture: Image.Image) -> tuple[NDArray[np.uint8], bool]:
-    """A picture's colours as one plane [H, W] on which ink is dark, and whether it is dark in the picture too.
+def darkened(picture: Image.Image) -> Plane:
+    """The plane of an RGB picture; the channels' signs are those that make the ink dark.
 
-    Each channel's sign is that of the skewness about the local mean: ink covers less of the paper than it leaves.
+    By the skewness about the local mean, near what is narrow: ink covers less of the paper than it leaves.
     """
     pixels = np.asarray(picture, np.float32)
-    small = np.asarray(picture.reduce(max(1, min(picture.size) // 130)), np.float32)
-    off = small - averaged(small, max(3, min(small.shape[:2]) // 6))
-    skew = (off.clip(-90, 90) ** 3).mean((0, 1))
+    factor = max(1, min(picture.size) // 130)
+    small = np.asarray(picture.reduce(factor))
+    window = max(3, min(small.shape[:2]) // 5)
+    narrow = np.zeros(small.shape[:2], np.uint8)
+    for channel in np.moveaxis(small, -1, 0):
+        dark, light = (closed(each, window) - each for each in (channel, 255 - channel))
+        either = np.maximum(dark, light)
+        narrow |= either > max(12, either.max() / 4)
+    near = spread(narrow, 5, np.maximum, 0) > 0
+    mean = averaged(small.astype(np.float32), window)
+    off = ((small - mean) / (mean + 25))[near].clip(-1, 1)
+    skew = (off**3).mean(0) if len(off) else np.zeros(3)
     weights = np.sign(skew) * np.abs(skew) ** (2 / 3)
     strongest = np.abs(weights).max()
     if not strongest:
-        return pixels[..., 0].astype(np.uint8), True
+        return Plane(pixels.mean(2).astype(np.uint8), dark=True)
     weights[np.abs(weights) < 0.05 * strongest] = 0
     weights /= -np.abs(weights).sum()  # dark ink has negative skewness, hence positive weights
     plane = pixels @ weights.astype(np.float32)
-    dark = bool((weights >= 0).all())
-    return np.rint(plane if dark else plane - 255 * weights.clip(None, 0).sum()).astype(np.uint8), dark
+    is_dark = bool((weights >= 0).all())
+    return Plane(np.rint(plane if is_dark else plane - 255 * weights.clip(None, 0).sum()).astype(np.uint8), is_dark)
 
 
 def averaged(pixels: Floats, size: int) -> Floats:
@@ -56,13 +83,13 @@ def averaged(pixels: Floats, size: int) -> Floats:
     return pixels
 
 
-def closed(plane: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
+def closed(plane: Bytes, window: int) -> Bytes:
     """The plane without what is darker than its surroundings and narrower than the square window (grey closing)."""
     filled = spread(spread(plane, window, np.maximum, 0), window, np.minimum, 255)
     return np.maximum(filled, plane)
 
 
-def spread(plane: NDArray[np.uint8], window: int, most: np.ufunc, outside: int) -> NDArray[np.uint8]:
+def spread(plane: Bytes, window: int, most: np.ufunc, outside: int) -> Bytes:
     """The maximum or minimum over each pixel's window, by doubling."""
     for axis in (0, 1):
         padding = [(window // 2, window - 1 - window // 2) if axis == each else (0, 0) for each in (0, 1)]

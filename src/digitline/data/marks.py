@@ -6,9 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-INNER = 0.35  # of a frame's length; what is shorter inside a mark is a blot in a digit
-
-
 class Marks(NamedTuple):
     """Components, numbered from 1 in `labels`; row i of the others belongs to label i + 1."""
 
@@ -26,13 +23,13 @@ class Marks(NamedTuple):
         """Whether each box reaches the picture's top, left, bottom and right: [N, 4]."""
         return np.concatenate([self.boxes[:, :2] <= 1, self.boxes[:, 2:] >= np.array(shape) - 1], 1)
 
-    def enclosing(self, among: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.bool_]:
-        """Whether each of these marks goes around another large one, as a frame does."""
+    def enclosing(self, part: float, among: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.bool_]:
+        """Whether each of these marks goes around another one at least that part of its length, as a frame does."""
         boxes, lengths = self.boxes[among], self.lengths[among]
-        large = lengths > 0.3 * lengths.max(initial=0)
+        large = lengths > part / 2 * lengths.max(initial=0)
         first = (boxes[:, None, :2] < boxes[None, large, :2]).all(2)
         last = (boxes[:, None, 2:] > boxes[None, large, 2:]).all(2)
-        inner = lengths[None, large] > INNER * lengths[:, None]
+        inner = lengths[None, large] > part * lengths[:, None]
         around: NDArray[np.bool_] = (first & last & inner).any(1)
         return around
 

@@ -6,22 +6,25 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitline.data.background import closed, contrast, spread
+from digitline.data.background import closed, contrast, darkened, spread, steps
 from digitline.data.even import EDGE, FLOOR, strength
 from digitline.data.marks import Marks, components
-from digitline.data.rules import erased
+from digitline.data.rules import erased, lines
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 SMALLEST = 64  # pixels of the shorter side; on a smaller picture there is nothing to take away
 WORKING = 480  # pixels of the longer side
-WINDOWS = (4, 7)  # of the shorter side; of the closing that gives the background
+WINDOWS = (4, 6, 9, 12)  # of the shorter side; of the closing that gives the background
 LEAST = 0.05  # of the picture's shorter side, and at least as long is a digit
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
 NEAR = 0.08  # of a digit's length; a mark as near to it is a part
+INNER = 0.35  # of a frame's length; what is shorter inside a mark may be a blot in a digit
+INSIDE = 0.15  # of a mark's length; on a clean sheet there is nothing that long inside it
 EVEN = 0.03  # of the brightness; paper that varies more is not evenly lit
 SHARP = 4  # contrast per length of a mark; a shadow's outline is softer
+SOFT, SHARPEST = 0.85, 0.97  # of a mark's outline with a step: doubtful below, certain above
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 
 
@@ -37,7 +40,8 @@ class Choice(NamedTuple):
 
     mask: Mask  # [H, W]
     score: float
-    rival: float  # the score of the next best
+    sharp: float  # the share of its outline where the picture has a step too
+    rival: float = 0  # the score of the next best
 
 
 def read(picture: Image.Image) -> Reading:
@@ -45,18 +49,27 @@ def read(picture: Image.Image) -> Reading:
     whole = strength(picture)
     if min(picture.size) < SMALLEST or not whole.any() or clean(picture, whole):
         return Reading(whole, sure=True)
-    small = reduced(picture)
+    plane = darkened(reduced(picture))
+    best, there = None, None
     for part in WINDOWS:
-        ink = cleaned(small, min(small.size) // part)
-        found = chosen(ink)
-        if found and found.rival < RIVAL * found.score:
-            return Reading(ink_of(ink, found.mask), sure=True)
-    return Reading(ink_of(ink, found.mask) if found else whole, sure=False)
+        ink = contrast(plane, min(plane.values.shape) // part)
+        there = there or lines(ink)
+        ink = erased(ink, there)
+        found = chosen(ink, steps(plane, 7))
+        if found and (not best or found.score > 1.05 * best[0].score):
+            best = found, ink
+        if found and found.sharp > SHARPEST and found.rival < RIVAL * found.score:
+            break
+    if not best:
+        return Reading(whole, sure=False)
+    found, ink = best
+    return Reading(ink_of(ink, found.mask), sure=found.sharp > SOFT and found.rival < RIVAL * found.score)
 
 
-def cleaned(picture: Image.Image, window: int) -> Floats:
+def cleaned(picture: Image.Image) -> Floats:
     """All ink of a picture on paper, without shadows, rules and frames: [H, W], 0-1."""
-    return erased(contrast(picture, window))
+    ink = contrast(darkened(picture), min(picture.size) // WINDOWS[0])
+    return erased(ink, lines(ink))
 
 
 def reduced(picture: Image.Image) -> Image.Image:
@@ -79,7 +92,7 @@ def clean(picture: Image.Image, whole: Floats) -> bool:
     return (
         bool(parts.all())
         and not cut
-        and not marks.enclosing().any()
+        and not marks.enclosing(INSIDE).any()
         and sharp(whole, int(length[best]))
         and even(picture, whole)
     )
@@ -103,7 +116,7 @@ def even(picture: Image.Image, whole: Floats) -> bool:
     pixels, mark = np.asarray(grey), whole > EDGE
     small = np.asarray(grey.resize((64, 64), Image.Resampling.BOX))
     plane = small if pixels[mark].mean() < pixels[~mark].mean() else 255 - small
-    background = closed(plane, 40).astype(float).ravel()
+    background = closed(plane, 20).astype(float).ravel()
     down, right = np.indices(small.shape).reshape(2, -1) / 32 - 1
     basis = np.stack([np.ones_like(down), down, right], 1)
     off = background - basis @ np.linalg.lstsq(basis, background)[0]
@@ -124,12 +137,12 @@ def grouped(boxes: NDArray[np.int64], first: int, allowed: Mask, gap: float) -> 
         parts = more
 
 
-def chosen(ink: Floats) -> Choice | None:
+def chosen(ink: Floats, edges: Floats) -> Choice | None:
     """The mark that is most like a digit by its size, contrast and shape; none if there is none that is large enough."""
     top = float(np.quantile(ink[::2, ::2], 0.998))
     if top < FLOOR:
         return None
-    found = [one for level in (0.6, 0.35, 0.2) for one in candidates(ink, level * top)]
+    found = [one for level in (0.6, 0.35, 0.2) for one in candidates(ink, edges, level * top)]
     if not found:
         return None
     best = max(found, key=lambda one: one.score)
@@ -138,20 +151,27 @@ def chosen(ink: Floats) -> Choice | None:
     return best._replace(rival=max(rivals, default=0.0))
 
 
-def candidates(ink: Floats, level: float) -> list[Choice]:
+def candidates(ink: Floats, edges: Floats, level: float) -> list[Choice]:
     """The marks above that level, with their parts, that could be a digit; a few, the longest first."""
     marks = components(ink > level)
     length = marks.lengths
     inside = ~marks.sides(ink.shape).any(1)
-    inside[inside] = ~marks.enclosing(inside)
+    inside[inside] = ~marks.enclosing(INNER, inside)
     allowed = inside & (length >= LEAST * min(ink.shape))
     found = []
     for place in sorted(np.flatnonzero(allowed), key=lambda each: -length[each])[:5]:
         near = inside & (marks.areas > 0.04 * marks.areas[place]) & (length <= length[place])
         parts = grouped(marks.boxes, place, near, NEAR * length[place])
         mask = np.append(False, parts)[marks.labels]
-        found.append(Choice(mask, score(ink, mask, marks, place), 0.0))
+        share = stepped(ink, mask, edges)
+        found.append(Choice(mask, share**8 * score(ink, mask, marks, place), share))
     return found
+
+
+def stepped(ink: Floats, mask: Mask, edges: Floats) -> float:
+    """The share of a mark's outline near which the picture has a step of half the mark's contrast."""
+    outline = mask & (spread(mask.astype(np.uint8), 3, np.minimum, 0) == 0)
+    return float((edges[outline] > 0.5 * np.quantile(ink[mask], 0.9)).mean())
 
 
 def score(ink: Floats, mask: Mask, marks: Marks, place: int) -> float:

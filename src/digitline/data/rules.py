@@ -1,5 +1,7 @@
 """Takes straight lines that cross the picture out of the ink: rules, squares, frames, margins, folds."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
@@ -15,11 +17,22 @@ REACH = 7  # pixels above and below a line's middle that are looked at
 LIKE_PEN = 0.6  # of the pen's contrast; a darker rule hides what is beneath
 
 
-def erased(ink: Floats) -> Floats:
-    """The ink [H, W], 0-1, without lines from side to side and from top to bottom; strokes that they cross remain."""
-    for _ in range(2):
-        ink = np.ascontiguousarray(without(ink, found(ink)).T)
-    return ink
+class Lines(NamedTuple):
+    """Lines that cross a picture: where they are in each column, and in each row."""
+
+    across: NDArray[np.int64]  # [N, W] rows
+    down: NDArray[np.int64]  # [M, H] columns
+
+
+def lines(ink: Floats) -> Lines:
+    """The lines from side to side and from top to bottom of the ink [H, W], 0-1."""
+    across = found(ink)
+    return Lines(across, found(np.ascontiguousarray(without(ink, across).T)))
+
+
+def erased(ink: Floats, there: Lines) -> Floats:
+    """The ink [H, W], 0-1, without these lines; strokes that they cross remain."""
+    return without(without(ink, there.across).T, there.down).T
 
 
 def found(ink: Floats) -> NDArray[np.int64]:
