@@ -24,7 +24,11 @@ INNER = 0.35  # of a frame's length; what is shorter inside a mark may be a blot
 INSIDE = 0.15  # of a mark's length; on a clean sheet there is nothing that long inside it
 EVEN = 0.03  # of the brightness; paper that varies more is not evenly lit
 SHARP = 4  # contrast per length of a mark; a shadow's outline is softer
-SOFT, SHARPEST = 0.85, 0.97  # of a mark's outline with a step: doubtful below, certain above
+SHARPEST = 0.97  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
+CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
+BETWEEN, BESIDE = 0.25, 0.9  # of a mark's area: clutter in its box, and in a quarter of its length around
+OTHERS = 5  # marks of a quarter of its length
+PARTS = 8  # of a mark on a clean sheet; a bar code has more
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 
 
@@ -50,12 +54,13 @@ def read(picture: Image.Image) -> Reading:
     if min(picture.size) < SMALLEST or not whole.any() or clean(picture, whole):
         return Reading(whole, sure=True)
     plane = darkened(reduced(picture))
+    edges = steps(plane, 7)
     best, there = None, None
     for part in WINDOWS:
         ink = contrast(plane, min(plane.values.shape) // part)
         there = there or lines(ink)
         ink = erased(ink, there)
-        found = chosen(ink, steps(plane, 7))
+        found = chosen(ink, edges)
         if found and (not best or found.score > 1.05 * best[0].score):
             best = found, ink
         if found and found.sharp > SHARPEST and found.rival < RIVAL * found.score:
@@ -63,7 +68,28 @@ def read(picture: Image.Image) -> Reading:
     if not best:
         return Reading(whole, sure=False)
     found, ink = best
-    return Reading(ink_of(ink, found.mask), sure=found.sharp > SOFT and found.rival < RIVAL * found.score)
+    sure = found.sharp > SHARPEST and found.rival < RIVAL * found.score and alone(ink, found.mask)
+    return Reading(ink_of(ink, found.mask), sure)
+
+
+def alone(ink: Floats, mask: Mask) -> bool:
+    """Whether the mark lies on paper: little other ink between its strokes and beside it, few marks like it."""
+    pen = float(np.quantile(ink[mask], 0.9))
+    top, left, bottom, right = box_of(mask)
+    length = max(bottom - top, right - left)
+    other = (ink > CLUTTER * pen) & (spread(mask.astype(np.uint8), 9, np.maximum, 0) == 0)
+    gap, area = round(0.25 * length), int(mask.sum())
+    beside = other[max(0, top - gap) : bottom + gap, max(0, left - gap) : right + gap].sum()
+    between = other[top:bottom, left:right].sum()
+    marks = components(other)
+    rest = (marks.lengths > 0.25 * length) & ~marks.sides(ink.shape).any(1)
+    return bool(between <= BETWEEN * area and beside <= BESIDE * area and rest.sum() <= OTHERS)
+
+
+def box_of(mask: Mask) -> tuple[int, int, int, int]:
+    """The top, left, bottom and right of a mask, the last two excluded."""
+    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 
 
 def cleaned(picture: Image.Image) -> Floats:
@@ -91,6 +117,7 @@ def clean(picture: Image.Image, whole: Floats) -> bool:
     cut = (len(length) > 1 and bool(sides.any())) or bool((sides[:, :2] & sides[:, 2:]).any())
     return (
         bool(parts.all())
+        and len(parts) <= PARTS
         and not cut
         and not marks.enclosing(INSIDE).any()
         and sharp(whole, int(length[best]))
@@ -189,8 +216,8 @@ def score(ink: Floats, mask: Mask, marks: Marks, place: int) -> float:
 def ink_of(ink: Floats, mask: Mask) -> Floats:
     """The strength of the chosen mark alone, regrown to its edges: [H, W], 0-1."""
     pen = float(np.quantile(ink[mask], 0.9))
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    length = max(np.ptp(rows), np.ptp(columns)) + 1
+    top, left, bottom, right = box_of(mask)
+    length = max(bottom - top, right - left)
     reach = 2 * max(2, round(0.04 * length)) + 1
     core = mask & (ink > CORE * pen)
     around = spread(core.astype(np.uint8), reach, np.maximum, 0) > 0
