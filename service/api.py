@@ -100,10 +100,10 @@ async def classify(request: Request) -> Response:
 
 
 def classification(champion: "Champion", data: bytes) -> schema.Classification:
-    image = champion.prepared(data)
+    image, sure = champion.prepared(data)
     metrics.IMAGES.observe(1)
-    [found] = champion.answers(champion.probabilities(image[None]))
-    answer = schema.prediction(found).model_dump()
+    [found] = champion.answers(champion.probabilities(image[None], sure=sure))
+    answer = schema.prediction(found._replace(doubtful=found.doubtful or not sure)).model_dump()
     return schema.Classification(model=champion.sha256, classes=champion.classes, **answer, image=image.tolist())
 
 

@@ -26,7 +26,7 @@ from service import form, metrics
 class Answer(NamedTuple):
     label: str
     probabilities: list[float]  # of each class
-    doubtful: bool  # whether the entropy is higher than for 99% of the validation images
+    doubtful: bool  # whether the entropy is higher than for 99% of the validation images, or the picture unclear
 
 
 class Champion:
@@ -53,10 +53,10 @@ class Champion:
         if bento.verified(folder) != self.card:
             raise InputError(f"{folder} changed while it was read")
 
-    def probabilities(self, images: Images) -> Floats:
-        """The probability of each class for each image, [N, classes]."""
+    def probabilities(self, images: Images, *, sure: bool = True) -> Floats:
+        """The probability of each class for each image, [N, classes]; all count as doubted that are not sure."""
         found = self.run(images)
-        metrics.count(self.classes, found, self.doubtful(found))
+        metrics.count(self.classes, found, self.doubtful(found) | (not sure))
         return found
 
     def doubtful(self, probabilities: Floats) -> NDArray[np.bool_]:
@@ -69,12 +69,12 @@ class Champion:
         rows = zip(places, probabilities.tolist(), uncertain, strict=True)
         return [Answer(self.classes[place], row, doubtful) for place, row, doubtful in rows]
 
-    def prepared(self, data: bytes) -> Bytes:
-        """A picture's file as the model's image; InputError if nothing is drawn in it."""
-        image = prepare.image(data, self.shape, self.preparation)
-        if self.preparation == "mnist" and not image.any():
+    def prepared(self, data: bytes) -> prepare.Seen:
+        """A picture's file as the model's image, and whether that is sure; InputError if nothing is drawn in it."""
+        seen = prepare.seen(data, self.shape, self.preparation)
+        if self.preparation == "mnist" and not seen.image.any():
             raise InputError("the picture is blank, expected ink darker or lighter than its background")
-        return image
+        return seen
 
     @cached_property
     def inside(self) -> Inspection:

@@ -52,7 +52,10 @@ class Prediction(BaseModel):
     probabilities: Annotated[list[float], Field(description="one per class, in the order of classes")]
     doubtful: Annotated[
         bool,
-        Field(description="less certain (entropy) than for 99% of the validation images: perhaps none of the classes"),
+        Field(
+            description="less certain (entropy) than for 99% of the validation images, or a picture in which not "
+            "exactly one mark on paper was found: perhaps none of the classes"
+        ),
     ]
 
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ MAX_BYTES = 32 * 2**20  # of a picture's file
 MAX_PIXELS = 64 * 2**20  # a camera of 64 megapixels; a larger picture is refused before it is decoded
 
 WORKING = 512  # pixels; a larger picture is reduced to less than twice this
+MOSTLY_CLEAR, LIGHT = 0.5, 160  # the share of opaque pixels below which they are strokes; grey of light ones
 THIN, THICK = 1.7, 3.6  # pixels of 28; 5% of MNIST's strokes are thinner, 5% thicker
 FINE = 8  # pixels per pixel of the 28, while strokes are made thicker or thinner
 
@@ -42,11 +43,23 @@ TURNS = {  # by EXIF's orientation
 Floats = NDArray[np.float32]
 
 
+class Seen(NamedTuple):
+    """A picture as the model sees it."""
+
+    image: Bytes  # [H, W] or [H, W, 3]
+    sure: bool  # whether one mark on paper was found; always true of a picture that is only resized
+
+
 def image(data: bytes, shape: Shape, preparation: Preparation) -> Bytes:
     """The model's image of a picture's file: [H, W] or [H, W, 3]; InputError if it cannot be read."""
+    return seen(data, shape, preparation).image
+
+
+def seen(data: bytes, shape: Shape, preparation: Preparation) -> Seen:
+    """The model's image of a picture's file, and whether it is sure; InputError if it cannot be read."""
     if preparation == "mnist":
-        return prepare(open_picture(data))
-    return resized(open_picture(data, least=2 * max(shape[:2])), shape, preparation)
+        return read(open_picture(data))
+    return Seen(resized(open_picture(data, least=2 * max(shape[:2])), shape, preparation), sure=True)
 
 
 def open_picture(data: bytes, *, least: int = WORKING) -> Image.Image:
@@ -169,19 +182,19 @@ def prepare(picture: Image.Image) -> Bytes:
 
     Scales the digit to fit 20x20 pixels, keeping its proportions, and puts its centre of mass in the middle.
     """
-    return read(picture)[0]
+    return read(picture).image
 
 
-def read(picture: Image.Image) -> tuple[Bytes, bool]:
-    """The same image, and whether the picture surely shows one mark on paper."""
+def read(picture: Image.Image) -> Seen:
+    """The same image, and whether one mark on paper was found."""
     found = paper.read(flatten(picture))
     if not found.ink.any():
-        return np.zeros((SIDE, SIDE), np.uint8), found.sure
-    return centre(scale(pen(crop(found.ink)), BOX)), found.sure
+        return Seen(np.zeros((SIDE, SIDE), np.uint8), found.sure)
+    return Seen(centre(scale(pen(crop(found.ink)), BOX)), found.sure)
 
 
 def flatten(picture: Image.Image) -> Image.Image:
-    """Reduces a large picture, turns it upright and puts it on a white background; RGB."""
+    """Reduces a large picture, turns it upright and puts it on a background that its ink is seen on; RGB."""
     original = picture
     if picture.mode.startswith(("I", "F")):
         picture = from_16_bits(picture)
@@ -190,9 +203,16 @@ def flatten(picture: Image.Image) -> Image.Image:
     upright = turned(picture.convert("RGBA" if clear else "RGB").reduce(factor), original)
     if not clear:
         return upright
-    white = Image.new("RGBA", upright.size, "white")
-    white.alpha_composite(upright)
-    return white.convert("RGB")
+    sheet = Image.new("RGBA", upright.size, "black" if light(upright) else "white")
+    sheet.alpha_composite(upright)
+    return sheet.convert("RGB")
+
+
+def light(drawing: Image.Image) -> bool:
+    """Whether what is drawn on an RGBA picture is light strokes, and most of it transparent."""
+    cover = np.asarray(drawing.getchannel("A"), np.float32) / 255
+    shade = np.asarray(drawing.convert("RGB").convert("L"), np.float32)
+    return 0 < cover.mean() < MOSTLY_CLEAR and (shade * cover).sum() > LIGHT * cover.sum()
 
 
 def crop(strength: Floats) -> Image.Image:

@@ -16,8 +16,8 @@ from tqdm import tqdm
 from digitline.base.errors import InputError
 from digitline.compute.processes import cores
 from digitline.data import prepare
-from digitline.data.dataset import Bytes
 from digitline.data.entry import Preparation, Shape
+from digitline.data.prepare import Seen
 from digitline.measure.uncertainty import entropy
 from digitline.serving.runtime import Run
 
@@ -89,26 +89,27 @@ def read(draft: Path) -> Iterator[list[str]]:
         yield from lines
 
 
-def pixels(answering: Answering, path: Path) -> Bytes | str:
+def pixels(answering: Answering, path: Path) -> Seen | str:
     """The model's image of a picture, or why there is none."""
     if not path.is_file():
         return "it is not a file"
     try:
         with path.open("rb") as file:
             data = file.read(prepare.MAX_BYTES + 1)  # a larger one is refused
-        image = prepare.image(data, answering.shape, answering.preparation)
+        seen = prepare.seen(data, answering.shape, answering.preparation)
     except InputError as error:
         return str(error)
     except OSError as error:
         return f"the file cannot be read: {error.strerror}"
-    return "the picture is blank" if answering.preparation == "mnist" and not image.any() else image
+    return "the picture is blank" if answering.preparation == "mnist" and not seen.image.any() else seen
 
 
-def rows(answering: Answering, paths: Sequence[str], images: Sequence[Bytes | str]) -> Iterator[Row]:
+def rows(answering: Answering, paths: Sequence[str], images: Sequence[Seen | str]) -> Iterator[Row]:
     """The answer to each picture, in their order."""
-    readable = [image for image in images if not isinstance(image, str)]
-    shares = answering.run(np.stack(readable)) if readable else np.empty((0, len(answering.classes)), np.float32)
-    answers = zip(shares, entropy(shares) > answering.doubt_above, strict=True)
+    readable = [seen for seen in images if not isinstance(seen, str)]
+    shares = answering.run(np.stack([seen.image for seen in readable])) if readable else np.empty((0, len(answering.classes)), np.float32)
+    unclear = np.array([not seen.sure for seen in readable], bool)
+    answers = zip(shares, (entropy(shares) > answering.doubt_above) | unclear, strict=True)
     for path, image in zip(paths, images, strict=True):
         if isinstance(image, str):
             yield [line(path), "", "", "", line(image), *[""] * len(answering.classes)]
