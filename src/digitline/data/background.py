@@ -39,7 +39,8 @@ def steps(plane: Plane, window: int) -> Floats:
 def scale(plane: Plane, background: Bytes) -> Floats:
     """The brightness that counts as 1: the background's, where ink is dark and therefore darker in a shadow."""
     bright = np.quantile(background[::8, ::8], 0.95)
-    return np.maximum(background, max(DARKEST * bright, 1)).astype(np.float32) if plane.dark else np.float32([[255]])
+    white = np.full((1, 1), 255, np.float32)
+    return np.maximum(background, max(DARKEST * bright, 1)).astype(np.float32) if plane.dark else white
 
 
 def darkened(picture: Image.Image) -> Plane:

@@ -23,14 +23,14 @@ class Marks(NamedTuple):
         """Whether each box reaches the picture's top, left, bottom and right: [N, 4]."""
         return np.concatenate([self.boxes[:, :2] <= 1, self.boxes[:, 2:] >= np.array(shape) - 1], 1)
 
-    def enclosing(self, part: float, among: NDArray[np.bool_] | slice = slice(None)) -> NDArray[np.bool_]:
+    def enclosing(self, part: float, among: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.bool_]:
         """Whether each of these marks goes around another one at least that part of its length, as a frame does."""
         boxes, lengths = self.boxes[among], self.lengths[among]
         large = lengths > part / 2 * lengths.max(initial=0)
         first = (boxes[:, None, :2] < boxes[None, large, :2]).all(2)
         last = (boxes[:, None, 2:] > boxes[None, large, 2:]).all(2)
         inner = lengths[None, large] > part * lengths[:, None]
-        around: NDArray[np.bool_] = (first & last & inner).any(1)
+        around: NDArray[np.bool_] = np.any(first & last & inner, axis=1)
         return around
 
 
@@ -74,3 +74,17 @@ def joined(count: int, ones: NDArray[np.int64], others: NDArray[np.int64]) -> ND
         np.minimum.at(roots, np.maximum(one, other), np.minimum(one, other))
         while not np.array_equal(roots, up := roots[roots]):
             roots = up
+
+
+def grouped(boxes: NDArray[np.int64], first: int, allowed: NDArray[np.bool_], gap: float) -> NDArray[np.bool_]:
+    """Which of the boxes [N, 4] are within that many pixels of the first one, directly or by way of others."""
+    parts = np.zeros(len(boxes), bool)
+    parts[first] = True
+    while True:
+        top, left, bottom, right = (boxes[parts][:, place] for place in range(4))
+        high = np.maximum(top[:, None] - boxes[:, 2], boxes[:, 0] - bottom[:, None])
+        wide = np.maximum(left[:, None] - boxes[:, 3], boxes[:, 1] - right[:, None])
+        more = parts | (allowed & (np.maximum(high, wide) <= gap).any(0))
+        if np.array_equal(more, parts):
+            return parts
+        parts = more

@@ -212,7 +212,7 @@ def light(drawing: Image.Image) -> bool:
     """Whether what is drawn on an RGBA picture is light strokes, and most of it transparent."""
     cover = np.asarray(drawing.getchannel("A"), np.float32) / 255
     shade = np.asarray(drawing.convert("RGB").convert("L"), np.float32)
-    return 0 < cover.mean() < MOSTLY_CLEAR and (shade * cover).sum() > LIGHT * cover.sum()
+    return bool(0 < cover.mean() < MOSTLY_CLEAR and (shade * cover).sum() > LIGHT * cover.sum())
 
 
 def crop(strength: Floats) -> Image.Image:

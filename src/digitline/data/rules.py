@@ -1,5 +1,6 @@
 """Takes straight lines that cross the picture out of the ink: rules, squares, frames, margins, folds."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ STRIP = 20  # pixels; a line's place and strength are found in strips this wide
 STEEPEST = 0.14  # pixels down per pixel to the right: eight degrees
 THICKEST = 11  # pixels; a line that is thicker is a stroke
 LENGTH = 0.62  # of the picture's width; a line that is shorter may be a stroke
+MOST = 60  # lines; a page of print has more
 LEAST = 0.03  # contrast of a line
 REACH = 7  # pixels above and below a line's middle that are looked at
 LIKE_PEN = 0.6  # of the pen's contrast; a darker rule hides what is beneath
@@ -24,15 +26,15 @@ class Lines(NamedTuple):
     down: NDArray[np.int64]  # [M, H] columns
 
 
-def lines(ink: Floats) -> Lines:
-    """The lines from side to side and from top to bottom of the ink [H, W], 0-1."""
-    across = found(ink)
-    return Lines(across, found(np.ascontiguousarray(without(ink, across).T)))
+def erased(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
+    """The ink [H, W], 0-1, without lines from side to side and from top to bottom, and these; crossed strokes remain.
 
-
-def erased(ink: Floats, there: Lines) -> Floats:
-    """The ink [H, W], 0-1, without these lines; strokes that they cross remain."""
-    return without(without(ink, there.across).T, there.down).T
+    Takes out the lines that are there, if they are known.
+    """
+    across = found(ink) if there is None else there.across
+    turned = np.ascontiguousarray(without(ink, across).T)
+    down = found(turned) if there is None else there.down
+    return without(turned, down).T, Lines(across, down)
 
 
 def found(ink: Floats) -> NDArray[np.int64]:
@@ -40,7 +42,7 @@ def found(ink: Floats) -> NDArray[np.int64]:
     height, width = ink.shape
     strips = max(4, width // STRIP)
     edges = np.linspace(0, width, strips + 1).round().astype(int)
-    means = np.add.reduceat(ink, edges[:-1], 1).T / np.diff(edges)[:, None]  # [strips, H]
+    means = np.add.reduceat(ink, edges[:-1], 1).T / np.diff(edges)[:, None].astype(np.float32)  # [strips, H]
     tops = means - widest(narrowest(means, THICKEST), THICKEST)  # what is thin in this direction
     near = widest(tops, 3)
     middles = (edges[:-1] + edges[1:]) / 2 - width / 2
@@ -48,20 +50,14 @@ def found(ink: Floats) -> NDArray[np.int64]:
     margin = int(STEEPEST * width / 2) + 2
     padded = np.pad(near, ((0, 0), (margin, margin)))
     place = int((1 - LENGTH) * strips)
-    strength = np.stack(
-        [
-            np.partition(
-                np.stack([row[margin + at : margin + at + height] for row, at in zip(padded, shifts, strict=True)]),
-                place,
-                0,
-            )[place]
-            for shifts in np.rint(slopes[:, None] * middles).astype(int)
-        ]
-    )  # [slopes, H]
+    shifts = np.rint(slopes[:, None] * middles).astype(int)
+    moved = sliding_window_view(padded, height, 1)[np.arange(strips), margin + shifts]  # [slopes, strips, H]
+    strength = np.partition(moved, place, 1)[:, place]  # [slopes, H]
     best = strength.max(0)
     ground = np.quantile(strength, 0.2)
     peaks = np.flatnonzero((best == widest(best[None], 7)[0]) & (best > ground + LEAST))
     peaks = peaks[np.diff(peaks, prepend=-9) > 2]
+    peaks = np.sort(peaks[np.argsort(-best[peaks], kind="stable")[:MOST]])
     if not len(peaks):
         return np.zeros((0, width), int)
     expected = peaks[:, None] + slopes[strength[:, peaks].argmax(0)][:, None] * middles  # [lines, strips]
@@ -105,7 +101,7 @@ def without(ink: Floats, lines: NDArray[np.int64]) -> Floats:
     mixed = ((seen - rule) / (1 - rule / pen).clip(0.2)).clip(0)
     mixed = np.minimum(mixed, np.maximum(above, below)[:, None] * 1.1)
     dark = rule.max(1, keepdims=True) > LIKE_PEN * pen
-    replaced = np.where(dark, np.minimum(bridge, np.maximum(seen, bridge)), mixed)
+    replaced = np.where(dark, bridge, mixed)
     inside = np.abs(around)[:, None] < half[:, None]
     result = ink.copy()
     places = (rows[inside], np.broadcast_to(columns, rows.shape)[inside])
@@ -115,21 +111,24 @@ def without(ink: Floats, lines: NDArray[np.int64]) -> Floats:
 
 def profile(seen: Floats) -> Floats:
     """Each line's own ink around its middle, from what most columns of its part of the picture show: like seen."""
-    lines, around, width = seen.shape
+    width = seen.shape[2]
     strips = max(4, width // STRIP)
     edges = np.linspace(0, width, strips + 1).round().astype(int)
-    each = np.stack([np.median(seen[..., start:end], -1) for start, end in zip(edges[:-1], edges[1:], strict=True)], -1)
-    whole = np.quantile(seen[..., ::2], 0.4, axis=-1)
+    each = np.stack([np.median(seen[..., start:end:2], -1) for start, end in pairwise(edges.tolist())], -1)
+    whole = np.quantile(seen[..., ::4], 0.4, axis=-1)
     local = np.median(sliding_window_view(np.pad(each, ((0, 0), (0, 0), (4, 4)), "edge"), 9, -1), -1)
     strip = np.repeat(np.arange(strips), np.diff(edges))
-    return np.minimum(local, 1.3 * whole[..., None] + 0.01)[..., strip].astype(np.float32)
+    rule: Floats = np.minimum(local, 1.3 * whole[..., None] + 0.01)[..., strip].astype(np.float32)
+    return rule
 
 
 def narrowest(rows: Floats, size: int) -> Floats:
     """The minimum over that many neighbours: [N, length]."""
-    return sliding_window_view(np.pad(rows, ((0, 0), (size // 2, size // 2)), "edge"), size, 1).min(-1)
+    least: Floats = sliding_window_view(np.pad(rows, ((0, 0), (size // 2, size // 2)), "edge"), size, 1).min(-1)
+    return least
 
 
 def widest(rows: Floats, size: int) -> Floats:
     """The maximum over that many neighbours: [N, length]."""
-    return sliding_window_view(np.pad(rows, ((0, 0), (size // 2, size // 2)), "edge"), size, 1).max(-1)
+    most: Floats = sliding_window_view(np.pad(rows, ((0, 0), (size // 2, size // 2)), "edge"), size, 1).max(-1)
+    return most

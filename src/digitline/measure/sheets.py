@@ -63,7 +63,9 @@ def written(digit: Bytes, random: Random, *, fine: bool = False) -> tuple[Floats
         large = thin(large, int(random.integers(3, 7)))
     page = Image.new("L", (SIDE, SIDE))
     page.paste(large, tuple(random.integers(40, SIDE - size - 40 + 1, 2).tolist()))
-    return np.asarray(page) / 255.0, Box(*page.point(lambda value: 255 * (value > 60)).getbbox())
+    return np.asarray(page) / 255.0, Box(
+        *(page.point(lambda value: 255 * (value > 60)).getbbox() or (0, 0, SIDE, SIDE))
+    )
 
 
 def thin(digit: Image.Image, width: int) -> Image.Image:

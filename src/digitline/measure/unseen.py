@@ -14,7 +14,9 @@ Random = np.random.Generator
 Colour = tuple[int, int, int]
 
 
-def written(picture: Image.Image, digit: Bytes, random: Random, ink: Colour, place: tuple[int, int], size: int) -> None:
+def written(  # noqa: PLR0917
+    picture: Image.Image, digit: Bytes, random: Random, ink: Colour, place: tuple[int, int], size: int
+) -> None:
     """Writes a digit [28, 28] with that ink, its image's middle at a place."""
     mask = Image.fromarray(digit).resize((size, size), Image.Resampling.LANCZOS)
     mask = mask.rotate(random.uniform(-6, 6), Image.Resampling.BICUBIC)

@@ -107,7 +107,11 @@ def pixels(answering: Answering, path: Path) -> Seen | str:
 def rows(answering: Answering, paths: Sequence[str], images: Sequence[Seen | str]) -> Iterator[Row]:
     """The answer to each picture, in their order."""
     readable = [seen for seen in images if not isinstance(seen, str)]
-    shares = answering.run(np.stack([seen.image for seen in readable])) if readable else np.empty((0, len(answering.classes)), np.float32)
+    shares = (
+        answering.run(np.stack([seen.image for seen in readable]))
+        if readable
+        else np.empty((0, len(answering.classes)), np.float32)
+    )
     unclear = np.array([not seen.sure for seen in readable], bool)
     answers = zip(shares, (entropy(shares) > answering.doubt_above) | unclear, strict=True)
     for path, image in zip(paths, images, strict=True):

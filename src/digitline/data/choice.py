@@ -1,0 +1,123 @@
+"""Which mark on paper is the digit, and its ink."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digitline.data.background import spread
+from digitline.data.even import FLOOR, NEAR
+from digitline.data.marks import components, grouped
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+LEVELS = (0.6, 0.35, 0.2)  # of the darkest ink; marks are looked for above each
+LEAST = 0.05  # of the picture's shorter side, and at least as long is a digit
+SPECK = 0.015  # of the picture's shorter side; what is shorter is no part of a digit either
+MOST = 80  # marks that are looked at, the longest
+TRIED = 5  # of them as the digit
+INNER = 0.35  # of a frame's length; what is shorter inside a mark may be a blot in a digit
+PART = 0.04  # of a digit's area has its smallest part
+CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
+SHARPEST = 0.97  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
+RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
+CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
+BETWEEN, BESIDE = 0.25, 0.9  # of a mark's area: clutter in its box, and in a quarter of its length around
+OTHERS = 5  # marks of a quarter of its length
+
+
+class Choice(NamedTuple):
+    """A mark that may be the digit."""
+
+    mask: Mask  # within its box
+    box: tuple[slice, slice]  # rows and columns
+    pen: float  # its contrast
+    score: float  # how much it is like a digit
+    sharp: float  # the share of its outline where the picture has a step too
+    rival: float = 0  # the score of the next best
+
+    @property
+    def length(self) -> int:
+        """The longer side of its box."""
+        return int(max(self.mask.shape))
+
+    @property
+    def certain(self) -> bool:
+        """Whether it has an outline and no other mark is as likely."""
+        return self.sharp > SHARPEST and self.rival < RIVAL * self.score
+
+
+def chosen(ink: Floats, edges: Floats) -> Choice | None:
+    """The mark that is most like a digit by its size, contrast, outline and shape; none if none is large enough."""
+    top = float(np.quantile(ink[::2, ::2], 0.998))
+    if top < FLOOR:
+        return None
+    found = [one for level in LEVELS for one in candidates(ink, edges, level * top)]
+    if not found:
+        return None
+    best = max(found, key=lambda one: one.score)
+    return best._replace(rival=max((one.score for one in found if apart(one, best)), default=0.0))
+
+
+def apart(one: Choice, other: Choice) -> bool:
+    """Whether less than half of its box lies in the other's."""
+    shared = 1.0
+    for mine, theirs in zip(one.box, other.box, strict=True):
+        shared *= max(0, min(mine.stop, theirs.stop) - max(mine.start, theirs.start)) / (mine.stop - mine.start)
+    return shared < 0.5
+
+
+def candidates(ink: Floats, edges: Floats, level: float) -> list[Choice]:
+    """The longest marks above that level, with their parts, that could be a digit."""
+    marks = components(ink > level)
+    side = min(ink.shape)
+    inside = ~marks.sides(ink.shape).any(1) & (marks.lengths >= SPECK * side)
+    places = np.flatnonzero(inside)[np.argsort(-marks.lengths[inside], kind="stable")[:MOST]]
+    places = places[~marks.enclosing(INNER, places)]
+    boxes, lengths, areas = marks.boxes[places], marks.lengths[places], marks.areas[places]
+    found = []
+    for place in range(int((lengths >= LEAST * side).sum()))[:TRIED]:
+        allowed = (areas > PART * areas[place]) & (lengths <= lengths[place])
+        parts = grouped(boxes, place, allowed, NEAR * lengths[place])
+        top, left = boxes[parts, :2].min(0).tolist()
+        bottom, right = boxes[parts, 2:].max(0).tolist()
+        box = (slice(top, bottom), slice(left, right))
+        found.append(judged(np.isin(marks.labels[box], places[parts] + 1), box, ink[box], edges[box]))
+    return found
+
+
+def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> Choice:
+    """A mark with its score: it is high if the mark is long, dark, sharply outlined and of strokes, not a blot."""
+    pen = float(np.quantile(ink[mask], 0.9))
+    padded = np.pad(mask, 1)
+    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    outline = mask & ~core
+    sharp = float((edges[outline] > 0.5 * pen).mean())
+    length = max(mask.shape)
+    stroke = 1.6 * mask.sum() / outline.sum() / length  # a disc has 0.5, MNIST's strokes 0.1 to 0.25
+    shape = 1 if stroke < 0.3 else max(0.05, 1 - 4 * (stroke - 0.3))
+    return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp)
+
+
+def alone(ink: Floats, choice: Choice) -> bool:
+    """Whether the mark lies on paper: little other ink between its strokes and beside it, few marks like it."""
+    mask = np.zeros(ink.shape, np.uint8)
+    mask[choice.box] = choice.mask
+    other = (ink > CLUTTER * choice.pen) & (spread(mask, 9, np.maximum, 0) == 0)
+    gap, area = round(0.25 * choice.length), int(choice.mask.sum())
+    rows, columns = (slice(max(0, side.start - gap), side.stop + gap) for side in choice.box)
+    marks = components(other)
+    like = (marks.lengths > 0.25 * choice.length) & ~marks.sides(ink.shape).any(1)
+    between, beside = other[choice.box].sum(), other[rows, columns].sum()
+    return bool(between <= BETWEEN * area and beside <= BESIDE * area and like.sum() <= OTHERS)
+
+
+def regrown(ink: Floats, choice: Choice) -> Floats:
+    """The strength of the mark alone, with its soft edges: [H, W], 0-1."""
+    core = np.zeros(ink.shape, np.uint8)
+    core[choice.box] = choice.mask & (ink[choice.box] > CORE * choice.pen)
+    reach = 2 * max(2, round(0.04 * choice.length)) + 1
+    around = spread(core, reach, np.maximum, 0) > 0
+    found: Floats = np.where(around & (ink > REGROWN * choice.pen), ink / choice.pen, 0).clip(0, 1).astype(np.float32)
+    return found
