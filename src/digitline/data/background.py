@@ -9,7 +9,7 @@ from PIL import Image
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
-DARKEST = 0.3  # of the brightest background; where it is darker, contrasts count as if it had this brightness
+DARKEST = 0.2  # of the brightest background; where it is darker, contrasts count as if it had this brightness
 
 
 class Plane(NamedTuple):

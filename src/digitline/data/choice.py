@@ -48,12 +48,15 @@ class Choice(NamedTuple):
         return self.sharp > SHARPEST and self.rival < RIVAL * self.score
 
 
-def chosen(ink: Floats, edges: Floats) -> Choice | None:
-    """The mark that is most like a digit by its size, contrast, outline and shape; none if none is large enough."""
+def chosen(ink: Floats, edges: Floats, near: float = NEAR) -> Choice | None:
+    """The mark that is most like a digit by its size, contrast, outline and shape; none if none is large enough.
+
+    Marks within `near` of its length are its parts.
+    """
     top = float(np.quantile(ink[::2, ::2], 0.998))
     if top < FLOOR:
         return None
-    found = [one for level in LEVELS for one in candidates(ink, edges, level * top)]
+    found = [one for level in LEVELS for one in candidates(ink, edges, level * top, near)]
     if not found:
         return None
     best = max(found, key=lambda one: one.score)
@@ -68,7 +71,7 @@ def apart(one: Choice, other: Choice) -> bool:
     return shared < 0.5
 
 
-def candidates(ink: Floats, edges: Floats, level: float) -> list[Choice]:
+def candidates(ink: Floats, edges: Floats, level: float, near: float) -> list[Choice]:
     """The longest marks above that level, with their parts, that could be a digit."""
     marks = components(ink > level)
     side = min(ink.shape)
@@ -79,7 +82,7 @@ def candidates(ink: Floats, edges: Floats, level: float) -> list[Choice]:
     found = []
     for place in range(int((lengths >= LEAST * side).sum()))[:TRIED]:
         allowed = (areas > PART * areas[place]) & (lengths <= lengths[place])
-        parts = grouped(boxes, place, allowed, NEAR * lengths[place])
+        parts = grouped(boxes, place, allowed, near * lengths[place])
         top, left = boxes[parts, :2].min(0).tolist()
         bottom, right = boxes[parts, 2:].max(0).tolist()
         box = (slice(top, bottom), slice(left, right))
@@ -93,7 +96,7 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
     padded = np.pad(mask, 1)
     core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     outline = mask & ~core
-    sharp = float((edges[outline] > 0.5 * pen).mean())
+    sharp = float((edges[outline] > 0.4 * pen).mean())
     length = max(mask.shape)
     stroke = 1.6 * mask.sum() / outline.sum() / length  # a disc has 0.5, MNIST's strokes 0.1 to 0.25
     shape = 1 if stroke < 0.3 else max(0.05, 1 - 4 * (stroke - 0.3))

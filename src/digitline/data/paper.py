@@ -8,7 +8,7 @@ from PIL import Image
 
 from digitline.data.background import contrast, darkened, steps
 from digitline.data.choice import alone, chosen, regrown
-from digitline.data.even import clean, strength
+from digitline.data.even import NEAR, clean, strength
 from digitline.data.rules import erased
 
 Floats = NDArray[np.float32]
@@ -16,6 +16,7 @@ Floats = NDArray[np.float32]
 SMALLEST = 64  # pixels of the shorter side; on a smaller picture there is nothing to take away
 WORKING = 480  # pixels of the longer side
 WINDOWS = (4, 6, 9, 12)  # of the shorter side; of the closing that gives the background
+MANY, BROKEN = 8, 0.25  # so many dark lines break the strokes: into parts so far apart, of a digit's length
 BETTER = 1.05  # times the score has another window's mark that is taken instead
 
 
@@ -36,7 +37,7 @@ def read(picture: Image.Image) -> Reading:
     for part in WINDOWS:
         ink = contrast(plane, min(plane.values.shape) // part)
         ink, there = erased(ink, there)
-        found = chosen(ink, edges)
+        found = chosen(ink, edges, BROKEN if there.hiding >= MANY else NEAR)
         if found and (not best or found.score > BETTER * best[0].score):
             best = found, ink
         if found and found.certain:

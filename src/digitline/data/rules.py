@@ -24,6 +24,7 @@ class Lines(NamedTuple):
 
     across: NDArray[np.int64]  # [N, W] rows
     down: NDArray[np.int64]  # [M, H] columns
+    hiding: int = 0  # how many of them are so dark that what lies beneath cannot be seen
 
 
 def erased(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
@@ -32,9 +33,11 @@ def erased(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
     Takes out the lines that are there, if they are known.
     """
     across = found(ink) if there is None else there.across
-    turned = np.ascontiguousarray(without(ink, across).T)
+    rest, hiding = without(ink, across)
+    turned = np.ascontiguousarray(rest.T)
     down = found(turned) if there is None else there.down
-    return without(turned, down).T, Lines(across, down)
+    rest, more = without(turned, down)
+    return rest.T, Lines(across, down, hiding + more)
 
 
 def found(ink: Floats) -> NDArray[np.int64]:
@@ -42,7 +45,7 @@ def found(ink: Floats) -> NDArray[np.int64]:
     height, width = ink.shape
     strips = max(4, width // STRIP)
     edges = np.linspace(0, width, strips + 1).round().astype(int)
-    means = np.add.reduceat(ink, edges[:-1], 1).T / np.diff(edges)[:, None].astype(np.float32)  # [strips, H]
+    means = (np.add.reduceat(ink, edges[:-1], 1).T / np.diff(edges)[:, None]).astype(np.float32)  # [strips, H]
     tops = means - widest(narrowest(means, THICKEST), THICKEST)  # what is thin in this direction
     near = widest(tops, 3)
     middles = (edges[:-1] + edges[1:]) / 2 - width / 2
@@ -78,10 +81,10 @@ def traced(
     return np.stack([np.rint(np.interp(places, middles, line)).astype(int) for line in rows[..., 2] + off])
 
 
-def without(ink: Floats, lines: NDArray[np.int64]) -> Floats:
-    """The ink without these lines, each taken out as a layer under the strokes."""
+def without(ink: Floats, lines: NDArray[np.int64]) -> tuple[Floats, int]:
+    """The ink without these lines, each taken out as a layer under the strokes; how many are as dark as those."""
     if not len(lines):
-        return ink
+        return ink, 0
     height, width = ink.shape
     pen = max(float(np.quantile(ink[::2, ::2], 0.995)), LEAST)
     around = np.arange(-REACH, REACH + 1)
@@ -106,7 +109,7 @@ def without(ink: Floats, lines: NDArray[np.int64]) -> Floats:
     result = ink.copy()
     places = (rows[inside], np.broadcast_to(columns, rows.shape)[inside])
     np.minimum.at(result, places, replaced[inside].astype(np.float32))
-    return result
+    return result, int(np.median(dark[:, 0], -1).sum())
 
 
 def profile(seen: Floats) -> Floats:
