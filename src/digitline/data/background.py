@@ -72,6 +72,11 @@ def darkened(picture: Image.Image) -> Plane:
     return Plane(np.rint(plane if is_dark else plane - 255 * weights.clip(None, 0).sum()).astype(np.uint8), is_dark)
 
 
+def inverted(plane: Plane) -> Plane:
+    """The same plane for ink of the other sign."""
+    return Plane(255 - plane.values, not plane.dark)
+
+
 def averaged(pixels: Floats, size: int) -> Floats:
     """The mean of each pixel's square of about that size: [H, W, C]."""
     half = size // 2

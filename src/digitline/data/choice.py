@@ -23,8 +23,18 @@ CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what 
 SHARPEST = 0.97  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
-BETWEEN, BESIDE = 0.25, 0.9  # of a mark's area: clutter in its box, and in a quarter of its length around
-OTHERS = 5  # marks of a quarter of its length
+CROWD = 12  # marks of a quarter of its length; with more, this is no sheet with one digit
+
+
+class Limits(NamedTuple):
+    """What else may lie on a sheet with one digit."""
+
+    between: float  # of the digit's area: ink in its box
+    beside: float  # of the digit's area: ink in a quarter of its length around it
+    others: int  # marks of a quarter of its length
+
+
+USUAL, STRICT = Limits(0.25, 0.9, 5), Limits(0.1, 0.25, 2)
 
 
 class Choice(NamedTuple):
@@ -103,8 +113,8 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
     return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp)
 
 
-def alone(ink: Floats, choice: Choice) -> bool:
-    """Whether the mark lies on paper: little other ink between its strokes and beside it, few marks like it."""
+def around(ink: Floats, choice: Choice) -> Limits:
+    """What lies around a mark: on paper there is little ink between its strokes and beside it, and few marks like it."""
     mask = np.zeros(ink.shape, np.uint8)
     mask[choice.box] = choice.mask
     other = (ink > CLUTTER * choice.pen) & (spread(mask, 9, np.maximum, 0) == 0)
@@ -113,7 +123,7 @@ def alone(ink: Floats, choice: Choice) -> bool:
     marks = components(other)
     like = (marks.lengths > 0.25 * choice.length) & ~marks.sides(ink.shape).any(1)
     between, beside = other[choice.box].sum(), other[rows, columns].sum()
-    return bool(between <= BETWEEN * area and beside <= BESIDE * area and like.sum() <= OTHERS)
+    return Limits(between / area, beside / area, int(like.sum()))
 
 
 def regrown(ink: Floats, choice: Choice) -> Floats:
@@ -121,6 +131,6 @@ def regrown(ink: Floats, choice: Choice) -> Floats:
     core = np.zeros(ink.shape, np.uint8)
     core[choice.box] = choice.mask & (ink[choice.box] > CORE * choice.pen)
     reach = 2 * max(2, round(0.04 * choice.length)) + 1
-    around = spread(core, reach, np.maximum, 0) > 0
-    found: Floats = np.where(around & (ink > REGROWN * choice.pen), ink / choice.pen, 0).clip(0, 1).astype(np.float32)
+    near = spread(core, reach, np.maximum, 0) > 0
+    found: Floats = np.where(near & (ink > REGROWN * choice.pen), ink / choice.pen, 0).clip(0, 1).astype(np.float32)
     return found

@@ -1,13 +1,14 @@
 """The ink of one digit on paper: under uneven light, among rules, frames and other marks."""
 
+from operator import le
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digitline.data.background import contrast, darkened, steps
-from digitline.data.choice import alone, chosen, regrown
+from digitline.data.background import Plane, contrast, darkened, inverted, steps
+from digitline.data.choice import CROWD, STRICT, USUAL, Limits, around, chosen, regrown
 from digitline.data.even import NEAR, clean, strength
 from digitline.data.rules import erased
 
@@ -15,9 +16,9 @@ Floats = NDArray[np.float32]
 
 SMALLEST = 64  # pixels of the shorter side; on a smaller picture there is nothing to take away
 WORKING = 480  # pixels of the longer side
-WINDOWS = (4, 6, 9, 12)  # of the shorter side; of the closing that gives the background
-MANY, BROKEN = 8, 0.25  # so many dark lines break the strokes: into parts so far apart, of a digit's length
-BETTER = 1.05  # times the score has another window's mark that is taken instead
+WINDOWS = (4, 6, 9, 12, 16)  # of the shorter side; of the closing that gives the background
+FEWER = (4, 9)  # where the ink has the other sign than it seems
+MANY, BROKEN = 8, 0.35  # so many dark lines break the strokes: into parts so far apart, of a digit's length
 
 
 class Reading(NamedTuple):
@@ -33,19 +34,34 @@ def read(picture: Image.Image) -> Reading:
     if min(picture.size) < SMALLEST or not whole.any() or clean(picture, whole):
         return Reading(whole, sure=True)
     plane = darkened(reduced(picture))
+    found = searched(plane, WINDOWS, USUAL)
+    if not (found and found.sure):
+        other = searched(inverted(plane), FEWER, STRICT)
+        found = other if other and (other.sure or not found) else found
+    return found or Reading(whole, sure=False)
+
+
+def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> Reading | None:
+    """The digit with the best score over these windows, the first one that is sure; none if there is no mark.
+
+    The limits are those of the first window; a smaller one finds marks also where there is no paper.
+    """
     edges, there, best = steps(plane, 7), None, None
-    for part in WINDOWS:
+    for part in windows:
         ink = contrast(plane, min(plane.values.shape) // part)
         ink, there = erased(ink, there)
         found = chosen(ink, edges, BROKEN if there.hiding >= MANY else NEAR)
-        if found and (not best or found.score > BETTER * best[0].score):
+        if not found:
+            continue
+        rest = around(ink, found)
+        if found.certain and all(map(le, rest, limits)):
+            return Reading(regrown(ink, found), sure=True)
+        if not best or found.score > best[0].score:
             best = found, ink
-        if found and found.certain:
+        if rest.others > CROWD:
             break
-    if not best:
-        return Reading(whole, sure=False)
-    digit, ink = best
-    return Reading(regrown(ink, digit), sure=digit.certain and alone(ink, digit))
+        limits = STRICT
+    return Reading(regrown(best[1], best[0]), sure=False) if best else None
 
 
 def cleaned(picture: Image.Image) -> Floats:
