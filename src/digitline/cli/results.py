@@ -151,6 +151,20 @@ def trials(folder: Path) -> str:
     return table(["pictures", "share"], rows)
 
 
+def paper(folder: Path) -> str:
+    """The champion on each kind of paper, and on pictures without any."""
+    found = files.read_json(folder / "trials.json").get("paper")
+    if not found:  # measured before there were sheets
+        return ""
+    rows = [
+        [f"{name}{mark}", *(f"{shares[key]:.1%}" for key in ("right", "doubted", "wrong"))]
+        for group, mark in (("kinds", ""), ("held_out", " *"))
+        for name, shares in found[group].items()
+    ]
+    rows += [[name, "", f"{doubted:.1%}", f"{1 - doubted:.1%}"] for name, doubted in found["scenes"].items()]
+    return table(["picture", "right", "doubted", "wrong without doubt"], rows)
+
+
 REPORTS, BENCH = Path("reports"), Path("reports/bench")
 PAGES: dict[Path, dict[str, tuple[Draw, Path]]] = {  # the tables of each page, by the name in their marks
     Path("README.md"): {"summary": (summary, REPORTS), "duration": (duration, REPORTS)},
@@ -162,5 +176,6 @@ PAGES: dict[Path, dict[str, tuple[Draw, Path]]] = {  # the tables of each page, 
         "gpu": (gpu, BENCH),
         "limits": (limits, BENCH),
         "trials": (trials, REPORTS),
+        "paper": (paper, REPORTS),
     },
 }

@@ -114,7 +114,7 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
 
 
 def around(ink: Floats, choice: Choice) -> Limits:
-    """What lies around a mark: on paper there is little ink between its strokes and beside it, and few marks like it."""
+    """What lies around a mark; on paper that is little ink between its strokes and beside it, and few marks like it."""
     mask = np.zeros(ink.shape, np.uint8)
     mask[choice.box] = choice.mask
     other = (ink > CLUTTER * choice.pen) & (spread(mask, 9, np.maximum, 0) == 0)
