@@ -61,7 +61,7 @@ def main() -> None:
 def on_paper(model: torch.nn.Module, test: Part, above: float) -> dict[str, Any]:
     """How digits on each kind of paper are read, also on kinds that no setting was chosen on, and without paper."""
     part = photographs.evenly(test, SHEETS)
-    groups: dict[str, dict[str, photographs.Make]] = {
+    groups: dict[str, dict[str, sheets.Make]] = {
         "kinds": {**sheets.makers(), "two kinds at once": sheets.mixed},
         "held_out": unseen.HELD_OUT,
     }
@@ -76,7 +76,7 @@ def on_paper(model: torch.nn.Module, test: Part, above: float) -> dict[str, Any]
 
 def show(model: torch.nn.Module, test: Part, above: float) -> None:
     """Writes the picture of a few sheets of each kind."""
-    kinds: dict[str, photographs.Make] = {**sheets.makers(), **unseen.HELD_OUT}
+    kinds: dict[str, sheets.Make] = {**sheets.makers(), **unseen.HELD_OUT}
     kinds |= {name: photographs.without(make) for name, make in scenes.SCENES.items()}
     part = photographs.evenly(test, SHOWN * len(kinds))
     entries = {}

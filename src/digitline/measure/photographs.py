@@ -14,10 +14,9 @@ from digitline.compute.processes import cores
 from digitline.data.dataset import Bytes, Part
 from digitline.data.prepare import Seen, read
 from digitline.measure import uncertainty
+from digitline.measure.layers import Random
+from digitline.measure.sheets import Make
 from digitline.model.evaluation import predict
-
-Random = np.random.Generator
-Make = Callable[[Bytes, Random], Image.Image]  # a digit as a picture
 
 
 class Shares(TypedDict):

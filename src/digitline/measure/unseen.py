@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from digitline.data.dataset import Bytes
+from digitline.measure.sheets import Make
 
 SIDE = 800  # pixels while drawing; the picture has half as many
 
@@ -177,7 +178,7 @@ def kraft(digit: Bytes, random: Random) -> Image.Image:
     return photographed(paper, random, 1 + 0.03 * np.sin(np.arange(SIDE) / 3)[None, :] + 0.06 * smooth(random, 3))
 
 
-HELD_OUT = {
+HELD_OUT: dict[str, Make] = {
     "graph paper, bold fifths": graph_paper,
     "ruled sheet with holes": filed_sheet,
     "sticky note on a desk": sticky_note,
