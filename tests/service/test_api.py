@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import io
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from prometheus_client import REGISTRY
 from scipy.special import softmax
 from starlette.testclient import TestClient
@@ -97,6 +99,19 @@ def test_a_picture_is_answered_as_its_prepared_image(client: TestClient, digits:
         assert found.image == image
         assert found.label == found.digit == expected["label"]
         assert found.probabilities == expected["probabilities"]
+
+
+@pytest.mark.parametrize("path", ["/classify", "/explain"])
+def test_a_picture_without_one_mark_on_paper_is_doubted_whatever_the_model_says(
+    client: TestClient, digits: Dataset, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(api.app.state.champion, "doubt_above", 10)  # the model doubts nothing
+    two, file = Image.new("L", (400, 300), 255), io.BytesIO()
+    for place, left in ((0, 30), (1, 220)):
+        two.paste(0, (left, 80), Image.fromarray(digits.test.images[place]).resize((150, 150)))
+    two.save(file, "PNG")
+    sent = [{"image": ("picture", data)} for data in (file.getvalue(), picture(digits.test.images[0], "PNG"))]
+    assert [client.post(path, files=each).json()["doubtful"] for each in sent] == [True, False]
 
 
 def test_bytes_are_answered_in_bytes_as_json_in_json(client: TestClient, champion: Path, digits: Dataset) -> None:
