@@ -18,6 +18,8 @@ SPECK = 0.015  # of the picture's shorter side; what is shorter is no part of a 
 MOST = 80  # marks that are looked at, the longest
 TRIED = 5  # of them as the digit
 INNER = 0.35  # of a frame's length; what is shorter inside a mark may be a blot in a digit
+MOST_OF = 0.9  # of the picture's height and width; what is larger is the sheet's edge or a frame
+HAIR = 0.035  # of its length is the width of a line that is no digit
 PART = 0.04  # of a digit's area has its smallest part
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
 SHARPEST = 0.97  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
@@ -96,20 +98,23 @@ def candidates(ink: Floats, edges: Floats, level: float, near: float) -> list[Ch
         top, left = boxes[parts, :2].min(0).tolist()
         bottom, right = boxes[parts, 2:].max(0).tolist()
         box = (slice(top, bottom), slice(left, right))
-        found.append(judged(np.isin(marks.labels[box], places[parts] + 1), box, ink[box], edges[box]))
+        if bottom - top < MOST_OF * ink.shape[0] or right - left < MOST_OF * ink.shape[1]:
+            found.append(judged(np.isin(marks.labels[box], places[parts] + 1), box, ink, edges))
     return found
 
 
 def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> Choice:
-    """A mark with its score: it is high if the mark is long, dark, sharply outlined and of strokes, not a blot."""
-    pen = float(np.quantile(ink[mask], 0.9))
+    """A mark with its score: it is high if the mark is long, dark, sharply outlined and of strokes, no blot or rule."""
+    pen = float(np.quantile(ink[box][mask], 0.9))
     padded = np.pad(mask, 1)
     core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     outline = mask & ~core
-    sharp = float((edges[outline] > 0.4 * pen).mean())
+    sharp = float((edges[box][outline] > 0.4 * pen).mean())
     length = max(mask.shape)
     stroke = 1.6 * mask.sum() / outline.sum() / length  # a disc has 0.5, MNIST's strokes 0.1 to 0.25
     shape = 1 if stroke < 0.3 else max(0.05, 1 - 4 * (stroke - 0.3))
+    if stroke < HAIR and min(mask.shape) < 0.15 * length and length > 0.45 * min(ink.shape):
+        shape = 0.1  # what is left of a frame or a margin
     return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp)
 
 

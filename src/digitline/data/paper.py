@@ -10,7 +10,7 @@ from PIL import Image
 from digitline.data.background import Plane, contrast, darkened, inverted, steps
 from digitline.data.choice import CROWD, STRICT, USUAL, Limits, around, chosen, regrown
 from digitline.data.even import NEAR, clean, strength
-from digitline.data.rules import erased
+from digitline.data.rules import Lines, erased
 
 Floats = NDArray[np.float32]
 
@@ -46,11 +46,12 @@ def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> Reading 
 
     The limits are those of the first window; a smaller one finds marks also where there is no paper.
     """
-    edges, there, best = steps(plane, 7), None, None
+    edges, best = steps(plane, 7), None
+    there: tuple[Lines, ...] = ()
     for part in windows:
         ink = contrast(plane, min(plane.values.shape) // part)
         ink, there = erased(ink, there)
-        found = chosen(ink, edges, BROKEN if there.hiding >= MANY else NEAR)
+        found = chosen(ink, edges, BROKEN if there[0].hiding >= MANY else NEAR)
         if not found:
             continue
         rest = around(ink, found)

@@ -14,6 +14,7 @@ STEEPEST = 0.14  # pixels down per pixel to the right: eight degrees
 THICKEST = 11  # pixels; a line that is thicker is a stroke
 LENGTH = 0.62  # of the picture's width; a line that is shorter may be a stroke
 MOST = 60  # lines; a page of print has more
+DARK = 3  # lines as dark as the pen; fewer hide no others
 LEAST = 0.03  # contrast of a line
 REACH = 7  # pixels above and below a line's middle that are looked at
 LIKE_PEN = 0.6  # of the pen's contrast; a darker rule hides what is beneath
@@ -27,11 +28,24 @@ class Lines(NamedTuple):
     hiding: int = 0  # how many of them are so dark that what lies beneath cannot be seen
 
 
-def erased(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
+def erased(ink: Floats, there: tuple[Lines, ...] = ()) -> tuple[Floats, tuple[Lines, ...]]:
     """The ink [H, W], 0-1, without lines from side to side and from top to bottom, and these; crossed strokes remain.
 
-    Takes out the lines that are there, if they are known.
+    Takes out the lines that are there, if they are known. Dark lines hide others beside them: then it looks again.
     """
+    if there:
+        for known in there:
+            ink, _ = once(ink, known)
+        return ink, there
+    rest, first = once(ink)
+    if first.hiding < DARK:
+        return rest, (first,)
+    rest, second = once(rest)
+    return rest, (first, second)
+
+
+def once(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
+    """The ink without the lines that are there or found."""
     across = found(ink) if there is None else there.across
     rest, hiding = without(ink, across)
     turned = np.ascontiguousarray(rest.T)
