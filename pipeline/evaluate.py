@@ -18,7 +18,7 @@ from digitline.config.keys import choose
 from digitline.config.params import Params
 from digitline.data import dataset
 from digitline.data.dataset import Bytes
-from digitline.measure import classes, leaderboard, robustness, uncertainty
+from digitline.measure import classes, leaderboard, robustness, uncertainty, novelties
 from digitline.measure.calibration import confusion
 from digitline.measure.rows import Row, Run
 from digitline.model import arithmetic, checkpoint
@@ -36,6 +36,7 @@ class Outcome(NamedTuple):
     val: np.ndarray  # logits [validation images, classes]
     test: np.ndarray  # logits [test images, classes]
     robustness: list[tuple[str, float, float]]  # family, level, accuracy
+    unseen: dict[str, np.ndarray]  # logits of images of no class, by kind
 
 
 def evaluate(params: Params, name: str) -> None:
@@ -46,15 +47,19 @@ def evaluate(params: Params, name: str) -> None:
         checkpoint.vote(list(paths.model_paths(params, params.votes[name]).values()), files_of[0])
     _, validation, test_part = dataset.divide(paths.DATASET, **params.split)
     networks = [checkpoint.load(path) for path in files_of.values()]
+    others = novelties.drawn(params.image) if params.outliers == "drawn" else {}
     with ThreadPoolExecutor(cores()) as pool:  # torch releases the interpreter's lock
         changed = [pool.submit(robustness.accuracies, each, test_part, **params.robustness) for each in networks]
         val = [pool.submit(predict, each, validation.images) for each in networks]
         test = [pool.submit(predict, each, test_part.images) for each in networks]
+        strange = [{kind: pool.submit(predict, each, others[kind]) for kind in others} for each in networks]
 
         from digitline.cli import runs  # MLflow takes a second to import: meanwhile the models predict
     outcomes = [
-        Outcome(seed, path, network, v.result(), t.result(), c.result())
-        for (seed, path), network, v, t, c in zip(files_of.items(), networks, val, test, changed, strict=True)
+        Outcome(seed, path, network, *(f.result() for f in of), {kind: f.result() for kind, f in by_kind.items()})
+        for (seed, path), network, *of, by_kind in zip(
+            files_of.items(), networks, val, test, changed, strange, strict=True
+        )
     ]
 
     write_exported(outcomes, test_part.images)
@@ -89,10 +94,14 @@ def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test
         | ({"members": params.seeds} if vote else {})
         | leaderboard.measures(val, labels, test, test_labels)
         | {"test_corrupted": robustness.corrupted(changed)}
-        | uncertainty.measures(softmax(exact(val), 1), softmax(exact(test), 1))
+        | uncertainty.measures(
+            softmax(exact(val), 1),
+            softmax(exact(test), 1),
+            {kind: softmax(exact(logits), 1) for kind, logits in strange.items()},
+        )
         | classes.of_run("val", counts["val"][place])
         | classes.of_run("test", counts["test"][place])
-        for place, (seed, path, _, val, test, changed) in enumerate(outcomes)
+        for place, (seed, path, _, val, test, changed, strange) in enumerate(outcomes)
     ]
     _, path, model, *_ = outcomes[0]
     row = leaderboard.row(

@@ -39,6 +39,9 @@ def train(params: Params, name: str) -> None:
     variant = choose("the variant", name, params.variants)
     network = {**variant.model, "classes": len(params.classes), **networks.of_shape(params.image)}
     recipe, keep = variant.recipe, paths.UNFINISHED / name
+    if recipe.get("outliers") and params.outliers == "none":
+        recipe = {key: value for key, value in recipe.items() if key != "outliers"}
+        print(f"{name} trains without outliers: datasets.{params.dataset}.outliers is none")
     of = code.identity("train")
     runs_of = [
         Run(seed, network, recipe, params.split, paths.model_path(name, seed), keep, of, variant.start)

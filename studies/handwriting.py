@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from digitline.base import files
-from digitline.config import paths
-from digitline.data import dataset
+from digitline.base.errors import InputError
+from digitline.config import params, paths
+from digitline.data import dataset, entry, sources
 from digitline.data.dataset import Part
 from digitline.draw.samples import samples
-from digitline.measure import photographs, scenes, sheets, trials, unseen
+from digitline.measure import photographs, scenes, sheets, strangers, trials, unseen
 from digitline.model import checkpoint, evaluation, scores
 from digitline.registry import bento
 
-STRANGERS = 2000  # letters, and as many scribbles
+STRANGERS = 2000  # pictures of each kind without a digit
 SHEETS = 200  # of each kind of paper, and as many pictures of each kind without
 SEED = 2027  # of these; no setting was chosen with it
 SHOWN = 2  # sheets of a kind in the picture
@@ -34,7 +36,7 @@ def main() -> None:
     model, test = checkpoint.load(paths.CHAMPION / bento.MODEL), dataset.load(paths.DATASET).test
     raw, sheets = trials.parity(model, test)
     small = scikit()
-    strangers = {"letters": trials.letter, "scribbles": trials.scribble}
+    makers = {"letters": trials.letter, "scribbles": trials.scribble, **strangers.KINDS}
     found = {
         "model": card["sha256"],
         "mnist": {"images": len(test.labels), "raw": raw, "sheets": sheets},
@@ -48,8 +50,9 @@ def main() -> None:
             "digits": trials.doubted(model, test.images, card["doubt_above"]),
             **{
                 name: trials.doubted(model, trials.made(make, STRANGERS), card["doubt_above"])
-                for name, make in strangers.items()
+                for name, make in makers.items()
             },
+            **{name: trials.doubted(model, images, card["doubt_above"]) for name, images in clothes().items()},
         },
     }
     text = json.dumps(found, indent=2)
@@ -96,6 +99,18 @@ def smallest(picture: Image.Image) -> bytes:
         if file.tell() <= LIMIT:
             break
     return file.getvalue()
+
+
+def clothes() -> dict[str, dataset.Bytes]:
+    """The test images of Fashion-MNIST; none where no folder has its files, which is printed."""
+    source = params.loaded(params.text(params.FILE), params.FILE).datasets.get("fashion", {}).get("source", {})
+    folders = [Path(os.environ.get("DIGITLINE_DATA", "data/fashion")), Path("data/fashion")]
+    try:
+        found = sources.fetch(folders, 10, entry.MNIST, name="fashion", **{**source, "mirrors": []})
+    except InputError as error:
+        print(f"clothes are left out: {error}; DIGITLINE_DATA may name their folder")
+        return {}
+    return {"clothes of Fashion-MNIST": found.test.images}
 
 
 def scikit() -> Part:

@@ -126,7 +126,7 @@ class Checkout:
 
 def small(tree: Any, files: dict[str, str]) -> None:
     tree["dataset"] = "few"
-    of = {key: tree["datasets"]["mnist"][key] for key in ("classes", "image", "preparation")}
+    of = {key: tree["datasets"]["mnist"][key] for key in ("classes", "image", "preparation", "outliers")}
     bounds = {"images": SUBSET}
     tree["datasets"]["few"] = {**of, "source": {"files": files, "mirrors": []}, "bounds": bounds}
     tree["seeds"][:] = [1, 2]  # in place, as the file is written

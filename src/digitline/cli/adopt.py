@@ -70,7 +70,7 @@ def adopt(
         whole = complete(whole, names, drop_damaged=drop_damaged, given=given)
         sided, remarks = halves(whole, images, given.root, share(test), keep_together=keep_together)
         placing.ready(names.pictures, given.root)
-        write(names, whole, sided, images, {"image": image._asdict(), "preparation": fit})
+        write(names, whole, sided, images, {"image": image._asdict(), "preparation": fit, "outliers": "none"})
         report(names, whole, sided, images, remarks)
     finally:
         SCRATCH.unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def adopt_idx(
         sided = intake.sided(listed, images, share=0, keep_together=False)
         placing.ready(names.pictures, folder)
         files_of = {file.name: hashlib.sha256(file.content).hexdigest() for file in found.files}
-        form = {"image": found.image._asdict(), "preparation": "letterbox"}
+        form = {"image": found.image._asdict(), "preparation": "letterbox", "outliers": "none"}
         enter(names, found.classes, form, {"files": files_of, **turned, **first}, SCRATCH)
         seen = Seen(listed, [], [], [Left(other, "is not an IDX file") for other in found.others])
         keep_left_out(names, seen)

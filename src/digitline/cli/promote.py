@@ -17,7 +17,7 @@ from digitline.cli import runs
 from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import dataset
-from digitline.measure import classes, leaderboard
+from digitline.measure import classes, leaderboard, uncertainty, novelties
 from digitline.measure.rows import Row, Run
 from digitline.registry import gate, ledger, lineage, promotion
 from digitline.registry.bento import Card
@@ -167,20 +167,27 @@ def card(params: Params, row: Row, run: Run, data: Mapping[str, Any]) -> Card:
 
 def judge(params: Params, candidate: Model, champion: Model | None) -> gate.Verdict:
     """The gate's verdict; the champion is evaluated again, on the same validation images."""
-    from digitline.model import checkpoint  # PyTorch takes a second to import; only this command needs it
+    from scipy.special import softmax  # it and PyTorch take a second to import; only this command needs them
+
+    from digitline.model import checkpoint
     from digitline.model.evaluation import latency, predict
+    from digitline.model.scores import exact
 
     if digest(candidate.file) != candidate.sha256:
         raise InputError(f"{candidate.file} is not the model that was evaluated, expected SHA-256 {candidate.sha256}")
     validation = dataset.divide(paths.DATASET, **params.split).validation
-
-    def answers(model: Path) -> classes.Answers:
-        return classes.answers(predict(checkpoint.load(model), validation.images), validation.labels)
-
-    size = candidate.file.stat().st_size / 1e6
-    measured = gate.Candidate(answers(candidate.file), latency(checkpoint.load(candidate.file)), size)
+    network, size = checkpoint.load(candidate.file), candidate.file.stat().st_size / 1e6
+    logits = predict(network, validation.images)
+    others = novelties.drawn(params.image) if params.outliers == "drawn" else {}
+    above = uncertainty.threshold(softmax(exact(logits), 1))
+    doubted = {
+        kind: uncertainty.doubted(softmax(exact(predict(network, images)), 1), above) for kind, images in others.items()
+    }
+    measured = gate.Candidate(classes.answers(logits, validation.labels), latency(network), size, doubted)
     on = gate.Labelled(validation.labels, params.classes)
-    other = answers(champion.file) if champion else None
+    other = None
+    if champion:
+        other = classes.answers(predict(checkpoint.load(champion.file), validation.images), validation.labels)
     return gate.judge(measured, other, on, select_by=params.select_by, **params.gate)
 
 

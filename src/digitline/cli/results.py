@@ -134,6 +134,9 @@ def limits(folder: Path) -> str:
     return table(["one worker", "measured"], rows)
 
 
+DOUBTED = {"digits": "MNIST test images", "letters": "printed letters", "scribbles": "random scribbles"}
+
+
 def trials(folder: Path) -> str:
     """The champion on pictures as users send them."""
     found = files.read_json(folder / "trials.json")
@@ -144,9 +147,7 @@ def trials(folder: Path) -> str:
         ["correct: the same, enlarged and off-centre on a sheet, as PNG or JPEG", f"{mnist['sheets']:.2%}"],
         ["correct: the same, with 17 corruptions", f"{found['corrupted']['mean']:.1%} ({low:.1%} to {high:.1%})"],
         [f"correct: {scikit['images']:,} digits of scikit-learn, never trained on", f"{scikit['sheets']:.1%}"],
-        ["doubtful: MNIST test images", f"{doubted['digits']:.1%}"],
-        ["doubtful: printed letters", f"{doubted['letters']:.1%}"],
-        ["doubtful: random scribbles", f"{doubted['scribbles']:.1%}"],
+        *([f"doubtful: {DOUBTED.get(name, name)}", f"{share:.1%}"] for name, share in doubted.items()),
     ]
     return table(["pictures", "share"], rows)
 

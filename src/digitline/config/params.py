@@ -32,6 +32,7 @@ class Params(NamedTuple):
     classes: list[str]
     image: entry.Shape
     preparation: entry.Preparation
+    outliers: entry.Outliers
     source: dict[str, Any]  # keyword arguments of sources.fetch
     bounds: dict[str, Any]  # keyword arguments of expectations.rules
     feedback: str | None  # the SHA-256 of corrections to train with
@@ -134,6 +135,8 @@ def described(where: str, options: dict[str, Any]) -> dict[str, Any]:
             f"{where}.preparation is mnist, which makes grey images of 28x28; expected letterbox or crop for "
             f"{image.height}x{image.width} with {image.channels} channels"
         )
+    if found["outliers"] == "drawn" and image.channels != 1:
+        raise InputError(f"{where}.outliers is drawn, expected none: the images are in colour")
     return found | {
         "image": image,
         "source": source(f"{where}.source", found["source"]),
@@ -217,6 +220,8 @@ def variant(where: str, shared: dict[str, Any], options: dict[str, Any], image: 
     merged = check(where, recipe.Recipe, {**shared, **{key: options[key] for key in options if key not in own}})
     if own.get("start"):
         check(f"{where}.start", recipe.Start, own["start"])
+    if merged.get("outliers"):
+        check(f"{where}.outliers", recipe.Outliers, merged["outliers"])
     varied = check(f"{where}.augmentation", recipe.Augmentation, merged["augmentation"])
     if image.channels == 1 and varied.get("colour"):
         raise InputError(f"{where}.augmentation.colour is {varied['colour']}, expected 0: the images are grey")

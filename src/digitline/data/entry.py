@@ -26,6 +26,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 # in the mean colour of the picture's border (letterbox) or its longer side cut (crop).
 Preparation = Literal["mnist", "letterbox", "crop"]
 
+# The images of no class that a data set has, to train with and to measure doubt on: drawn shapes, signs and scribbles,
+# where none of its classes looks like one.
+Outliers = Literal["none", "drawn"]
+
 
 class Shape(NamedTuple):
     """The size of an image: `image` of the entry."""
@@ -42,6 +46,7 @@ class Entry(NamedTuple):
     classes: Annotated[list[str], Field(min_length=2)]
     image: dict[str, Any]  # see Shape
     preparation: Preparation
+    outliers: Outliers
     source: dict[str, Any]  # see SOURCES
     bounds: dict[str, Any]  # see Bounds
     # Its own sections, while it is not in use; `digitline use` brings them to the top of params.yaml.

@@ -9,10 +9,13 @@ from digitline.measure.classes import AVERAGES, TITLES
 from digitline.measure.rounding import significant
 from digitline.measure.rows import Measure, Row, Run, Summary
 from digitline.measure.statistics import summary, wilson
+from digitline.measure.uncertainty import over_kinds
 from digitline.model.scores import Floats, Integers, exact
 
+DOUBTED = "no class, doubted %"
+
 MEASURED = [f"{split}_{name}" for split in ("val", "test") for name in (*MEASURES, *AVERAGES)]
-MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled", "test_corrupted"]
+MEASURED += ["temperature", "test_nll_scaled", "test_ece_scaled", "test_corrupted", "outliers_doubted"]
 
 
 def row(variant: str, runs: Sequence[Run], *, images: int, **cost: int) -> Row:
@@ -38,6 +41,7 @@ def row(variant: str, runs: Sequence[Run], *, images: int, **cost: int) -> Row:
         "test_nll_scaled": mean("test_nll_scaled"),
         "test_ece_scaled": mean("test_ece_scaled"),
         "test_corrupted": over_runs("test_corrupted")["mean"],
+        **over_kinds([run["doubted_by_kind"] for run in runs if "doubted_by_kind" in run]),
         "runs": list(runs),
     }
     return cast("Row", found)
@@ -95,13 +99,15 @@ def metrics(row: Row) -> dict[str, Any]:
         for name in ("val_accuracy", "test_accuracy", "val_balanced_accuracy", "val_macro_f1")
         if name in plain
     }
-    return means | {name: plain[name] for name in ("val_nll", "test_nll", "test_ece", "parameters", "macs")}
+    names = ("val_nll", "test_nll", "test_ece", "outliers_doubted", "parameters", "macs")
+    return means | {name: plain[name] for name in names if name in plain}
 
 
 def text(rows: Sequence[Row], timings: Mapping[str, Any], by: Measure = "accuracy") -> str:
     """The leaderboard as a Markdown table, with the measure that ranks; ± is half of Student's interval over seeds."""
     ranked = [] if by == "accuracy" else [title(by)]
     titles = ["variant", *ranked, "validation %", "test %", "over images", "group", "corrupted %"]
+    titles += [DOUBTED] if (doubting := any("outliers_doubted" in row for row in rows)) else []
     titles += ["parameters", "multiply-adds", "training s", "latency ms"]
     lines = [titles, ["---"] * len(titles)]
     for row in rows:
@@ -111,10 +117,16 @@ def text(rows: Sequence[Row], timings: Mapping[str, Any], by: Measure = "accurac
         cells = [row["variant"], *([ranking(row, by)] if ranked else [])]
         cells += [percent(row["val_accuracy"]), percent(row["test_accuracy"])]
         cells += [f"{100 * low:.2f} to {100 * high:.2f}", row["group"], f"{100 * row['test_corrupted']:.1f}"]
+        cells += [doubted(row)] if doubting else []
         cells += [f"{row['parameters']:,}", f"{row['macs'] / 1e6:.2f} M"]
         cells += [f"{sum(seconds) / len(seconds):.0f}" if seconds else "", f"{timing.get('latency_ms', '')}"]
         lines.append(cells)
     return markdown(lines)
+
+
+def doubted(row: Row) -> str:
+    """The share of a row's drawn images of no class that is doubted, in percent, as its cell shows it."""
+    return f"{100 * row['outliers_doubted']:.1f}" if "outliers_doubted" in row else ""
 
 
 def title(by: Measure) -> str:

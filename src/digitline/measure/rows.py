@@ -58,6 +58,8 @@ class Run(TypedDict):
     test_corrupted: float
     doubt_above: float
     test_doubted: float
+    outliers_doubted: NotRequired[float]  # the share of drawn images of no class, where the data set has such
+    doubted_by_kind: NotRequired[dict[str, float]]
     val_balanced_accuracy: NotRequired[float]  # these are missing where an earlier version measured
     val_macro_precision: NotRequired[float]
     val_macro_f1: NotRequired[float]
@@ -89,6 +91,8 @@ class Row(TypedDict):
     test_nll_scaled: float
     test_ece_scaled: float
     test_corrupted: float
+    outliers_doubted: NotRequired[float]  # as in its runs
+    doubted_by_kind: NotRequired[dict[str, float]]
     runs: list[Run]
     val_balanced_accuracy: NotRequired[Spread]
     val_macro_precision: NotRequired[Spread]

@@ -93,6 +93,14 @@ class Recipe(NamedTuple):
     augmentation: dict[str, Any]  # see Augmentation
     bfloat16: bool
     sampling: Sampling = "random"
+    outliers: dict[str, Any] | None = None  # see Outliers
+
+
+class Outliers(NamedTuple):
+    """Drawn images of no class to train with."""
+
+    images: PositiveInt  # beside each batch
+    weight: PositiveFloat  # of their loss
 
 
 class Augmentation(NamedTuple):

@@ -17,13 +17,16 @@ from digitline.data.dataset import Images, Part, Subset
 from digitline.model import snapshot
 from digitline.model.augmentation import warp
 from digitline.model.evaluation import predict
+from digitline.model.outliers import pool
 from digitline.model.recipe import Optimizer, Probability, Sampling
 from digitline.model.scores import accuracy, nll
+
+POOL = 4096  # outliers drawn for an epoch, each of which its batches use several times, augmented anew
 
 
 class Epoch(NamedTuple):
     epoch: int  # from 1
-    train_loss: float  # mean over the epoch, label smoothing included
+    train_loss: float  # mean over the epoch, label smoothing and outliers included
     val_loss: float  # mean negative log-likelihood
     val_accuracy: float  # fraction
     seconds: float  # of training, since its beginning
@@ -58,10 +61,13 @@ def fit(
     augmentation: dict[str, Any],
     bfloat16: bool,
     sampling: Sampling = "random",
+    outliers: dict[str, Any] | None = None,
     keep: Path | None = None,
 ) -> Iterator[Epoch]:
     """Trains the model in place and yields each epoch; one cycle of the learning rate (Smith, 2018).
 
+    With `outliers`, each batch has so many drawn images of no class beside its own, and the loss has so much of their
+    cross entropy to equal probabilities (Hendrycks et al., 2019).
     The file `keep` gets a snapshot after each epoch; the next call resumes from it and yields its epochs first.
     """
     place = device()
@@ -79,8 +85,10 @@ def fit(
     began = time.perf_counter() - (done[-1].seconds if done else 0)
     for epoch in range(len(done) + 1, epochs + 1):
         order = drawn(labels, sampling, generator)
-        seen = batches(training.images, labels, order, batch_size, generator, **augmentation)
-        loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16) / steps
+        others = accompanying(training.images, generator, **outliers) if outliers else None
+        seen = batches(training.images, labels, order, batch_size, generator, others=others, **augmentation)
+        weight = outliers["weight"] if outliers else 0.0
+        loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16, weight=weight) / steps
         logits = predict(model, validation.images)
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
         if not math.isfinite(measures[0]):
@@ -103,31 +111,59 @@ def drawn(labels: Tensor, sampling: Sampling, generator: torch.Generator) -> Ten
 
 
 def batches(
-    images: Images, labels: Tensor, order: Tensor, size: int, generator: torch.Generator, **limits: Any
+    images: Images,
+    labels: Tensor,
+    order: Tensor,
+    size: int,
+    generator: torch.Generator,
+    *,
+    others: Iterator[Tensor] | None = None,
+    **limits: Any,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Augmented images and labels in that order; drops an incomplete last batch."""
+    """Augmented images and labels in that order, after them images of `others`; drops an incomplete last batch."""
     steps = len(order) // size
     for batch in order[: steps * size].view(steps, size):
-        pixels = torch.from_numpy(images[batch.numpy()]).to(labels.device)
-        yield vary(pixels, generator, **limits), labels[batch.to(labels.device)]
+        pixels = torch.from_numpy(images[batch.numpy()])
+        if others:
+            pixels = torch.cat([pixels, next(others)])
+        yield vary(pixels.to(labels.device), generator, **limits), labels[batch.to(labels.device)]
+
+
+def accompanying(like: Images, generator: torch.Generator, *, images: PositiveInt, **_: Any) -> Iterator[Tensor]:
+    """The outliers beside each batch of an epoch [images, H, W], of the size of the images `like`."""
+    drawn = pool(like, POOL, generator)
+    while True:
+        yield drawn[torch.randint(POOL, (images,), generator=generator)]
 
 
 def run_through(
-    state: snapshot.Training, seen: Iterator[tuple[Tensor, Tensor]], *, label_smoothing: float, bfloat16: bool
+    state: snapshot.Training,
+    seen: Iterator[tuple[Tensor, Tensor]],
+    *,
+    label_smoothing: float,
+    bfloat16: bool,
+    weight: float = 0.0,
 ) -> float:
-    """Takes one step per batch; returns the sum of the losses."""
+    """Takes one step per batch; returns the sum of the losses. Images without a label are outliers."""
     total = torch.zeros((), device=state.device)
     state.model.train()
     for images, labels in seen:
         with torch.autocast(state.device.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
-            outputs = state.model(images)
-        loss = functional.cross_entropy(outputs.float(), labels, label_smoothing=label_smoothing)
+            outputs = state.model(images).float()
+        loss = functional.cross_entropy(outputs[: len(labels)], labels, label_smoothing=label_smoothing)
+        if len(outputs) > len(labels):
+            loss = loss + weight * undecided(outputs[len(labels) :])
         state.optimizer.zero_grad()
         torch.autograd.backward(loss)
         state.optimizer.step()
         state.schedule.step()
         total += loss.detach()
     return total.item()
+
+
+def undecided(logits: Tensor) -> Tensor:
+    """The cross entropy of answers [N, classes] to equal probabilities, in nats; its mean."""
+    return -functional.log_softmax(logits, 1).mean()
 
 
 def descend(

@@ -1,6 +1,7 @@
 """Decides whether a model may be champion, by validation and cost; never uses test results."""
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from pydantic import PositiveFloat
@@ -21,6 +22,7 @@ class Candidate(NamedTuple):
     answers: Answers  # to the validation images
     latency_ms: float  # median for one image on one thread
     size_mb: float  # of the weights' file, 10^6 bytes
+    doubted: dict[str, float] | None = None  # the share of drawn images of no class, by kind; None without such images
 
 
 class Labelled(NamedTuple):
@@ -56,6 +58,7 @@ def judge(
     latency_ms: PositiveFloat,
     size_mb: PositiveFloat,
     minimum_recall: Recall | None = None,
+    minimum_doubted: Fraction | None = None,
 ) -> Verdict:
     """Judges the challenger by the floors, the budgets and, if there is one, the champion on the same images.
 
@@ -69,6 +72,8 @@ def judge(
         found.append(compared(own, champion, on, select_by, margin))
     if minimum_recall is not None:
         found.append(lowest(lines, minimum_recall))
+    if minimum_doubted is not None and challenger.doubted:
+        found.append(doubting(challenger.doubted, minimum_doubted))
     found.append(budgets(challenger, latency_ms, size_mb))
     reasons = [reason for one in found for reason in one.reasons]
     notes = [note for one in found for note in one.notes]
@@ -181,6 +186,19 @@ def little(line: ClassLine, interval: Sequence[float]) -> str:
         f"{line['recall']:.2%}, is known to within ±{50 * (high - low):.0f} points ({low:.0%} to {high:.0%}), "
         "and a smaller loss on it cannot be ruled out"
     )
+
+
+def doubting(by_kind: dict[str, float], minimum: float) -> Finding:
+    """The share of drawn images of no class that is doubted, over all kinds."""
+    share = significant(fmean(by_kind.values()))
+    if share >= minimum:
+        return Finding([], {"outliers_doubted": share})
+    least = min(by_kind, key=by_kind.__getitem__)
+    reason = (
+        f"{share:.2%} of drawn images of no class are doubted, below gate.minimum_doubted, {minimum:.2%}; "
+        f"least of {least}, {by_kind[least]:.2%}"
+    )
+    return Finding([reason], {"outliers_doubted": share})
 
 
 def budgets(challenger: Candidate, latency_ms: float, size_mb: float) -> Finding:

@@ -16,3 +16,4 @@ class Limits(NamedTuple):
     latency_ms: PositiveFloat  # median for one image on one thread
     size_mb: PositiveFloat  # of the weights' file, 10^6 bytes
     minimum_recall: Recall | None = None  # on validation, of every class or of those named
+    minimum_doubted: Fraction | None = None  # of drawn images of no class, where the data set has such

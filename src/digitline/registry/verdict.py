@@ -39,6 +39,7 @@ def page(report: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
         "| --- | --- | --- |",
         f"| accuracy | {report['val_accuracy']:.2%} | at least {limits['minimum_accuracy']:.2%} |",
         *recall_lines(report, limits),
+        *doubt_lines(report, limits),
         f"| size | {report['size_mb']:.2f} MB | at most {limits['size_mb']:g} MB |",
         *(measure_lines(report, limits["margin"]) if "select_by" in report else []),
     ]
@@ -62,6 +63,14 @@ def recall_lines(report: Mapping[str, Any], limits: Mapping[str, Any]) -> list[s
     name = report["lowest_recall_class"]
     least = minimum[name] if isinstance(minimum, dict) else minimum
     return [f"| lowest recall, of class {name} | {report['lowest_recall']:.2%} | at least {least:.2%} |"]
+
+
+def doubt_lines(report: Mapping[str, Any], limits: Mapping[str, Any]) -> list[str]:
+    """The line of the doubt about images of no class, where the gate has a minimum and the data set such images."""
+    if "outliers_doubted" not in report or limits.get("minimum_doubted") is None:
+        return []
+    share, minimum = report["outliers_doubted"], limits["minimum_doubted"]
+    return [f"| drawn images of no class, doubted | {share:.2%} | at least {minimum:.2%} |"]
 
 
 def measure_lines(report: Mapping[str, Any], margin: float) -> list[str]:

@@ -154,6 +154,7 @@ def overview(study: Study) -> dict[str, Any]:
         "highest": ranked[-1],
         "changes": changes(study) if before in (study.dataset, None) else [],
         "before": before,
+        "doubting": list(study.board[0].get("doubted_by_kind", {})),
         "by": study.select_by,
         "ranked_by": classes.TITLES[study.select_by],
         "per_class": classwise.sections(study.board, champion),
@@ -305,14 +306,15 @@ def git(*words: str) -> str:
 def tables(study: Study, folder: Path) -> None:
     """Writes the numbers behind the charts."""
     header = ["variant", "val_accuracy", "val_low", "val_high", "test_accuracy", "test_low", "test_high"]
-    header += ["test_images_low", "test_images_high", "group", "test_corrupted", "parameters", "macs", "front"]
+    header += ["test_images_low", "test_images_high", "group", "test_corrupted"]
+    header += ["outliers_doubted", "parameters", "macs", "front"]
     lines: list[list[Any]] = []
     for row in study.board:
         cells: list[Any] = [row["variant"]]
         for summary in (row["val_accuracy"], row["test_accuracy"]):
             ends: list[Any] = summary["ci95"] or ["", ""]
             cells += [summary["mean"], *ends]
-        cells += [*row["test_accuracy"]["images95"], *(dict(row)[key] for key in header[9:])]
+        cells += [*row["test_accuracy"]["images95"], *(dict(row).get(key, "") for key in header[9:])]
         lines.append(cells)
     files.write_csv(folder / "leaderboard.csv", [header, *lines])
     pairs = files.read_json(study.reports / "comparisons.json")
