@@ -56,8 +56,8 @@ def evaluate(params: Params, name: str) -> None:
 
         from digitline.cli import runs  # MLflow takes a second to import: meanwhile the models predict
     outcomes = [
-        Outcome(seed, path, network, *(f.result() for f in of), {kind: f.result() for kind, f in by_kind.items()})
-        for (seed, path), network, *of, by_kind in zip(
+        Outcome(seed, path, network, v.result(), t.result(), c.result(), {kind: u.result() for kind, u in of.items()})
+        for (seed, path), network, v, t, c, of in zip(
             files_of.items(), networks, val, test, changed, strange, strict=True
         )
     ]

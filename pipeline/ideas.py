@@ -118,7 +118,7 @@ def ideas(params: Params) -> None:
 def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
     """A run with the recipe of params.yaml and the trial's own keys."""
     model = {"network": "plain", "hidden": 100, **fitting(trial.model, params.image)}
-    own = {"model": model, "epochs": params.ideas.epochs, **trial.recipe}
+    own = {"model": model, "epochs": params.ideas.epochs, "outliers": None, **trial.recipe}
     recipe = variant("ideas", params.recipe, own, params.image).recipe
     network = {**model, "classes": len(params.classes), **networks.of_shape(params.image)}
     return Run(idea, trial, seed, network, recipe, params.split, params.ideas.images)

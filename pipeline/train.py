@@ -38,10 +38,7 @@ def train(params: Params, name: str) -> None:
     """Trains every seed of a variant of params.yaml; resumes an interrupted training."""
     variant = choose("the variant", name, params.variants)
     network = {**variant.model, "classes": len(params.classes), **networks.of_shape(params.image)}
-    recipe, keep = variant.recipe, paths.UNFINISHED / name
-    if recipe.get("outliers") and params.outliers == "none":
-        recipe = {key: value for key, value in recipe.items() if key != "outliers"}
-        print(f"{name} trains without outliers: datasets.{params.dataset}.outliers is none")
+    recipe, keep = fitting(params, name), paths.UNFINISHED / name
     of = code.identity("train")
     runs_of = [
         Run(seed, network, recipe, params.split, paths.model_path(name, seed), keep, of, variant.start)
@@ -76,6 +73,15 @@ def train(params: Params, name: str) -> None:
     files.write_csv(paths.curves_path(name), [["seed", *Epoch._fields[:-1]], *lines])
     times.note(name, train_seconds={seed: round(epochs[-1].seconds, 1) for seed, epochs in curves.items()})
     shutil.rmtree(keep, ignore_errors=True)
+
+
+def fitting(params: Params, name: str) -> dict[str, Any]:
+    """The recipe of a variant, without outliers where the data set has none, which it prints."""
+    recipe = params.variants[name].recipe
+    if not recipe.get("outliers") or params.outliers != "none":
+        return recipe
+    print(f"{name} trains without outliers: datasets.{params.dataset}.outliers is none")
+    return {key: value for key, value in recipe.items() if key != "outliers"}
 
 
 def one(run: Run) -> Iterator[Epoch | None]:

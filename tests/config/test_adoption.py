@@ -13,6 +13,7 @@ DESCRIBED = {
     "classes": ["a", "b: c #d"],
     "image": IMAGE._asdict(),
     "preparation": "crop",
+    "outliers": "none",
     "source": {"manifest": "data/flowers.csv", "pictures": "data/flowers", "sha256": "0" * 64},
     "bounds": {"images": {"train": 200, "test": 50}, "mean": [3, 100.5]},
 }

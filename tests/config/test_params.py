@@ -66,6 +66,18 @@ def test_params_yaml_fits_the_code():
         ("split.validation", -5, "split.validation is -5, expected greater than 0"),
         ("gate.margni", 0.1, "gate.margni is not known; did you mean 'margin'?"),
         ("gate.minimum_accuracy", 99, "gate.minimum_accuracy is 99, expected less than or equal to 1"),
+        (
+            "variants.modern.outliers",
+            {"image": 9},
+            "variants.modern.outliers.image is not known; did you mean 'images'?",
+        ),
+        ("variants.modern.outliers", {"images": 32}, "variants.modern.outliers.weight is missing"),
+        ("variants.modern.outliers", {"images": 0, "weight": 1}, "outliers.images is 0, expected greater than 0"),
+        ("variants.modern.outliers", {"images": 9, "weight": -1}, "outliers.weight is -1, expected greater than 0"),
+        ("variants.modern.outliers", 32, "variants.modern.outliers is 32, expected a valid dictionary"),
+        ("datasets.mnist.outliers", "fonts", "datasets.mnist.outliers is 'fonts', expected 'none' or 'drawn'"),
+        ("datasets.mnist.outliers", None, "datasets.mnist.outliers is missing"),
+        ("gate.minimum_doubted", 90, "gate.minimum_doubted is 90, expected less than or equal to 1"),
         ("gate.minimum_recall", 1.5, "gate.minimum_recall is 1.5, expected less than or equal to 1"),
         ("gate.minimum_recall", {"7": "all"}, "gate.minimum_recall.7 is 'all', expected a valid number"),
         ("gate.minimum_recall", {"seven": 0.9}, "the class of gate.minimum_recall is 'seven'; expected one of 0, 1,"),
@@ -137,6 +149,14 @@ def test_each_data_set_that_ships_has_a_valid_entry(tmp_path, name, classes, ima
     read = params.read(path)
     assert len(set(read.classes)) == classes
     assert read.image == image
+
+
+def test_drawn_outliers_are_grey(tmp_path):
+    path = tmp_path / "params.yaml"
+    content = example.WHOLE.replace("preparation: crop, \n      outliers: none", "preparation: crop, outliers: drawn")
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"^datasets.cifar10.outliers is drawn, expected none: the images are in colo"):
+        params.read(path)
 
 
 def test_mirrors_may_be_left_out(edited):

@@ -4,13 +4,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.special import softmax
 
 from digitline.base.errors import InputError
 from digitline.data import dataset
+from digitline.data.entry import MNIST
+from digitline.measure import novelties
+from digitline.measure.uncertainty import entropy
 from digitline.model import networks
 from digitline.model.augmentation import warp
 from digitline.model.evaluation import predict
-from digitline.model.training import drawn, fit
+from digitline.model.training import accompanying, batches, drawn, fit, has_bfloat16, undecided
 
 RECIPE: dict[str, Any] = {
     "optimizer": "SGD",
@@ -48,13 +52,17 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
     assert not all(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True))
 
 
-@pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
-def test_an_interrupted_training_resumes_to_the_same_bits(digits, tmp_path, optimizer):
-    whole, epochs = trained(digits, epochs=3, optimizer=optimizer)
+OUTLIERS = {"images": 8, "weight": 0.5}
+
+
+@pytest.mark.parametrize(("optimizer", "outliers"), [("SGD", None), ("AdamW", None), ("SGD", OUTLIERS)])
+def test_an_interrupted_training_resumes_to_the_same_bits(digits, tmp_path, optimizer, outliers):
+    whole, epochs = trained(digits, epochs=3, optimizer=optimizer, outliers=outliers)
     torch.manual_seed(1)
     model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
     parts = dataset.split(digits.train, validation=100, seed=0)
-    recipe = {**RECIPE, "optimizer": optimizer, "epochs": 3, "seed": 1, "keep": tmp_path / "state"}
+    recipe = {**RECIPE, "optimizer": optimizer, "outliers": outliers, "epochs": 3, "seed": 1}
+    recipe["keep"] = tmp_path / "state"
     list(islice(fit(model, *parts, **recipe), 2))
     torch.manual_seed(99)  # as in a new process
     again = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
@@ -63,6 +71,69 @@ def test_an_interrupted_training_resumes_to_the_same_bits(digits, tmp_path, opti
     assert resumed[-1].seconds > resumed[0].seconds > 0
     assert all(torch.equal(p, q) for p, q in zip(whole.parameters(), again.parameters(), strict=True))
     assert [epoch.epoch for epoch in fit(again, *parts, **recipe)] == [1, 2, 3]
+
+
+def test_without_outliers_a_training_draws_its_images_and_takes_its_steps_as_ever(digits):
+    """Written out here: no draw is added, and the loss is that of the labels alone."""
+    model, _ = trained(digits, epochs=1)
+    torch.manual_seed(1)
+    same = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    training, _ = dataset.split(digits.train, validation=100, seed=0)
+    generator, size = torch.Generator().manual_seed(1), RECIPE["batch_size"]
+    groups = [[p for p in same.parameters() if (p.ndim > 1) is many] for many in (True, False)]
+    decays = [
+        {"params": group, "weight_decay": d} for group, d in zip(groups, (RECIPE["weight_decay"], 0.0), strict=True)
+    ]
+    steps = len(training.labels) // size
+    descent = torch.optim.SGD(decays, RECIPE["learning_rate"], momentum=0.9, nesterov=True, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        descent, RECIPE["learning_rate"], total_steps=steps, pct_start=0.2, cycle_momentum=False
+    )
+    order = torch.randperm(len(training.labels), generator=generator)
+    same.train()
+    for batch in order[: steps * size].view(steps, size):
+        images = warp(torch.from_numpy(training.images[batch.numpy()]), generator, **RECIPE["augmentation"])
+        with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
+            outputs = same(images)
+        labels = torch.from_numpy(training.labels).long()[batch]
+        descent.zero_grad()
+        torch.nn.functional.cross_entropy(outputs.float(), labels, label_smoothing=0.05).backward()
+        descent.step()
+        schedule.step()
+    assert all(torch.equal(p, q) for p, q in zip(model.parameters(), same.parameters(), strict=True))
+
+
+def test_outliers_come_after_the_images_of_each_batch_and_are_augmented_with_them(digits):
+    labels, generator = torch.from_numpy(digits.train.labels).long(), torch.Generator().manual_seed(0)
+    others = accompanying(digits.train.images, generator, **OUTLIERS)
+    seen = list(batches(digits.train.images, labels, torch.arange(96), 32, generator, others=others, rotation=9.0))
+    assert [(len(images), len(of)) for images, of in seen] == [(40, 32)] * 3
+    plain = list(batches(digits.train.images, labels, torch.arange(32), 32, generator, others=others, rotation=0.0))
+    images, of = plain[0]
+    assert torch.equal(of, labels[:32])
+    assert torch.equal(images[:32], torch.from_numpy(digits.train.images[:32]))
+    assert not any(torch.equal(one, digit) for one in images[32:] for digit in images[:32])
+
+
+def test_the_loss_of_outliers_is_least_at_equal_probabilities_and_leads_there():
+    logits = torch.tensor([[4.0, 0.0, -1.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    assert undecided(logits[1:]).item() == pytest.approx(np.log(3))
+    loss = undecided(logits)
+    loss.backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0] > 0 > logits.grad[0, 2]  # descent lowers the largest and raises the others
+    assert logits.grad[1].abs().max() < 1e-7
+    assert undecided(logits - logits.grad) < loss
+
+
+def test_a_training_with_outliers_doubts_kinds_that_it_has_not_seen(digits):
+    stars = np.stack([novelties.one(unseen.star, seed, MNIST) for seed in range(50)])
+
+    def doubt(outliers):
+        model, _ = trained(digits, epochs=4, outliers=outliers)
+        return entropy(softmax(predict(model, stars), 1)).mean()
+
+    assert doubt({"images": 16, "weight": 1.0}) > doubt(None) + 0.2
 
 
 def test_with_an_invalid_snapshot_training_starts_over(digits, tmp_path):

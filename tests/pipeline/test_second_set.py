@@ -37,7 +37,7 @@ def test_idx_files_and_pictures_of_the_same_images_give_the_same_content_and_the
     def begin(tree):
         own, few = example.entry("fashion"), tree["datasets"]["few"]
         few["bounds"] = {**own["bounds"], **few["bounds"], "class_share": [0.05, 0.15]}
-        few.update({key: own[key] for key in ("classes", "preparation")})
+        few.update({key: own[key] for key in ("classes", "preparation", "outliers")})
         tree["seeds"][:] = [1]
         tree["variants"]["fc"]["epochs"] = 1
 

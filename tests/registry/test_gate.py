@@ -52,6 +52,26 @@ def test_each_limit_is_enforced_and_named(challenger, champion, reason):
     assert reason in verdict.reasons[0]
 
 
+DOUBTFUL = GOOD._replace(doubted={"stars": 1.0, "letters": 0.5})
+
+
+def test_a_model_that_takes_what_is_of_no_class_for_one_does_not_pass():
+    verdict = judge(DOUBTFUL, None, minimum_doubted=0.9)
+    assert verdict.reasons == [
+        "75.00% of drawn images of no class are doubted, below gate.minimum_doubted, 90.00%; least of letters, 50.00%"
+    ]
+    text = page(report(verdict, MODELS["fc"], None), LIMITS | {"minimum_doubted": 0.9})
+    assert "| drawn images of no class, doubted | 75.00% | at least 90.00% |" in text
+
+
+def test_doubt_is_no_condition_without_its_key_or_without_images_of_no_class():
+    assert judge(DOUBTFUL, None, minimum_doubted=0.75).passed
+    for verdict in (judge(DOUBTFUL, None), judge(GOOD, None, minimum_doubted=0.9)):
+        assert verdict.passed
+        assert "outliers_doubted" not in verdict.figures
+        assert "no class" not in page(report(verdict, MODELS["fc"], None), LIMITS | {"minimum_doubted": 0.9})
+
+
 def test_every_reason_is_given():
     assert len(judge(Candidate(right(range(2500)), 9.0, 9.0), right()).reasons) == 4
 

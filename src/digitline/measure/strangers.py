@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from digitline.measure.trials import FONTS, SHEET
 
-# Without those that look like a digit in some hand or font: B, C, G, I, J, L, O, Q, S, U, Z, b, c, g, i, j, l, o, q, ...
+# Without those that look like a digit in some hand or font: B, C, G, I, J, L, O, Q, S, U, Z, b, c, g, i, j, l and more.
 SIGNS = "ADEFHKMNPRTVWXYadefhkmnprvwxy#%@=+*&^~"
 MIDDLE = SHEET / 2
 CROSS = [(-0.25, 1), (0.25, 1), (0.25, 0.25), (1, 0.25), (1, -0.25), (0.25, -0.25)]  # half of one

@@ -10,7 +10,7 @@ from digitline.data.dataset import Images, shape
 
 REACH = 20 / 28  # of the image, the longer side of what is drawn, as in MNIST
 PEN = (1.6, 3.8)  # the width of a stroke in pixels of 28: a little more than MNIST's range
-POINTS = 128  # of a line: at most about a pixel apart
+POINTS = 192  # of a line: at most about a pixel apart
 AT_ONCE = 64  # images drawn together, so that their pixels stay in the processor's cache
 
 Draw = Callable[[Images, int, Generator], Tensor]
@@ -39,7 +39,7 @@ def signs(images: Images, count: int, generator: Generator) -> Tensor:
     return strokes(places(count, generator), bends(count, generator), images, generator)
 
 
-def letters(images: Images, count: int, generator: Generator) -> Tensor:
+def stems(images: Images, count: int, generator: Generator) -> Tensor:
     """The same with an upright stroke at the left, and in every other image a second one at the right."""
     ends = places(count, generator)
     ends[:, 0] = torch.tensor([[0.0, 0.0], [0.0, 1.0]])
@@ -48,17 +48,22 @@ def letters(images: Images, count: int, generator: Generator) -> Tensor:
 
 
 def bowls(images: Images, count: int, generator: Generator) -> Tensor:
-    """An upright stroke with a bowl at its upper half or the whole, as D and P, every other image upside down; of
-    those below, each second one with another stroke. (With a bowl at the lower half it would look like a 6.)
+    """An upright stroke with a bowl at its right, over the whole height or the upper part, as D and P; half of these
+    with another stroke, as R, and every other image upside down. With the bowl below it would be a 6.
     """
-    ends, bent = places(count, generator), bends(count, generator)
-    ends[:, 0], bent[:, 0] = torch.tensor([[0.0, 0.0], [0.0, 1.0]]), 0.0
-    ends[:, 1] = 0.0
-    whole = torch.rand(count, generator=generator) < 0.5
-    ends[:, 1, 1, 1] = torch.where(whole, 1.0, 0.5)
-    bent[:, 1, 0] = torch.stack([uniform((count,), 0.9, 2, generator), torch.zeros(count)], 1)
-    ends[::2], bent[::2] = 1 - ends[::2], -bent[::2]
-    return strokes(ends, bent, images, generator, 2)
+    along = torch.linspace(0, 1, POINTS // 4)
+    upright = torch.stack([torch.zeros_like(along), along], 1).expand(count, -1, -1)
+    foot = torch.where(torch.rand(count, 1, generator=generator) < 0.5, 1.0, uniform((count, 1), 0.4, 0.7, generator))
+    deep, rounded = uniform((count, 1), 0.4, 1, generator), uniform((count, 1), 0.5, 1, generator)
+    angle = torch.linspace(0, torch.pi, POINTS // 2)
+    bowl = torch.stack([deep * angle.sin().clamp(min=0) ** rounded, foot * (1 - angle.cos()) / 2], 2)
+    ends = places(count, generator)[:, 0]  # (count, 2, 2)
+    other = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * along.view(-1, 1)
+    other = torch.where(torch.rand(count, 1, 1, generator=generator) < 0.5, other, upright)
+    lines = torch.cat([upright, bowl, other], 1)
+    lines[:, :, 0] += uniform((count, 1), -0.2, 0.3, generator) * lines[:, :, 1]
+    lines[::2] *= -1
+    return inked(placed(lines, images), images, generator)
 
 
 def places(count: int, generator: Generator) -> Tensor:
@@ -72,14 +77,14 @@ def bends(count: int, generator: Generator) -> Tensor:
     return bent * uniform((count, 5, 1, 2), -1, 1, generator)
 
 
-def strokes(ends: Tensor, bent: Tensor, images: Images, generator: Generator, least: int = 3) -> Tensor:
-    """The first `least` to `least` + 2 of those strokes, roughly, as Bézier's curves of second degree."""
+def strokes(ends: Tensor, bent: Tensor, images: Images, generator: Generator) -> Tensor:
+    """The first three to five of those strokes, roughly, as Bézier's curves of second degree."""
     count = len(ends)
     ends = ends + uniform((count, 5, 2, 2), -0.1, 0.1, generator)
     first, middle, last = ends[:, :, :1], ends.mean(2, keepdim=True) + bent, ends[:, :, 1:]
     along = torch.linspace(0, 1, POINTS // 5).view(-1, 1)
     lines = (1 - along) ** 2 * first + 2 * along * (1 - along) * middle + along**2 * last  # (N, 5, points, 2)
-    few = torch.arange(5).view(-1, 1, 1) < torch.randint(least, least + 3, (count, 1, 1, 1), generator=generator)
+    few = torch.arange(5).view(-1, 1, 1) < torch.randint(3, 6, (count, 1, 1, 1), generator=generator)
     lines = torch.where(few, lines, lines[:, :1])  # one too many lies on the first
     return inked(placed(lines.flatten(1, 2), images), images, generator)
 
@@ -133,12 +138,12 @@ def shuffled(images: Images, count: int, generator: Generator) -> Tensor:
     patches = pixels[:, : 4 * height, : 4 * width].reshape(count, 4, height, 4, width).transpose(2, 3).flatten(1, 2)
     order = torch.rand(count, 16, generator=generator).argsort(1)
     other = torch.empty_like(order).scatter_(1, order, order.roll(1, 1))
-    mixed = patches[torch.arange(count).view(-1, 1), other].unflatten(1, (4, 4))  # (count, 4, 4, height, width)
+    mixed = patches[torch.arange(count).view(-1, 1), other].view(count, 4, 4, height, width)
     pixels[:, : 4 * height, : 4 * width] = mixed.transpose(2, 3).reshape(count, 4 * height, 4 * width)
     return pixels
 
 
-KINDS: tuple[Draw, ...] = (scribbles, signs, letters, bowls, polygons, clouds, halves, shuffled)
+KINDS: tuple[Draw, ...] = (scribbles, signs, stems, bowls, polygons, clouds, halves, shuffled)
 
 
 def some(images: Images, count: int, generator: Generator) -> Tensor:
@@ -169,7 +174,7 @@ def inked(points: Tensor, images: Images, generator: Generator) -> Tensor:
     across, down = axes(images)
     pen = uniform((len(points), 1, 1), *PEN, generator) * min(shape(images)[:2]) / 28
     nearest = []
-    for few in points.split(AT_ONCE):
+    for few in torch.split(points, AT_ONCE):
         x = (few[:, :, 0].T.unsqueeze(2) - across).square().unsqueeze(2)  # (P, n, 1, W)
         y = (few[:, :, 1].T.unsqueeze(2) - down).square().unsqueeze(3)  # (P, n, H, 1)
         distance = torch.full((len(few), len(down), len(across)), torch.inf)
