@@ -134,7 +134,7 @@ record: $(STAMP)  ## long schedules and the ablation; takes hours, resumes
 	@digitline leaderboard ablation
 	@digitline leaderboard fashion
 
-trials: $(STAMP)  ## the champion on sheets of paper, letters and scribbles
+trials: $(STAMP)  ## the champion on sheets of paper, letters, shapes, clothes
 	@python -m studies.handwriting
 
 bench: $(STAMP)  ## training against the usual PyTorch script

@@ -78,7 +78,8 @@ def test_what_moves_keeps_its_comments_and_the_rest_its_own(file):
 
 
 def test_entries_and_sections_on_one_line_become_lines(file):
-    short = "  few: {classes: [a, b], image: {}, preparation: crop, outliers: none, source: {files: {}, mirrors: []}, bounds: {}"
+    short = "  few: {classes: [a, b], image: {}, preparation: crop, outliers: none, bounds: {}"
+    short += ", source: {files: {}, mirrors: []}"
     file.write_text(f"{example.ALONE}{short}, split: {{validation: 7, seed: 1}}}}\n", encoding="utf-8")
     own.use(file, "few")
     assert params.read(file).split == {"validation": 7, "seed": 1}

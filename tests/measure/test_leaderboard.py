@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 from digitline.base.errors import InputError
-from digitline.measure.leaderboard import ablation, best_first, best_run, front, measures, metrics, row, text
+from digitline.measure.leaderboard import ablation, best_first, best_run, front, measured, measures, metrics, row, text
 
 
 def run(seed, val, test, loss=0.1) -> Any:
@@ -23,6 +23,20 @@ def test_rank_follows_validation_and_ignores_test():
     assert [r["variant"] for r in best_first(rows)] == ["b", "c", "a"]
     worse = board(("a", [run(1, 0.98, 0.0)]), ("b", [run(1, 0.99, 0.0)]), ("c", [run(1, 0.98, 1.0, loss=0.05)]))
     assert [r["variant"] for r in best_first(worse)] == ["b", "c", "a"]
+
+
+def test_the_doubt_about_images_of_no_class_is_a_column_where_any_row_has_it():
+    doubts = {"outliers_doubted": 0.75, "doubted_by_kind": {"stars": 0.5, "letters": 1.0}}
+    rows = board(("a", [run(1, 0.98, 0.99) | doubts]), ("b", [run(1, 0.99, 0.1)]))
+    assert (rows[0]["outliers_doubted"], metrics(rows[0])["outliers_doubted"]) == (0.75, 0.75)
+    assert measured(rows[0]["runs"][0])["outliers_doubted"] == 0.75
+    assert "outliers_doubted" not in metrics(rows[1])
+    for each in rows:
+        each["group"] = "a"
+    titles, _, first, second = (line.split(" | ") for line in text(rows, {}).splitlines())
+    place = titles.index("no class, doubted %")
+    assert (first[place], second[place]) == ("75.0", "")
+    assert "doubted" not in text(rows[1:], {})
 
 
 def test_select_by_names_the_measure_that_ranks():

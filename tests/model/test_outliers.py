@@ -17,7 +17,8 @@ def test_each_kind_is_the_same_for_the_same_seed_and_fills_images_of_any_size(di
         assert torch.equal(drawn, kind(images, 40, seeded()))
         assert not torch.equal(drawn, kind(images, 40, seeded(1)))
         assert drawn.isfinite().all()
-        assert (drawn.round() >= 0).all() and (drawn.round() <= 255).all()
+        assert drawn.round().min() >= 0
+        assert drawn.round().max() <= 255
         assert len(drawn.unique(dim=0)) == 40
         assert (drawn.flatten(1).amax(1) > 127).float().mean() > 0.9
 

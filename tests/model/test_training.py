@@ -11,7 +11,7 @@ from digitline.data import dataset
 from digitline.data.entry import MNIST
 from digitline.measure import novelties
 from digitline.measure.uncertainty import entropy
-from digitline.model import networks
+from digitline.model import networks, training
 from digitline.model.augmentation import warp
 from digitline.model.evaluation import predict
 from digitline.model.training import accompanying, batches, drawn, fit, has_bfloat16, undecided
@@ -29,11 +29,17 @@ RECIPE: dict[str, Any] = {
 }
 
 
+@pytest.fixture(autouse=True)
+def small_pool(monkeypatch):
+    """Of outliers, so that no test waits for thousands."""
+    monkeypatch.setattr(training, "POOL", 256)
+
+
 def trained(digits, *, seed=1, epochs=2, **changes):
     torch.manual_seed(seed)
     model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
-    training, validation = dataset.split(digits.train, validation=100, seed=0)
-    return model, list(fit(model, training, validation, seed=seed, epochs=epochs, **{**RECIPE, **changes}))
+    kept, validation = dataset.split(digits.train, validation=100, seed=0)
+    return model, list(fit(model, kept, validation, seed=seed, epochs=epochs, **{**RECIPE, **changes}))
 
 
 @pytest.mark.parametrize("optimizer", ["SGD", "AdamW"])
@@ -52,7 +58,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(digits):
     assert not all(torch.equal(p, q) for p, q in zip(a.parameters(), c.parameters(), strict=True))
 
 
-OUTLIERS = {"images": 8, "weight": 0.5}
+OUTLIERS: dict[str, Any] = {"images": 8, "weight": 0.5}
 
 
 @pytest.mark.parametrize(("optimizer", "outliers"), [("SGD", None), ("AdamW", None), ("SGD", OUTLIERS)])
@@ -78,24 +84,22 @@ def test_without_outliers_a_training_draws_its_images_and_takes_its_steps_as_eve
     model, _ = trained(digits, epochs=1)
     torch.manual_seed(1)
     same = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
-    training, _ = dataset.split(digits.train, validation=100, seed=0)
+    kept, _ = dataset.split(digits.train, validation=100, seed=0)
     generator, size = torch.Generator().manual_seed(1), RECIPE["batch_size"]
-    groups = [[p for p in same.parameters() if (p.ndim > 1) is many] for many in (True, False)]
-    decays = [
-        {"params": group, "weight_decay": d} for group, d in zip(groups, (RECIPE["weight_decay"], 0.0), strict=True)
-    ]
-    steps = len(training.labels) // size
-    descent = torch.optim.SGD(decays, RECIPE["learning_rate"], momentum=0.9, nesterov=True, fused=True)
+    weights, biases = ([p for p in same.parameters() if (p.ndim > 1) is many] for many in (True, False))
+    groups = [{"params": weights, "weight_decay": RECIPE["weight_decay"]}, {"params": biases, "weight_decay": 0.0}]
+    steps = len(kept.labels) // size
+    descent = torch.optim.SGD(groups, RECIPE["learning_rate"], momentum=0.9, nesterov=True, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         descent, RECIPE["learning_rate"], total_steps=steps, pct_start=0.2, cycle_momentum=False
     )
-    order = torch.randperm(len(training.labels), generator=generator)
+    order = torch.randperm(len(kept.labels), generator=generator)
     same.train()
     for batch in order[: steps * size].view(steps, size):
-        images = warp(torch.from_numpy(training.images[batch.numpy()]), generator, **RECIPE["augmentation"])
+        images = warp(torch.from_numpy(kept.images[batch.numpy()]), generator, **RECIPE["augmentation"])
         with torch.autocast("cpu", torch.bfloat16, enabled=has_bfloat16()):
             outputs = same(images)
-        labels = torch.from_numpy(training.labels).long()[batch]
+        labels = torch.from_numpy(kept.labels).long()[batch]
         descent.zero_grad()
         torch.nn.functional.cross_entropy(outputs.float(), labels, label_smoothing=0.05).backward()
         descent.step()
@@ -130,7 +134,7 @@ def test_a_training_with_outliers_doubts_kinds_that_it_has_not_seen(digits):
     stars = np.stack([novelties.one(unseen.star, seed, MNIST) for seed in range(50)])
 
     def doubt(outliers):
-        model, _ = trained(digits, epochs=4, outliers=outliers)
+        model, _ = trained(digits, epochs=6, outliers=outliers, optimizer="AdamW", learning_rate=0.01)
         return entropy(softmax(predict(model, stars), 1)).mean()
 
     assert doubt({"images": 16, "weight": 1.0}) > doubt(None) + 0.2
@@ -143,13 +147,13 @@ def test_with_an_invalid_snapshot_training_starts_over(digits, tmp_path):
 
 
 def test_validation_is_never_trained_on(digits):
-    training, validation = dataset.split(digits.train, validation=100, seed=0)
+    kept, validation = dataset.split(digits.train, validation=100, seed=0)
     shuffled = validation._replace(labels=np.roll(validation.labels, 1))
     models_ = []
     for held in (validation, shuffled):
         torch.manual_seed(0)
         model = networks.build(network="plain", filters=[], hidden=8, classes=10)
-        list(fit(model, training, held, seed=0, epochs=1, **RECIPE))
+        list(fit(model, kept, held, seed=0, epochs=1, **RECIPE))
         models_.append(model)
     assert all(torch.equal(p, q) for p, q in zip(*(m.parameters() for m in models_), strict=True))
 
@@ -276,11 +280,11 @@ def test_erase_covers_a_rectangle_in_that_share_of_the_images():
 
 
 def test_the_split_is_stratified_whole_and_fixed(digits):
-    training, validation = dataset.split(digits.train, validation=100, seed=0)
+    kept, validation = dataset.split(digits.train, validation=100, seed=0)
     again = dataset.split(digits.train, validation=100, seed=0)[1]
     assert np.array_equal(validation.images[:], again.images[:])
-    assert len(training.labels) + len(validation.labels) == len(digits.train.labels)
-    together = np.concatenate([training.images[:], validation.images[:]]).reshape(-1, 784)
+    assert len(kept.labels) + len(validation.labels) == len(digits.train.labels)
+    together = np.concatenate([kept.images[:], validation.images[:]]).reshape(-1, 784)
     assert sorted(map(bytes, together)) == sorted(map(bytes, digits.train.images.reshape(-1, 784)))
     expected = np.bincount(digits.train.labels) * 100 / len(digits.train.labels)
     assert np.abs(np.bincount(validation.labels) - expected).max() < 1

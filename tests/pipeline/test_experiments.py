@@ -35,10 +35,11 @@ def checkout(copied) -> Checkout:
 def test_a_failing_gate_keeps_the_champion_and_says_why(checkout):
     """The stage succeeds nevertheless, and writes another verdict."""
     champion, verdict = checkout.champion(), (checkout.folder / "reports/promotion.json").read_bytes()
-    edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=0.9999))
+    edit(checkout.folder, lambda tree: tree["gate"].update(minimum_accuracy=0.9999, minimum_doubted=1))
     outcome = checkout.run("dvc", "repro")
     assert outcome.returncode == 0, outcome.stderr
     assert "did not pass the gate: validation accuracy" in outcome.stdout
+    assert "of drawn images of no class are doubted, below gate.minimum_doubted, 100.00%" in outcome.stdout
     assert "the champion stays conv1_vote" in outcome.stdout
     assert ran(outcome) == ["promote"]
     assert checkout.champion() == champion

@@ -121,7 +121,8 @@ def test_the_numbers_on_the_page_are_those_of_the_reports(origin, site, browser)
             assert cells[0].strip() == row["variant"]
             assert cells[1].split()[0] == f"{100 * row['val_accuracy']['mean']:.2f}"
             assert cells[2].split()[0] == f"{100 * row['test_accuracy']['mean']:.2f}"
-            assert cells[4:7] == [row["group"], f"{100 * row['test_corrupted']:.1f}", f"{row['parameters']:,}"]
+            assert cells[4:6] == [row["group"], f"{100 * row['test_corrupted']:.1f}"]
+            assert cells[6:8] == [f"{100 * row['outliers_doubted']:.1f}", f"{row['parameters']:,}"]
         lines = [
             cell.strip() for cell in page.locator("table.classes").first.locator("td:first-child").all_inner_texts()
         ]

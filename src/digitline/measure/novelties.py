@@ -20,9 +20,10 @@ PEN = (1.7, 3.6)  # the width of a stroke in pixels of 28, as in MNIST
 
 Points = NDArray[np.float64]  # (x, y), [P, 2]
 Random = np.random.Generator
+Stroke = list[tuple[float, float]]
 
 # Letters and signs that look like no digit, as strokes in a square.
-LETTERS = [
+LETTERS: list[list[Stroke]] = [
     [[(0, 1), (0.5, 0), (1, 1)], [(0.2, 0.6), (0.8, 0.6)]],  # A
     [[(0, 1), (0, 0), (0.5, 0.7), (1, 0), (1, 1)]],  # M
     [[(0, 0), (0.5, 1), (1, 0)]],  # V
