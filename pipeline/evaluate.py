@@ -18,7 +18,7 @@ from digitline.config.keys import choose
 from digitline.config.params import Params
 from digitline.data import dataset
 from digitline.data.dataset import Bytes
-from digitline.measure import classes, leaderboard, robustness, uncertainty, novelties
+from digitline.measure import classes, leaderboard, novelties, robustness, uncertainty
 from digitline.measure.calibration import confusion
 from digitline.measure.rows import Row, Run
 from digitline.model import arithmetic, checkpoint

@@ -20,10 +20,12 @@ def test_each_kind_is_drawn_the_same_again_within_the_image_with_its_ink_in_the_
 
 
 def test_a_filled_ellipse_has_no_hole_and_an_open_triangle_has_one():
-    ellipse, triangle = (novelties.one(novelties.KINDS[kind], 0, Shape()) for kind in ("filled ellipses", "open triangles"))
+    ellipse, triangle = (
+        novelties.one(novelties.KINDS[kind], 0, Shape()) for kind in ("filled ellipses", "open triangles")
+    )
     assert ellipse[14, 14] == 255
     assert (triangle > 0).mean() < 0.3
 
 
 def test_images_of_another_size_are_drawn_at_that_size():
-    assert novelties.one(unseen.star, 0, Shape(20, 31)).shape == (20, 31)
+    assert novelties.one(novelties.star, 0, Shape(20, 31)).shape == (20, 31)

@@ -131,7 +131,7 @@ def test_the_loss_of_outliers_is_least_at_equal_probabilities_and_leads_there():
 
 
 def test_a_training_with_outliers_doubts_kinds_that_it_has_not_seen(digits):
-    stars = np.stack([novelties.one(unseen.star, seed, MNIST) for seed in range(50)])
+    stars = np.stack([novelties.one(novelties.star, seed, MNIST) for seed in range(50)])
 
     def doubt(outliers):
         model, _ = trained(digits, epochs=6, outliers=outliers, optimizer="AdamW", learning_rate=0.01)

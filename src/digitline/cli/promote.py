@@ -17,7 +17,7 @@ from digitline.cli import runs
 from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import dataset
-from digitline.measure import classes, leaderboard, uncertainty, novelties
+from digitline.measure import classes, leaderboard, novelties, uncertainty
 from digitline.measure.rows import Row, Run
 from digitline.registry import gate, ledger, lineage, promotion
 from digitline.registry.bento import Card
