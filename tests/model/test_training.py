@@ -134,7 +134,7 @@ def test_a_training_with_outliers_doubts_kinds_that_it_has_not_seen(digits):
     stars = np.stack([novelties.one(novelties.star, seed, MNIST) for seed in range(50)])
 
     def doubt(outliers):
-        model, _ = trained(digits, epochs=6, outliers=outliers, optimizer="AdamW", learning_rate=0.01)
+        model, _ = trained(digits, epochs=12, outliers=outliers, optimizer="AdamW", learning_rate=0.01)
         return entropy(softmax(predict(model, stars), 1)).mean()
 
     assert doubt({"images": 16, "weight": 1.0}) > doubt(None) + 0.2
