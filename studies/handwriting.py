@@ -21,6 +21,7 @@ from digitline.measure import photographs, scenes, sheets, strangers, trials, un
 from digitline.model import checkpoint, evaluation, scores
 from digitline.registry import bento
 
+FASHION = Path("data/fashion")
 STRANGERS = 2000  # pictures of each kind without a digit
 SHEETS = 200  # of each kind of paper, and as many pictures of each kind without
 SEED = 2027  # of these; no setting was chosen with it
@@ -104,7 +105,7 @@ def smallest(picture: Image.Image) -> bytes:
 def clothes() -> dict[str, dataset.Bytes]:
     """The test images of Fashion-MNIST; none where no folder has its files, which is printed."""
     source = params.loaded(params.text(params.FILE), params.FILE).datasets.get("fashion", {}).get("source", {})
-    folders = [Path(os.environ.get("DIGITLINE_DATA", "data/fashion")), Path("data/fashion")]
+    folders = [Path(os.environ.get("DIGITLINE_DATA", FASHION)), FASHION]
     try:
         found = sources.fetch(folders, 10, entry.MNIST, name="fashion", **{**source, "mirrors": []})
     except InputError as error:

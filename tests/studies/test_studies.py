@@ -81,3 +81,14 @@ def test_an_ablation_changes_one_thing_of_a_variant_of_the_study(studies):
         whole, changed = settings(study[str(base)]), settings(ablation[name])
         differing = {key for key in changed if changed[key] != whole.get(key)}
         assert len(differing) == 1 or (name.endswith("_adamw") and "optimizer" in differing)
+
+
+def test_without_the_files_of_fashion_mnist_the_trials_leave_its_clothes_out_and_say_so(tmp_path, monkeypatch, capsys):
+    from studies import handwriting  # scikit-learn takes a second to import
+
+    monkeypatch.setenv("DIGITLINE_DATA", str(tmp_path))
+    monkeypatch.setattr(handwriting, "FASHION", tmp_path)
+    assert handwriting.clothes() == {}
+    said = capsys.readouterr().out
+    assert "clothes are left out: no source has train-images-idx3-ubyte" in said
+    assert said.rstrip().endswith("DIGITLINE_DATA may name their folder")
