@@ -18,11 +18,12 @@ SPECK = 0.015  # of the picture's shorter side; what is shorter is no part of a 
 MOST = 80  # marks that are looked at, the longest
 TRIED = 5  # of them as the digit
 INNER = 0.35  # of a frame's length; what is shorter inside a mark may be a blot in a digit
-MOST_OF = 0.9  # of the picture's height and width; what is larger is the sheet's edge or a frame
-HAIR = 0.035  # of its length is the width of a line that is no digit
+MOST_OF = 0.8  # of the picture's height and width; what is larger is the sheet's edge or a frame
+HAIR = 0.035  # of its length is the width of a line that is no digit, if it is straight
+LONG, RIM = 0.45, 0.12  # of the picture's side: such a line is longer, or lies as near to the border
 PART = 0.04  # of a digit's area has its smallest part
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
-SHARPEST = 0.97  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
+SHARPEST = 0.95  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
 CROWD = 12  # marks of a quarter of its length; with more, this is no sheet with one digit
@@ -36,7 +37,7 @@ class Limits(NamedTuple):
     others: int  # marks of a quarter of its length
 
 
-USUAL, STRICT = Limits(0.25, 0.9, 5), Limits(0.1, 0.25, 2)
+USUAL, STRICT = Limits(0.2, 0.1, 8), Limits(0.1, 0.1, 2)
 
 
 class Choice(NamedTuple):
@@ -113,9 +114,15 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
     length = max(mask.shape)
     stroke = 1.6 * mask.sum() / outline.sum() / length  # a disc has 0.5, MNIST's strokes 0.1 to 0.25
     shape = 1 if stroke < 0.3 else max(0.05, 1 - 4 * (stroke - 0.3))
-    if stroke < HAIR and min(mask.shape) < 0.15 * length and length > 0.45 * min(ink.shape):
-        shape = 0.1  # what is left of a frame or a margin
+    straight = stroke < HAIR and outline.sum() < 2.5 * np.hypot(*mask.shape)
+    if straight and (length > LONG * min(ink.shape) or edge_of(box, ink.shape) < RIM * min(ink.shape)):
+        shape = 0.1  # what is left of a frame, a margin or the edge of a shadow
     return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp)
+
+
+def edge_of(box: tuple[slice, slice], shape: tuple[int, ...]) -> int:
+    """How far from the picture's border all of the box lies, in pixels: the largest distance of its far side."""
+    return int(min(min(side.stop, size - side.start) for side, size in zip(box, shape, strict=True)))
 
 
 def around(ink: Floats, choice: Choice) -> Limits:
@@ -126,6 +133,9 @@ def around(ink: Floats, choice: Choice) -> Limits:
     gap, area = round(0.25 * choice.length), int(choice.mask.sum())
     rows, columns = (slice(max(0, side.start - gap), side.stop + gap) for side in choice.box)
     marks = components(other)
+    ends = [side.start for side in choice.box], [side.stop for side in choice.box]
+    frames = (marks.boxes[:, :2] < ends[0]).all(1) & (marks.boxes[:, 2:] > ends[1]).all(1)
+    other &= ~np.append(False, frames)[marks.labels]
     like = (marks.lengths > 0.25 * choice.length) & ~marks.sides(ink.shape).any(1)
     between, beside = other[choice.box].sum(), other[rows, columns].sum()
     return Limits(between / area, beside / area, int(like.sum()))
