@@ -19,6 +19,7 @@ MOST = 80  # marks that are looked at, the longest
 TRIED = 5  # of them as the digit
 INNER = 0.35  # of a frame's length; what is shorter inside a mark may be a blot in a digit
 MOST_OF = 0.8  # of the picture's height and width; what is larger is the sheet's edge or a frame
+FINEST = 0.02  # of its length is the width of a line that no pen draws
 HAIR = 0.035  # of its length is the width of a line that is no digit, if it is straight
 LONG, RIM = 0.45, 0.12  # of the picture's side: such a line is longer, or lies as near to the border
 PART = 0.04  # of a digit's area has its smallest part
@@ -115,7 +116,11 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
     stroke = 1.6 * mask.sum() / outline.sum() / length  # a disc has 0.5, MNIST's strokes 0.1 to 0.25
     shape = 1 if stroke < 0.3 else max(0.05, 1 - 4 * (stroke - 0.3))
     straight = stroke < HAIR and outline.sum() < 2.5 * np.hypot(*mask.shape)
-    if straight and (length > LONG * min(ink.shape) or edge_of(box, ink.shape) < RIM * min(ink.shape)):
+    if (
+        stroke < FINEST
+        or (straight
+        and (length > LONG * min(ink.shape) or edge_of(box, ink.shape) < RIM * min(ink.shape)))
+    ):
         shape = 0.1  # what is left of a frame, a margin or the edge of a shadow
     return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp)
 

@@ -17,7 +17,7 @@ Floats = NDArray[np.float32]
 SMALLEST = 64  # pixels of the shorter side; on a smaller picture there is nothing to take away
 WORKING = 480  # pixels of the longer side
 WINDOWS = (4, 6, 9, 12, 16)  # of the shorter side; of the closing that gives the background
-FEWER = (4, 9)  # where the ink has the other sign than it seems
+FEWER, INVERTED = (4, 9), 0.9  # where the ink has the other sign than it seems; its score by the other's
 MANY, BROKEN = 8, 0.35  # so many dark lines break the strokes: into parts so far apart, of a digit's length
 
 
@@ -34,15 +34,15 @@ def read(picture: Image.Image) -> Reading:
     if min(picture.size) < SMALLEST or not whole.any() or clean(picture, whole):
         return Reading(whole, sure=True)
     plane = darkened(reduced(picture))
-    found = searched(plane, WINDOWS, USUAL)
-    if not (found and found.sure):
-        other = searched(inverted(plane), FEWER, STRICT)
-        found = other if other and (other.sure or not found) else found
-    return found or Reading(whole, sure=False)
+    found, score = searched(plane, WINDOWS, USUAL)
+    if not found.sure:
+        other, rival = searched(inverted(plane), FEWER, STRICT)
+        found = other if rival > INVERTED * score and (other.sure or not score) else found
+    return found if found.ink.any() else Reading(whole, sure=False)
 
 
-def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> Reading | None:
-    """The digit with the best score over these windows, the first one that is sure; none if there is no mark.
+def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> tuple[Reading, float]:
+    """The digit with the best score over these windows, the first one that is sure, and its score; 0 if there is none.
 
     The limits are those of the first window; a smaller one finds marks also where there is no paper.
     """
@@ -56,13 +56,16 @@ def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> Reading 
             continue
         rest = around(ink, found)
         if found.certain and all(map(le, rest, limits)):
-            return Reading(regrown(ink, found), sure=True)
+            return Reading(regrown(ink, found), sure=True), found.score
         if not best or found.score > best[0].score:
             best = found, ink
         if rest.others > CROWD:
             break
         limits = STRICT
-    return Reading(regrown(best[1], best[0]), sure=False) if best else None
+    if not best:
+        return Reading(np.zeros_like(edges), sure=False), 0.0
+    digit, ink = best
+    return Reading(regrown(ink, digit), sure=False), digit.score
 
 
 def cleaned(picture: Image.Image) -> Floats:
