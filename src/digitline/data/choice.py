@@ -25,8 +25,10 @@ LONG, RIM = 0.45, 0.12  # of the picture's side: such a line is longer, or lies 
 PART = 0.04  # of a digit's area has its smallest part
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
 SHARPEST = 0.95  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
+BROADEST = 0.25  # of its length is the width of a digit's strokes; of a door or a flower it is more
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
+THIN = 4  # pixels; what is thinner is left of a rule
 CROWD = 12  # marks of a quarter of its length; with more, this is no sheet with one digit
 
 
@@ -38,7 +40,7 @@ class Limits(NamedTuple):
     others: int  # marks of a quarter of its length
 
 
-USUAL, STRICT = Limits(0.2, 0.1, 8), Limits(0.1, 0.1, 2)
+USUAL, STRICT = Limits(0.2, 0.1, 5), Limits(0.1, 0.1, 2)
 
 
 class Choice(NamedTuple):
@@ -49,6 +51,7 @@ class Choice(NamedTuple):
     pen: float  # its contrast
     score: float  # how much it is like a digit
     sharp: float  # the share of its outline where the picture has a step too
+    stroke: float  # how wide its strokes are, of its length
     rival: float = 0  # the score of the next best
 
     @property
@@ -58,8 +61,8 @@ class Choice(NamedTuple):
 
     @property
     def certain(self) -> bool:
-        """Whether it has an outline and no other mark is as likely."""
-        return self.sharp > SHARPEST and self.rival < RIVAL * self.score
+        """Whether it consists of strokes with an outline and no other mark is as likely."""
+        return self.sharp > SHARPEST and self.stroke < BROADEST and self.rival < RIVAL * self.score
 
 
 def chosen(ink: Floats, edges: Floats, near: float = NEAR) -> Choice | None:
@@ -116,13 +119,11 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
     stroke = 1.6 * mask.sum() / outline.sum() / length  # a disc has 0.5, MNIST's strokes 0.1 to 0.25
     shape = 1 if stroke < 0.3 else max(0.05, 1 - 4 * (stroke - 0.3))
     straight = stroke < HAIR and outline.sum() < 2.5 * np.hypot(*mask.shape)
-    if (
-        stroke < FINEST
-        or (straight
-        and (length > LONG * min(ink.shape) or edge_of(box, ink.shape) < RIM * min(ink.shape)))
+    if stroke < FINEST or (
+        straight and (length > LONG * min(ink.shape) or edge_of(box, ink.shape) < RIM * min(ink.shape))
     ):
         shape = 0.1  # what is left of a frame, a margin or the edge of a shadow
-    return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp)
+    return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp, float(stroke))
 
 
 def edge_of(box: tuple[slice, slice], shape: tuple[int, ...]) -> int:
@@ -141,7 +142,8 @@ def around(ink: Floats, choice: Choice) -> Limits:
     ends = [side.start for side in choice.box], [side.stop for side in choice.box]
     frames = (marks.boxes[:, :2] < ends[0]).all(1) & (marks.boxes[:, 2:] > ends[1]).all(1)
     other &= ~np.append(False, frames)[marks.labels]
-    like = (marks.lengths > 0.25 * choice.length) & ~marks.sides(ink.shape).any(1)
+    sizes = marks.boxes[:, 2:] - marks.boxes[:, :2]
+    like = (marks.lengths > 0.25 * choice.length) & (sizes.min(1) > THIN) & ~marks.sides(ink.shape).any(1)
     between, beside = other[choice.box].sum(), other[rows, columns].sum()
     return Limits(between / area, beside / area, int(like.sum()))
 
