@@ -13,10 +13,10 @@ class Always(nn.Module):
 
     def __init__(self, label: int) -> None:
         super().__init__()
-        self.label = label
+        self.label, self.zero = label, nn.Parameter(torch.zeros(1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits = torch.zeros(len(images), 10)
+        logits = self.zero.repeat(len(images), 10)
         logits[:, self.label] = 20
         return logits
 

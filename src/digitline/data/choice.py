@@ -26,6 +26,8 @@ PART = 0.04  # of a digit's area has its smallest part
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
 SHARPEST = 0.95  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
 BROADEST = 0.25  # of its length is the width of a digit's strokes; of a door or a flower it is more
+SOLID, LEAN = 0.7, 0.33  # the share of its box that no digit fills, unless it is lean: a 1
+MOST_WINDING = 9  # times its length is a digit's outline; leaves and windows have more
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
 THIN = 4  # pixels; what is thinner is left of a rule
@@ -52,6 +54,7 @@ class Choice(NamedTuple):
     score: float  # how much it is like a digit
     sharp: float  # the share of its outline where the picture has a step too
     stroke: float  # how wide its strokes are, of its length
+    winding: float  # how long its outline is, of its length
     rival: float = 0  # the score of the next best
 
     @property
@@ -62,7 +65,9 @@ class Choice(NamedTuple):
     @property
     def certain(self) -> bool:
         """Whether it consists of strokes with an outline and no other mark is as likely."""
-        return self.sharp > SHARPEST and self.stroke < BROADEST and self.rival < RIVAL * self.score
+        solid = self.mask.mean() > SOLID and min(self.mask.shape) > LEAN * self.length
+        strokes = self.stroke < BROADEST and self.winding < MOST_WINDING and not solid
+        return strokes and self.sharp > SHARPEST and self.rival < RIVAL * self.score
 
 
 def chosen(ink: Floats, edges: Floats, near: float = NEAR) -> Choice | None:
@@ -123,7 +128,7 @@ def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> 
         straight and (length > LONG * min(ink.shape) or edge_of(box, ink.shape) < RIM * min(ink.shape))
     ):
         shape = 0.1  # what is left of a frame, a margin or the edge of a shadow
-    return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp, float(stroke))
+    return Choice(mask, box, pen, float(sharp**8 * length * pen * shape), sharp, float(stroke), outline.sum() / length)
 
 
 def edge_of(box: tuple[slice, slice], shape: tuple[int, ...]) -> int:
