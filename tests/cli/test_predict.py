@@ -98,7 +98,7 @@ def test_an_interrupted_run_goes_on_where_it_was(place, monkeypatch, end):
     predict.predict("scans", to="whole.csv")
     monkeypatch.setattr(bulk, "AT_ONCE", 4)
     seen: list[bytes] = []
-    read = prepare.image
+    read = prepare.seen
 
     def counted(data, *of, **options):
         seen.append(data)
@@ -106,7 +106,7 @@ def test_an_interrupted_run_goes_on_where_it_was(place, monkeypatch, end):
             raise KeyboardInterrupt
         return read(data, *of, **options)
 
-    monkeypatch.setattr(prepare, "image", counted)
+    monkeypatch.setattr(prepare, "seen", counted)
     with pytest.raises(KeyboardInterrupt):
         predict.predict("scans", to="a.csv")
     [draft] = place.glob("a.csv.*.partial")
