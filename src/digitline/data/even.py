@@ -14,6 +14,7 @@ FLOOR = 0.1  # of the strongest ink; less is paper: grain and JPEG artefacts
 EDGE = 0.3  # of the strongest ink; the digit's box ends there
 NEAR = 0.08  # of a mark's length; what is as near to it is a part
 PARTS = 8  # of a mark; a bar code has more
+SHEET = 0.65  # the share of its box that a sheet fills; a digit half as large as the picture fills less
 INSIDE = 0.15  # of a mark's length; on a clean sheet there is nothing that long inside it
 EVEN = 0.03  # of the brightness; paper that varies more is not evenly lit
 SHARP = 4  # contrast per length of a mark; a shadow's outline is softer
@@ -65,6 +66,9 @@ def clean(picture: Image.Image, whole: Floats) -> bool:
     parts = grouped(marks.boxes, best, np.ones(len(length), bool), NEAR * length[best])
     sides = marks.sides(whole.shape)
     cut = (len(length) > 1 and bool(sides.any())) or bool((sides[:, :2] & sides[:, 2:]).any())
+    filled = marks.areas[best] / np.prod(sizes := marks.boxes[best, 2:] - marks.boxes[best, :2])
+    if filled > SHEET and (sizes > np.array(whole.shape) / 2).all():
+        return False  # it is the sheet, on a table
     return (
         bool(parts.all())
         and not cut
@@ -91,7 +95,7 @@ def evenly_lit(picture: Image.Image, whole: Floats) -> bool:
     pixels, mark = np.asarray(grey), whole > EDGE
     small = np.asarray(grey.resize((64, 64), Image.Resampling.BOX))
     plane = small if pixels[mark].mean() < pixels[~mark].mean() else 255 - small
-    background = closed(plane, 20).astype(float).ravel()
+    background = closed(plane, 30).astype(float).ravel()
     down, right = np.indices(small.shape).reshape(2, -1) / 32 - 1
     basis = np.stack([np.ones_like(down), down, right], 1)
     off = background - basis @ np.linalg.lstsq(basis, background)[0]
