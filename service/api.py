@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 from digitline.base.errors import InputError
 from digitline.data import prepare
 from digitline.data.dataset import blank
-from service import encodings, feedback, form, metrics, quota, schema, v2
+from service import encodings, feedback, form, metrics, quota, reader, schema, v2
 from service.form import Form
 from service.work import RETRY, Work
 
@@ -105,6 +105,22 @@ def classification(champion: "Champion", data: bytes) -> schema.Classification:
     [found] = champion.answers(champion.probabilities(image[None], sure=sure))
     answer = schema.prediction(found._replace(doubtful=found.doubtful or not sure)).model_dump()
     return schema.Classification(model=champion.sha256, classes=champion.classes, **answer, image=image.tolist())
+
+
+async def read(request: Request) -> Response:
+    """Reads the numbers in a picture, sent as for classify."""
+    champion, work = request.app.state.champion, request.app.state.work
+    if champion.preparation != "mnist":
+        raise HTTPException(
+            409, f"the champion's preparation is {champion.preparation}, expected mnist to read numbers"
+        )
+    data = await picture(request)
+    with work.admitted(len(data)):
+        page, images = await work.run(reader.candidates, data)
+        metrics.IMAGES.observe(len(images))
+        quota.charging(request.scope)(len(images))
+        probabilities = await work.recognise(champion, images, tried=True)
+    return answered_by(champion, reader.answer(champion, page, probabilities), request)
 
 
 async def explain(request: Request) -> Response:
@@ -370,6 +386,7 @@ app = Starlette(
         *(Route(f"{path}/infer", infer, methods=["POST"]) for path in v2.PATHS),
         Route("/classify", classify, methods=["POST"]),
         Route("/explain", explain, methods=["POST"]),
+        Route("/read", read, methods=["POST"]),
         Route("/compare", compare, methods=["POST"]),
         Route("/network", network),
         Route("/lineage", lineage),

@@ -55,9 +55,18 @@ class Champion:
 
     def probabilities(self, images: Images, *, sure: bool = True) -> Floats:
         """The probability of each class for each image, [N, classes]; all count as doubted that are not sure."""
-        found = self.run(images)
-        metrics.count(self.classes, found, self.doubtful(found) | (not sure))
+        found = self.tried(images)
+        self.count(found, self.doubtful(found) | (not sure))
         return found
+
+    def tried(self, images: Images) -> Floats:
+        """The same for candidates of digits, most of which are none: they are not counted as answers."""
+        metrics.BATCHES.observe(len(images))
+        return self.run(images)
+
+    def count(self, probabilities: Floats, doubtful: NDArray[np.bool_]) -> None:
+        """Counts answers [N, classes] in the metrics."""
+        metrics.count(self.classes, probabilities, doubtful)
 
     def doubtful(self, probabilities: Floats) -> NDArray[np.bool_]:
         """Whether the entropy of each answer [N, classes] exceeds the card's threshold."""

@@ -32,8 +32,7 @@ MODEL = Gauge("digitline_model", "1 for the model in use.", ["sha256", "variant"
 
 
 def count(classes: Sequence[str], probabilities: NDArray[np.float32], doubtful: NDArray[np.bool_]) -> None:
-    """Counts the answers of one batch, from probabilities [N, classes]."""
-    BATCHES.observe(len(probabilities))
+    """Counts answers, from probabilities [N, classes]."""
     DOUBTS.inc(int(doubtful.sum()))
     highest = probabilities.max(1)
     CONFIDENCE.inc(float(highest.sum()))

@@ -32,6 +32,7 @@ REFUSALS = [
     ("415", "The Content-Type or the Content-Encoding is not supported"),
     *BUSY,
 ]
+UNREAD = ("409", "The champion does not take a pen on paper, so there are no digits to find")
 APART = ("409", "The study is of another data set than the champion")
 NO_VERSION = ("404", "The champion has another version")
 CLOSED = [
@@ -73,6 +74,35 @@ class Classification(Prediction, Champion):
         list[list[int]] | list[list[list[int]]],
         Field(description="the image that the model received: rows of grey values, or of [red, green, blue]"),
     ]
+
+
+class Box(BaseModel):
+    """In pixels of the picture, upright."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+
+class Digit(BaseModel):
+    box: Box
+    label: Annotated[str, Field(description="the most probable class")]
+    probabilities: Annotated[list[float], Field(description="one per class, in the order of classes")]
+    doubtful: Annotated[bool, Field(description="as for /classify, or it is unclear where this digit begins and ends")]
+
+
+class Number(BaseModel):
+    line: Annotated[int, Field(description="from 0, from top to bottom")]
+    text: Annotated[str, Field(description="the labels, with a question mark for a doubtful one")]
+    doubtful: Annotated[bool, Field(description="whether one of the digits is")]
+    digits: Annotated[list[Digit], Field(description="from left to right")]
+
+
+class Reading(Champion):
+    width: Annotated[int, Field(description="of the picture, upright, in pixels")]
+    height: int
+    numbers: Annotated[list[Number], Field(description="line by line, from left to right")]
 
 
 class Map(BaseModel):
@@ -205,7 +235,7 @@ LIGHT = (
 def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[str, Any]:
     """The OpenAPI document of the service of a champion that takes images of that shape."""
     sent, size = form.of(shape), form.of(shape).title
-    answers = Predictions, Classification, Explanation, Network, Comparison, Lineage, Kept, Refusal, *v2.MODELS
+    answers = Predictions, Classification, Explanation, Reading, Network, Comparison, Lineage, Kept, Refusal, *v2.MODELS
     _, definitions = models_json_schema(
         [(model, "validation") for model in (sent.body, Upload, *answers)], ref_template="#/components/schemas/{model}"
     )
@@ -234,6 +264,8 @@ def openapi(shape: Shape = MNIST, preparation: Preparation = "mnist") -> dict[st
 
 def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, Any]:
     """The paths that take images of that size, or a picture that is prepared so."""
+    from digitline.data.lines import MOST  # the command that supervises the workers needs no pictures
+
     binary = {"schema": {"type": "string", "format": "binary"}}
     pictures = {"multipart/form-data": content(Upload), **dict.fromkeys(PICTURES, binary)}
     corrected = operation(
@@ -242,6 +274,11 @@ def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, A
         {RAW: binary},
         {"application/json": content(Kept)},
         [query("label", "a class, or empty for none of the classes", required=True)],
+    )
+    read = operation(
+        f"Read the numbers in a picture of a pen on paper, with at most {MOST} digits apart or touching, line by line.",
+        pictures,
+        {"application/json": content(Reading)},
     )
     compared = operation(
         f"Recognise {size} images with every variant of the study.",
@@ -266,6 +303,7 @@ def recognition(images: type[BaseModel], size: str, picture: str) -> dict[str, A
             {"application/json": content(Explanation)},
             [query("brief", "omit the evidence, which takes the longest", values=["", "true", "false"])],
         ),
+        "/read": closed(read, UNREAD),
         "/compare": closed(compared, APART),
         "/feedback": closed(corrected, *CLOSED),
     }

@@ -31,7 +31,7 @@ BATCH = 64  # images per batch
 class Pass(NamedTuple):
     """One request's images in the queue."""
 
-    champion: "Champion"
+    run: "Callable[[Images], Floats]"  # a champion's
     images: "Images"
     done: "asyncio.Future[Floats]"
 
@@ -92,9 +92,10 @@ class Work:
         """Calls the function in a thread, so that the next request can be read meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self.threads, function, *arguments)
 
-    async def recognise(self, champion: "Champion", images: "Images") -> "Floats":
-        """The probabilities of the images [N, classes]; waiting requests are batched."""
-        job = Pass(champion, images, asyncio.get_running_loop().create_future())
+    async def recognise(self, champion: "Champion", images: "Images", *, tried: bool = False) -> "Floats":
+        """The probabilities of the images [N, classes]; waiting requests are batched; tried ones are not counted."""
+        run = champion.tried if tried else champion.probabilities
+        job = Pass(run, images, asyncio.get_running_loop().create_future())
         self.passes.append(job)
         if len(self.drains) < THREADS:
             drain = asyncio.create_task(self.drain())
@@ -107,7 +108,7 @@ class Work:
         while self.passes:
             jobs = self.next_pass()
             found: Floats | BaseException
-            pending = self.run(jobs[0].champion.probabilities, joined(jobs))
+            pending = self.run(jobs[0].run, joined(jobs))
             [found] = await asyncio.gather(pending, return_exceptions=True)
             at = 0
             for job in jobs:
@@ -123,7 +124,7 @@ class Work:
         """Takes the next batch: waiting requests for the same champion, at most BATCH images unless one has more."""
         jobs = [self.passes.popleft()]
         size = len(jobs[0].images)
-        while self.passes and self.passes[0].champion is jobs[0].champion:
+        while self.passes and self.passes[0].run == jobs[0].run:  # bound to the same champion
             size += len(self.passes[0].images)
             if size > BATCH:
                 break

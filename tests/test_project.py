@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from digitline.base import files
 from digitline.cli import results
 from digitline.cli.main import COMMANDS, parser
-from digitline.data import prepare
+from digitline.data import lines, prepare
 from scripts import container, screenshots
 from service import api, feedback, form, logs, protocol, work
 from tests import example
@@ -201,6 +201,7 @@ def test_the_limits_of_the_service_are_those_of_its_code() -> None:
         "images in one request of bytes": f"{form.MAX_RAW:,}",
         "size of a JSON body": f"{form.JSON_BYTES >> 20} MiB",
         "size of a picture": f"{prepare.MAX_BYTES >> 20} MiB, {prepare.MAX_PIXELS >> 20} megapixels",
+        "digits in one picture": f"{lines.MOST}",
         "time for a body to arrive": f"{api.BODY_SECONDS} s",
         "time for the headers to arrive": f"{protocol.HEADER_SECONDS} s",
         "requests waiting or in work": f"{work.CAPACITY} for each worker, {work.CAPACITY_BYTES >> 20} MiB together",

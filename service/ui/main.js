@@ -7,13 +7,14 @@ import { CloseUp } from "./closeup.js";
 import { Correction } from "./correct.js";
 import { Layers } from "./layers.js";
 import { call } from "./service.js";
+import { Several } from "./several.js";
 import { Study } from "./study.js";
 
 const get = (id) => document.getElementById(id);
 const load = async (path) => (await call(path)).json();
 const network = await load("network"), drawn = network.preparation === "mnist"; // a pen on paper
 const pad = drawn ? new Pad(get("pad")) : new Frame(get("pad"));
-const study = new Study(network), closeup = new CloseUp(network), correction = new Correction(network);
+const study = new Study(network), closeup = new CloseUp(network), correction = new Correction(network), several = new Several(pad);
 const layers = new Layers(get("layers"), get("field"), (...unit) => closeup.show(...unit));
 const NOTHING = drawn ? "Nothing is drawn yet." : "There is no picture yet.";
 let busy = false, again = false, longer;
@@ -38,6 +39,7 @@ camera(open, (sentence) => { get("said").textContent = sentence; });
 // aborted when it moves again.
 async function ask() {
   longer?.abort();
+  several.unframe();
   if (busy) { again = true; return; }
   if (pad.blank) { nothing(); return; }
   busy = true;
@@ -45,6 +47,7 @@ async function ask() {
   try {
     const picture = pad.picture(), answer = await send(picture, "?brief");
     longer = new AbortController();
+    if (answer && !again && drawn) await several.ask(picture, longer.signal);
     if (answer && !again) rest(await send(picture, "", longer.signal));
   } finally {
     busy = false;
@@ -80,7 +83,7 @@ function rest(answer) {
 
 function nothing(sentence = NOTHING) {
   showNothing(sentence);
-  for (const part of [layers, closeup, study, correction]) part.clear();
+  for (const part of [layers, closeup, study, correction, several]) part.clear();
 }
 
 async function open(file) {

@@ -7,6 +7,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,55 @@ def test_an_explanation_holds_the_answer_and_what_each_layer_sees(
         np.testing.assert_allclose(unpacked(each.maps), layer.maps, atol=step / 2 + 1e-5)
     evidence = activations.evidence(model, image, CLASSES.index(explained.label))
     np.testing.assert_allclose(np.array(explained.evidence), evidence, atol=1e-3)
+
+
+def test_numbers_are_read_digit_by_digit_as_predict_answers(client: TestClient, digits: Dataset) -> None:
+    """Two lines of digits: boxes in the picture's pixels, and for each the answer to its own part of the picture."""
+    sheet = Image.new("L", (900, 640), 255)
+    places = [(40, 60), (300, 80), (520, 70), (60, 380), (330, 360)]
+    for place, digit in zip(places, digits.test.images, strict=False):
+        sheet.paste(Image.fromarray(255 - digit).resize((200, 200), Image.Resampling.BICUBIC), place)
+    answered, counted = doubts_and_answers(), REGISTRY.get_sample_value("digitline_images_sum") or 0
+    answer = client.post("/read", files={"image": encoded(sheet)})
+    found = schema.Reading.model_validate(answer.json())
+    assert (found.width, found.height, answer.headers["X-Model"]) == (900, 640, found.model)
+    assert [(number.line, len(number.digits)) for number in found.numbers] == [(0, 3), (1, 2)]
+    boxes = [digit for number in found.numbers for digit in number.digits]
+    for (left, top), digit in zip(places, boxes, strict=True):
+        box = digit.box
+        assert left <= box.left < box.left + box.width <= left + 200
+        assert top <= box.top < box.top + box.height <= top + 200
+        alone = client.post(
+            "/classify", files={"image": encoded(sheet.crop((left, top, left + 200, top + 200)))}
+        ).json()
+        np.testing.assert_allclose(digit.probabilities, alone["probabilities"], atol=0.05)
+    for number in found.numbers:
+        assert number.text == " ".join("?" if digit.doubtful else digit.label for digit in number.digits)
+        assert number.doubtful == any(digit.doubtful for digit in number.digits)
+    assert doubts_and_answers() == answered + 2 * len(places)  # also those of /classify; candidates are no answers
+    assert (REGISTRY.get_sample_value("digitline_images_sum") or 0) > counted + len(places)
+
+
+def doubts_and_answers() -> float:
+    """How many images were recognised so far."""
+    [answers] = [each for each in REGISTRY.collect() if each.name == "digitline_answers"]
+    return sum(sample.value for sample in answers.samples if sample.name.endswith("_total"))
+
+
+def encoded(sheet: Image.Image) -> bytes:
+    file = BytesIO()
+    sheet.save(file, "PNG")
+    return file.getvalue()
+
+
+def test_numbers_need_ink_and_a_champion_of_a_pen_on_paper(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    blank = {"files": {"image": encoded(Image.new("L", (300, 200), 240))}}
+    refused = client.post("/read", **blank)
+    assert (refused.status_code, "blank" in error(refused)) == (400, True)
+    monkeypatch.setattr(api.app.state.champion, "preparation", "crop")
+    refused = client.post("/read", **blank)
+    assert refused.status_code == 409
+    assert error(refused) == "the champion's preparation is crop, expected mnist to read numbers"
 
 
 def unpacked(maps: schema.Map) -> Any:
@@ -359,7 +409,7 @@ def test_a_form_without_exactly_one_file_is_refused(client: TestClient, sent: di
     assert error(answer)
 
 
-@pytest.mark.parametrize("route", ["/predict", "/classify", "/explain", "/compare"])
+@pytest.mark.parametrize("route", ["/predict", "/classify", "/explain", "/read", "/compare"])
 @pytest.mark.parametrize("media", [None, "text/plain", "application/x-www-form-urlencoded", "image/heic"])
 def test_another_content_type_is_refused(client: TestClient, route: str, media: str | None) -> None:
     answer = client.post(route, content=b"x", headers={"Content-Type": media} if media else {})
@@ -439,7 +489,8 @@ def test_the_document_names_every_answer_and_only_schemas_that_it_has(client: Te
     usual = {"200", "400", "401", "408", "413", "415", "429", "500", "503"}
     for path in ("/predict", "/classify", "/explain"):
         assert set(document["paths"][path]["post"]["responses"]) == usual
-    assert set(document["paths"]["/compare"]["post"]["responses"]) == usual | {"409"}
+    for path in ("/read", "/compare"):
+        assert set(document["paths"][path]["post"]["responses"]) == usual | {"409"}
     assert set(document["paths"]["/feedback"]["post"]["responses"]) == usual | {"403", "409"}
     text = json.dumps(document)
     named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}

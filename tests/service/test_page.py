@@ -311,6 +311,27 @@ def hand(page: Page, way: str, picture: bytes, form: str) -> None:
         )
 
 
+def test_several_digits_are_framed_in_their_places_and_read(shown: Shown) -> None:
+    """Two strokes apart have a box each around them; one stroke alone has none."""
+    page = shown.page
+    draw(page, [(0.2, 0.3), (0.2, 0.7)])
+    expect(page.locator("#several")).to_be_hidden()
+    draw(page, [(0.7, 0.25), (0.7, 0.75)])
+    expect(page.locator("#boxes i")).to_have_count(2)
+    expect(page.locator("#numbers li")).to_have_count(1)
+    marks = [mark.bounding_box() for mark in page.locator("#boxes i").all()]
+    for mark, (x, top, bottom) in zip(marks, [(0.2, 0.3, 0.7), (0.7, 0.25, 0.75)], strict=True):
+        (across, above), (_, below) = on_the_sheet(page, [(x, top), (x, bottom)])
+        assert mark is not None
+        assert mark["x"] + mark["width"] / 2 == pytest.approx(across, abs=4)
+        assert 0 < above - mark["y"] < 20
+        assert 0 < mark["y"] + mark["height"] - below < 20
+    page.keyboard.press("Escape")
+    expect(page.locator("#several")).to_be_hidden()
+    expect(page.locator("#boxes i")).to_have_count(0)
+    assert not shown.troubles
+
+
 def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(shown: Shown) -> None:
     """On dark paper the pen is light, and the same stroke gives nearly the same image."""
     page = shown.page
