@@ -20,6 +20,7 @@ from digitline.draw.samples import samples
 from digitline.measure import photographs, scenes, sheets, strangers, trials, unseen
 from digitline.model import checkpoint, evaluation, scores
 from digitline.registry import bento
+from studies import several
 
 FASHION = Path("data/fashion")
 STRANGERS = 2000  # pictures of each kind without a digit
@@ -56,6 +57,7 @@ def main() -> None:
             **{name: trials.doubted(model, images, card["doubt_above"]) for name, images in clothes().items()},
         },
     }
+    found["numbers"] = several.shares(test, card["doubt_above"])
     text = json.dumps(found, indent=2)
     files.write(Path("reports/trials.json"), f"{text}\n".encode())
     print(text)

@@ -152,6 +152,15 @@ def trials(folder: Path) -> str:
     return table(["pictures", "share"], rows)
 
 
+def numbers(folder: Path) -> str:
+    """The champion on pictures of whole numbers."""
+    found = files.read_json(folder / "trials.json").get("numbers", {})
+    shares = ("right", "right_undoubted", "doubted", "wrong_undoubted")
+    rows = [[kind, *(f"{each[share]:.1%}" for share in shares)] for kind, each in found.items()]
+    titles = ["numbers", "right", "right without doubt", "doubted", "wrong without doubt"]
+    return table(titles, rows) if found else ""  # measured before there were numbers
+
+
 def paper(folder: Path) -> str:
     """The champion on each kind of paper, and on pictures without any."""
     found = files.read_json(folder / "trials.json").get("paper")
@@ -177,6 +186,7 @@ PAGES: dict[Path, dict[str, tuple[Draw, Path]]] = {  # the tables of each page, 
         "gpu": (gpu, BENCH),
         "limits": (limits, BENCH),
         "trials": (trials, REPORTS),
+        "numbers": (numbers, REPORTS),
         "paper": (paper, REPORTS),
     },
 }
