@@ -37,7 +37,7 @@ def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained
     torch.manual_seed(1)
     model = networks.build(**variant.model, classes=10)
     keep: Path = tmp_path_factory.mktemp("trained") / "standing.safetensors"
-    for _ in fit(model, kept, held, seed=1, keep=keep, **{**variant.recipe, "epochs": 3}):
+    for _ in fit(model, kept, held, seed=1, keep=keep, **{**variant.recipe, "epochs": 3, "outliers": None}):
         pass
     return Trained(model, uncertainty.threshold(softmax(predict(model, held.images), 1)))
 

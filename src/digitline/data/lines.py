@@ -91,11 +91,11 @@ class Page(NamedTuple):
         return Box(*(round(self.scale * side) for side in box))
 
 
-def page(data: bytes, *, formats: tuple[str, ...] = prepare.SENT) -> Page:
+def page(data: bytes) -> Page:
     """The lines of a picture's file; InputError if it cannot be read, is blank or has too many marks."""
-    picture = prepare.open_picture(data, formats=formats)
-    with prepare.refusals(formats):
-        width, height = prepare.undecoded(data, formats).size
+    picture = prepare.open_picture(data)
+    with prepare.refusals():
+        width, height = prepare.undecoded(data).size
     if picture.getexif().get(ExifTags.Base.Orientation, 1) > 4:  # it lies on its side
         width, height = height, width
     ink = written(prepare.flatten(picture))
