@@ -123,7 +123,7 @@ def test_damaged_pictures_stop_it_by_name_or_are_left_out_and_listed(adopt):
     before = params.FILE.read_text()
     assert adopt("flowers").startswith(
         "error: 1 of 31 pictures cannot be used, first roses/text.jpg: the file is not a picture, expected a PNG, "
-        "JPEG, WEBP, BMP, GIF or TIFF; data/flowers.left-out.csv lists them; repair or delete them, or add --drop-damag"
+        "JPEG, WebP, GIF, BMP or TIFF; data/flowers.left-out.csv lists them; repair or delete them, or add --drop-damag"
     )
     Path("flowers/roses/text.jpg").unlink()
     assert "1 of 30 pictures cannot be used, first roses/00.png: the picture is damaged" in adopt("flowers")

@@ -34,6 +34,7 @@ found = [
     client.post("/predict", content=bytes(784), headers={"Content-Type": RAW}),
     client.post("/classify", content=picture, headers=png),
     client.post("/explain", content=picture, headers=png),
+    client.post("/read", content=picture, headers=png),
     client.post("/compare", json=images),
     client.post("/feedback?label=", content=bytes(784), headers=origin),
     client.post("/v2/models/digitline/infer", json={"inputs": [tensor]}),
