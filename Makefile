@@ -143,6 +143,7 @@ bench: $(STAMP)  ## training against the usual PyTorch script
 
 bench-serve: $(STAMP)  ## the service against other servers; ARGS="--seconds 1"
 	@python -m benchmarks.bench_serve $(ARGS)
+	@python -m benchmarks.bench_pictures
 	@digitline leaderboard serving
 
 bench-gpu: $(STAMP)  ## the service on a GPU against the processor

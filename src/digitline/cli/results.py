@@ -67,7 +67,9 @@ def machines(folder: Path) -> str:
     words = f"{study['processor']}, {study['cores']} cores, torch {study['torch']}"
     record = files.read_json(folder / "record/origin.json")
     rows = [["study", words], ["record", f"{record['machine']}, commit {record['commit'][:12]}"]]
-    benchmarks = {name: files.read_json(folder / f"bench/{name}.json") for name in ("training", "serving", "gpu")}
+    benchmarks = {
+        name: files.read_json(folder / f"bench/{name}.json") for name in ("training", "serving", "pictures", "gpu")
+    }
     rows += [[f"benchmark, {name}", found["machine"]] for name, found in benchmarks.items()]
     return table(["results", "machine"], rows)
 
@@ -137,6 +139,19 @@ def limits(folder: Path) -> str:
 DOUBTED = {"digits": "MNIST test images", "letters": "printed letters", "scribbles": "random scribbles"}
 
 
+def pictures(folder: Path) -> str:
+    """How long it takes to prepare a picture."""
+    found = files.read_json(folder / "pictures.json")
+    rows = []
+    for what, wanted in (("a sheet of paper", True), ("a picture without paper", False)):
+        means = {name: each["mean_ms"] for name, each in found["kinds"].items() if (name in found["paper"]) == wanted}
+        for which, extreme in (("quickest", min), ("slowest", max)):
+            name = extreme(means, key=lambda each: means[each])
+            rows.append([f"{what}, the {which} kind: {name}", f"{means[name]:.0f}"])
+    rows.append(["a photograph of 12 megapixels, JPEG", f"{found['photograph_ms']:.0f}"])
+    return table(["decoding and preparing, one thread", "milliseconds"], rows)
+
+
 def trials(folder: Path) -> str:
     """The champion on pictures as users send them."""
     found = files.read_json(folder / "trials.json")
@@ -185,6 +200,7 @@ PAGES: dict[Path, dict[str, tuple[Draw, Path]]] = {  # the tables of each page, 
         "runtimes": (runtimes, BENCH),
         "gpu": (gpu, BENCH),
         "limits": (limits, BENCH),
+        "pictures": (pictures, BENCH),
         "trials": (trials, REPORTS),
         "numbers": (numbers, REPORTS),
         "paper": (paper, REPORTS),
