@@ -67,9 +67,8 @@ def machines(folder: Path) -> str:
     words = f"{study['processor']}, {study['cores']} cores, torch {study['torch']}"
     record = files.read_json(folder / "record/origin.json")
     rows = [["study", words], ["record", f"{record['machine']}, commit {record['commit'][:12]}"]]
-    benchmarks = {
-        name: files.read_json(folder / f"bench/{name}.json") for name in ("training", "serving", "pictures", "gpu")
-    }
+    names = ("training", "serving", "pictures", "gpu")
+    benchmarks = {name: files.read_json(folder / f"bench/{name}.json") for name in names}
     rows += [[f"benchmark, {name}", found["machine"]] for name, found in benchmarks.items()]
     return table(["results", "machine"], rows)
 

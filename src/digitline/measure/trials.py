@@ -1,7 +1,6 @@
 """Pictures like those of users, to test a model: digits on sheets of paper, letters, scribbles."""
 
 import io
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -63,12 +62,6 @@ def scribble(random: np.random.Generator) -> Image.Image:
     path = [(float(x), float(y)) for x, y in smooth]
     ImageDraw.Draw(paper).line(path, fill=0, width=int(random.integers(8, 28)), joint="curve")
     return paper
-
-
-def made(make: Callable[[np.random.Generator], Image.Image], number: int) -> Bytes:
-    """That many pictures, prepared as the service does: [N, 28, 28]."""
-    with ThreadPoolExecutor(cores()) as pool:
-        return np.stack(list(pool.map(lambda seed: prepare(make(np.random.default_rng(seed))), range(number))))
 
 
 def from_sheets(images: Bytes) -> Bytes:
