@@ -25,13 +25,21 @@ class Marks(NamedTuple):
 
     def enclosing(self, part: float, among: NDArray[np.int64] | slice = slice(None)) -> NDArray[np.bool_]:
         """Whether each of these marks goes around another one at least that part of its length, as a frame does."""
-        boxes, lengths = self.boxes[among], self.lengths[among]
-        large = lengths > part / 2 * lengths.max(initial=0)
+        places, boxes, lengths = np.arange(len(self.boxes))[among], self.boxes[among], self.lengths[among]
+        large = np.flatnonzero(lengths > part / 2 * lengths.max(initial=0))
         first = (boxes[:, None, :2] < boxes[None, large, :2]).all(2)
         last = (boxes[:, None, 2:] > boxes[None, large, 2:]).all(2)
         inner = lengths[None, large] > part * lengths[:, None]
-        around: NDArray[np.bool_] = np.any(first & last & inner, axis=1)
+        around = np.zeros(len(boxes), bool)
+        for outer, within in np.argwhere(first & last & inner).tolist():
+            around[outer] |= self.surrounds(int(places[outer]), boxes[large[within]])
         return around
+
+    def surrounds(self, place: int, inner: NDArray[np.int64]) -> bool:
+        """Whether a mark lies on three sides of a box's middle, at least: half of a digit in a shadow does not."""
+        row, column = (inner[:2] + inner[2:]) // 2
+        down, across = self.labels[:, column] == place + 1, self.labels[row] == place + 1
+        return sum(map(np.any, (down[:row], down[row:], across[:column], across[column:]))) >= 3
 
 
 def components(mask: NDArray[np.bool_]) -> Marks:

@@ -17,6 +17,7 @@ MOST = 60  # lines; a page of print has more
 DARK = 3  # lines as dark as the pen; fewer hide no others
 LEAST = 0.03  # contrast of a line
 REACH = 7  # pixels above and below a line's middle that are looked at
+FAINTER = 0.9  # of the darkest ink are the strokes without the lines, if these are darker
 LIKE_PEN = 0.6  # of the pen's contrast; a darker rule hides what is beneath
 
 
@@ -25,6 +26,7 @@ class Lines(NamedTuple):
 
     across: NDArray[np.int64]  # [N, W] rows
     down: NDArray[np.int64]  # [M, H] columns
+    pen: float  # the contrast of the strokes
     hiding: int = 0  # how many of them are so dark that what lies beneath cannot be seen
 
 
@@ -38,6 +40,8 @@ def erased(ink: Floats, there: tuple[Lines, ...] = ()) -> tuple[Floats, tuple[Li
             ink, _ = once(ink, known)
         return ink, there
     rest, first = once(ink)
+    if (pen := level(rest)) < FAINTER * first.pen:
+        rest, first = once(ink, first._replace(pen=pen))
     if first.hiding < DARK:
         return rest, (first,)
     rest, second = once(rest)
@@ -46,12 +50,18 @@ def erased(ink: Floats, there: tuple[Lines, ...] = ()) -> tuple[Floats, tuple[Li
 
 def once(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
     """The ink without the lines that are there or found."""
+    pen = level(ink) if there is None else there.pen
     across = found(ink) if there is None else there.across
-    rest, hiding = without(ink, across)
+    rest, hiding = without(ink, across, pen)
     turned = np.ascontiguousarray(rest.T)
     down = found(turned) if there is None else there.down
-    rest, more = without(turned, down)
-    return rest.T, Lines(across, down, hiding + more)
+    rest, more = without(turned, down, pen)
+    return rest.T, Lines(across, down, pen, hiding + more)
+
+
+def level(ink: Floats) -> float:
+    """The contrast of what is darkest."""
+    return max(float(np.quantile(ink[::2, ::2], 0.995)), LEAST)
 
 
 def found(ink: Floats) -> NDArray[np.int64]:
@@ -95,12 +105,11 @@ def traced(
     return np.stack([np.rint(np.interp(places, middles, line)).astype(int) for line in rows[..., 2] + off])
 
 
-def without(ink: Floats, lines: NDArray[np.int64]) -> tuple[Floats, int]:
+def without(ink: Floats, lines: NDArray[np.int64], pen: float) -> tuple[Floats, int]:
     """The ink without these lines, each taken out as a layer under the strokes; how many are as dark as those."""
     if not len(lines):
         return ink, 0
     height, width = ink.shape
-    pen = max(float(np.quantile(ink[::2, ::2], 0.995)), LEAST)
     around = np.arange(-REACH, REACH + 1)
     rows = (lines[:, None, :] + around[:, None]).clip(0, height - 1)  # [lines, around, columns]
     columns = np.arange(width)
