@@ -23,6 +23,7 @@ FINEST = 0.02  # of its length is the width of a line that no pen draws
 HAIR = 0.035  # of its length is the width of a line that is no digit, if it is straight
 LONG, RIM = 0.45, 0.12  # of the picture's side: such a line is longer, or lies as near to the border
 PART = 0.04  # of a digit's area has its smallest part
+BAR, APART, FLAT = 0.25, 0.3, 0.67  # of a digit's length is a bar that far above the rest, as of a 5; its height
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
 SHARPEST = 0.95  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
 BROADEST = 0.25  # of its length is the width of a digit's strokes; of a door or a flower it is more
@@ -105,12 +106,22 @@ def candidates(ink: Floats, edges: Floats, level: float, near: float) -> list[Ch
     for place in range(int((lengths >= LEAST * side).sum()))[:TRIED]:
         allowed = (areas > PART * areas[place]) & (lengths <= lengths[place])
         parts = grouped(boxes, place, allowed, near * lengths[place])
+        bars = allowed & (lengths > BAR * lengths[place]) & barred(boxes, place)
+        parts |= grouped(boxes, place, parts | bars, APART * lengths[place])
         top, left = boxes[parts, :2].min(0).tolist()
         bottom, right = boxes[parts, 2:].max(0).tolist()
         box = (slice(top, bottom), slice(left, right))
         if bottom - top < MOST_OF * ink.shape[0] or right - left < MOST_OF * ink.shape[1]:
             found.append(judged(np.isin(marks.labels[box], places[parts] + 1), box, ink, edges))
     return found
+
+
+def barred(boxes: NDArray[np.int64], place: int) -> Mask:
+    """Which boxes [N, 4] are a bar above that one's middle, or have that one as a bar above their middle."""
+    flat = boxes[:, 2] - boxes[:, 0] < FLAT * (boxes[:, 3] - boxes[:, 1])
+    middles = (boxes[:, 0] + boxes[:, 2]) / 2
+    above: Mask = flat & (boxes[:, 2] < middles[place])
+    return above | (flat[place] & (boxes[place, 2] < middles))
 
 
 def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> Choice:
