@@ -24,10 +24,11 @@ HAIR = 0.035  # of its length is the width of a line that is no digit, if it is 
 LONG, RIM = 0.45, 0.12  # of the picture's side: such a line is longer, or lies as near to the border
 PART = 0.04  # of a digit's area has its smallest part
 BAR, APART, FLAT = 0.25, 0.3, 0.67  # of a digit's length is a bar that far above the rest, as of a 5; its height
+FLIMSY = 0.35  # of the rest's area per length; a bar has more
 CORE, REGROWN = 0.45, 0.2  # of a mark's contrast: what belongs to it, and what belongs to its edge
 SHARPEST = 0.95  # of a mark's outline with a step; with less, there is a shadow in it, or no paper
-BROADEST = 0.25  # of its length is the width of a digit's strokes; of a door or a flower it is more
-SOLID, LEAN = 0.7, 0.33  # the share of its box that no digit fills, unless it is lean: a 1
+BROADEST = 0.27  # of its length is the width of a digit's strokes; of a door or a flower it is more
+SOLID, LEAN = 0.7, 0.4  # the share of its box that no digit fills, unless it is lean: a 1
 MOST_WINDING = 9  # times its length is a digit's outline; leaves and windows have more
 RIVAL = 0.55  # of the best mark's score; another one that has more could be the digit too
 CLUTTER = 0.25  # of a mark's contrast; what has more beside it is no paper
@@ -43,7 +44,7 @@ class Limits(NamedTuple):
     others: int  # marks of a quarter of its length
 
 
-USUAL, STRICT = Limits(0.2, 0.1, 5), Limits(0.1, 0.1, 2)
+USUAL, STRICT = Limits(0.2, 0.17, 5), Limits(0.1, 0.17, 2)
 
 
 class Choice(NamedTuple):
@@ -87,11 +88,12 @@ def chosen(ink: Floats, edges: Floats, near: float = NEAR) -> Choice | None:
 
 
 def apart(one: Choice, other: Choice) -> bool:
-    """Whether less than half of its box lies in the other's."""
-    shared = 1.0
+    """Whether less than half of the smaller box lies in the other."""
+    shared, sizes = 1, [1, 1]
     for mine, theirs in zip(one.box, other.box, strict=True):
-        shared *= max(0, min(mine.stop, theirs.stop) - max(mine.start, theirs.start)) / (mine.stop - mine.start)
-    return shared < 0.5
+        shared *= max(0, min(mine.stop, theirs.stop) - max(mine.start, theirs.start))
+        sizes = [sizes[0] * (mine.stop - mine.start), sizes[1] * (theirs.stop - theirs.start)]
+    return shared < 0.5 * min(sizes)
 
 
 def candidates(ink: Floats, edges: Floats, level: float, near: float) -> list[Choice]:
@@ -106,7 +108,7 @@ def candidates(ink: Floats, edges: Floats, level: float, near: float) -> list[Ch
     for place in range(int((lengths >= LEAST * side).sum()))[:TRIED]:
         allowed = (areas > PART * areas[place]) & (lengths <= lengths[place])
         parts = grouped(boxes, place, allowed, near * lengths[place])
-        bars = allowed & (lengths > BAR * lengths[place]) & barred(boxes, place)
+        bars = allowed & (lengths > BAR * lengths[place]) & barred(boxes, areas / lengths, place)
         parts |= grouped(boxes, place, parts | bars, APART * lengths[place])
         top, left = boxes[parts, :2].min(0).tolist()
         bottom, right = boxes[parts, 2:].max(0).tolist()
@@ -116,12 +118,16 @@ def candidates(ink: Floats, edges: Floats, level: float, near: float) -> list[Ch
     return found
 
 
-def barred(boxes: NDArray[np.int64], place: int) -> Mask:
-    """Which boxes [N, 4] are a bar above that one's middle, or have that one as a bar above their middle."""
+def barred(boxes: NDArray[np.int64], thick: NDArray[np.float64], place: int) -> Mask:
+    """Which boxes [N, 4] are a bar above that one's middle, or have that one as a bar above their middle.
+
+    What is thin against it, by area per length, is what is left of a frame.
+    """
     flat = boxes[:, 2] - boxes[:, 0] < FLAT * (boxes[:, 3] - boxes[:, 1])
     middles = (boxes[:, 0] + boxes[:, 2]) / 2
-    above: Mask = flat & (boxes[:, 2] < middles[place])
-    return above | (flat[place] & (boxes[place, 2] < middles))
+    above = flat & (boxes[:, 2] < middles[place]) & (thick > FLIMSY * thick[place])
+    below: Mask = flat[place] & (boxes[place, 2] < middles) & (thick[place] > FLIMSY * thick)
+    return above | below
 
 
 def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> Choice:

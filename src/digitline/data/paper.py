@@ -16,7 +16,7 @@ Floats = NDArray[np.float32]
 
 SMALLEST = 64  # pixels of the shorter side; on a smaller picture there is nothing to take away
 WORKING = 480  # pixels of the longer side
-WINDOWS = (4, 7, 10, 14)  # of the shorter side; of the closing that gives the background
+WINDOWS = (4, 8, 14)  # of the shorter side; of the closing that gives the background
 FEWER, INVERTED = (5,), 0.9  # where the ink has the other sign than it seems; its score by the other's
 MANY, BROKEN = 8, 0.35  # so many dark lines break the strokes: into parts so far apart, of a digit's length
 
