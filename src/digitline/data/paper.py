@@ -26,6 +26,7 @@ class Reading(NamedTuple):
 
     ink: Floats  # [H, W], 0-1; zeros where nothing was found
     sure: bool  # whether it is one digit on paper, as far as can be seen
+    crowd: bool = False  # whether so many marks lie there that no other reading is worth its time
 
 
 def read(picture: Image.Image) -> Reading:
@@ -35,7 +36,7 @@ def read(picture: Image.Image) -> Reading:
         return Reading(whole, sure=True)
     plane = darkened(reduced(picture))
     found, score = searched(plane, WINDOWS, USUAL)
-    if not found.sure:
+    if not found.sure and not found.crowd:
         other, rival = searched(inverted(plane), FEWER, STRICT)
         found = other if rival > INVERTED * score and (other.sure or not score) else found
     return found if found.ink.any() else Reading(whole, sure=False)
@@ -46,7 +47,7 @@ def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> tuple[Re
 
     The limits are those of the first window; a smaller one finds marks also where there is no paper.
     """
-    edges, best = steps(plane, 7), None
+    edges, best, crowd = steps(plane, 7), None, False
     there: tuple[Lines, ...] = ()
     for part in windows:
         ink = contrast(plane, min(plane.values.shape) // part)
@@ -59,13 +60,13 @@ def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> tuple[Re
             return Reading(regrown(ink, found), sure=True), found.score
         if not best or found.score > best[0].score:
             best = found, ink
-        if rest.others > CROWD:
+        if crowd := rest.others > CROWD:
             break
         limits = STRICT
     if not best:
         return Reading(np.zeros_like(edges), sure=False), 0.0
     digit, ink = best
-    return Reading(regrown(ink, digit), sure=False), digit.score
+    return Reading(regrown(ink, digit), sure=False, crowd=crowd), digit.score
 
 
 def cleaned(picture: Image.Image) -> Floats:
