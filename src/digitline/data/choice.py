@@ -123,7 +123,8 @@ def barred(boxes: NDArray[np.int64], thick: NDArray[np.float64], place: int) -> 
 
     What is thin against it, by area per length, is what is left of a frame.
     """
-    flat = boxes[:, 2] - boxes[:, 0] < FLAT * (boxes[:, 3] - boxes[:, 1])
+    wide = boxes[:, 3] - boxes[:, 1]
+    flat = (boxes[:, 2] - boxes[:, 0] < FLAT * wide) & (thick > HAIR * wide)
     middles = (boxes[:, 0] + boxes[:, 2]) / 2
     above = flat & (boxes[:, 2] < middles[place]) & (thick > FLIMSY * thick[place])
     below: Mask = flat[place] & (boxes[place, 2] < middles) & (thick[place] > FLIMSY * thick)
