@@ -44,7 +44,7 @@ class Limits(NamedTuple):
     others: int  # marks of a quarter of its length
 
 
-USUAL, STRICT = Limits(0.2, 0.17, 5), Limits(0.1, 0.17, 2)
+USUAL, STRICT = Limits(0.2, 0.17, 5), Limits(0.1, 0.1, 2)
 
 
 class Choice(NamedTuple):
