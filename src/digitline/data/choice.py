@@ -47,6 +47,9 @@ class Limits(NamedTuple):
 USUAL, STRICT = Limits(0.2, 0.17, 5), Limits(0.1, 0.1, 2)
 
 
+ALONE = Limits(0.2, 0.32, 1)  # around a mark without any rival, as under two shadows
+
+
 class Choice(NamedTuple):
     """A mark that may be the digit."""
 
@@ -63,6 +66,11 @@ class Choice(NamedTuple):
     def length(self) -> int:
         """The longer side of its box."""
         return int(max(self.mask.shape))
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other mark comes near it and it is no hair line."""
+        return self.rival < 0.2 * self.score and self.stroke > HAIR
 
     @property
     def certain(self) -> bool:

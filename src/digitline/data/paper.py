@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digitline.data.background import Plane, contrast, darkened, inverted, steps
-from digitline.data.choice import CROWD, STRICT, USUAL, Limits, around, chosen, regrown
+from digitline.data.choice import ALONE, CROWD, STRICT, USUAL, Limits, around, chosen, regrown
 from digitline.data.even import NEAR, clean, strength
 from digitline.data.rules import Lines, erased
 
@@ -56,7 +56,7 @@ def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> tuple[Re
         if not found:
             continue
         rest = around(ink, found)
-        if found.certain and all(map(le, rest, limits)):
+        if found.certain and (all(map(le, rest, limits)) or (found.alone and all(map(le, rest, ALONE)))):
             return Reading(regrown(ink, found), sure=True), found.score
         if not best or found.score > best[0].score:
             best = found, ink
