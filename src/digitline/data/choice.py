@@ -135,8 +135,9 @@ def barred(boxes: NDArray[np.int64], thick: NDArray[np.float64], place: int) -> 
     flat = (boxes[:, 2] - boxes[:, 0] < FLAT * wide) & (thick > HAIR * wide)
     middles = (boxes[:, 0] + boxes[:, 2]) / 2
     above = flat & (boxes[:, 2] < middles[place]) & (thick > FLIMSY * thick[place])
-    below: Mask = flat[place] & (boxes[place, 2] < middles) & (thick[place] > FLIMSY * thick)
-    return above | below
+    below = flat[place] & (boxes[place, 2] < middles) & (thick[place] > FLIMSY * thick)
+    either: Mask = above | below
+    return either
 
 
 def judged(mask: Mask, box: tuple[slice, slice], ink: Floats, edges: Floats) -> Choice:
