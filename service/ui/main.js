@@ -47,7 +47,7 @@ async function ask() {
   try {
     const picture = pad.picture(), answer = await send(picture, "?brief");
     longer = new AbortController();
-    if (answer && !again && drawn) await several.ask(picture, longer.signal);
+    if (answer && !again && drawn) await several.ask(picture, longer.signal, !answer.doubtful);
     if (answer && !again) rest(await send(picture, "", longer.signal));
   } finally {
     busy = false;

@@ -6,14 +6,16 @@ const get = (id) => document.getElementById(id);
 export class Several {
   constructor(pad) { this.pad = pad; }
 
-  // Reads the picture, and shows what it holds if that is more than one digit.
-  async ask(picture, signal) {
+  // Reads the picture, and shows what it holds if that is more than one digit, and one of them certain. Where the whole
+  // picture is certainly a single digit (a 4 in two parts), only digits that are all certain count.
+  async ask(picture, signal, single) {
     try {
       const response = await call("read", { method: "POST", body: picture, headers: { "Content-Type": picture.type ?? "image/png" }, signal });
       const { numbers = [], width, height } = await response.json(), digits = numbers.flatMap((number) => number.digits);
-      if (digits.length < 2) { this.clear(); return; }
+      const doubtful = digits.filter((digit) => digit.doubtful).length, most = single ? 0 : digits.length - 1;
+      if (digits.length < 2 || doubtful > most) { this.clear(); return; }
       this.frame(digits, width, height);
-      this.list(numbers, digits.filter((digit) => digit.doubtful).length);
+      this.list(numbers, doubtful, digits.length);
     } catch (error) {
       if (!signal.aborted && !(error instanceof TypeError)) throw error; // the service does not answer
       this.clear();
@@ -35,7 +37,7 @@ export class Several {
     }));
   }
 
-  list(numbers, doubtful) {
+  list(numbers, doubtful, of) {
     const lines = [];
     for (const number of numbers) (lines[number.line] ??= []).push(number);
     get("numbers").replaceChildren(...lines.map((line) => {
@@ -43,7 +45,7 @@ export class Several {
       item.textContent = line.map((number) => number.text).join("   ");
       return item;
     }));
-    get("unsure").textContent = doubtful ? `A question mark stands for a digit that is doubtful: ${doubtful} of them.` : "";
+    get("unsure").textContent = doubtful ? `A question mark stands for each doubtful digit: ${doubtful} of ${of}.` : "";
     get("several").hidden = false;
   }
 

@@ -332,6 +332,24 @@ def test_several_digits_are_framed_in_their_places_and_read(shown: Shown) -> Non
     assert not shown.troubles
 
 
+def test_digits_that_are_all_doubtful_are_not_listed(shown: Shown, server: Server) -> None:
+    """The page says nothing of several digits where none of them is certain."""
+    page, scribble = shown.page, Image.new("L", (500, 300), 255)
+    for left in (60, 300):
+        for at in range(0, 140, 20):
+            ImageDraw.Draw(scribble).line([(left, 60 + at), (left + 140, 200 - at)], 0, 6)
+    file = encoded(scribble, "PNG")
+    numbers = httpx.post(f"{server.url}/read", files={"image": file}).raise_for_status().json()["numbers"]
+    digits = [digit for number in numbers for digit in number["digits"]]
+    assert len(digits) > 1
+    assert all(digit["doubtful"] for digit in digits)
+    page.locator("#file").set_input_files({"name": "1.png", "mimeType": "image/png", "buffer": file})
+    expect(page.locator("#said")).to_have_text(ANSWERED)
+    settle(page)
+    expect(page.locator("#several")).to_be_hidden()
+    assert not shown.troubles
+
+
 def test_on_a_dark_picture_the_pen_is_light_and_its_surroundings_are_no_ink(shown: Shown) -> None:
     """On dark paper the pen is light, and the same stroke gives nearly the same image."""
     page = shown.page
