@@ -47,6 +47,17 @@ def test_marks_are_read_line_by_line_also_where_lines_slant() -> None:
     assert boxes[0][3].bottom > boxes[1][0].top - 20  # by their heights alone they could not be told apart
 
 
+def test_the_bars_of_sevens_in_a_row_are_no_rule() -> None:
+    found = page(
+        *([(left, 20), (left + 160, 20), (left + 60, 360)] for left in (60, 300, 540)),
+        size=(800, 400),
+    )
+    [line] = found.lines
+    boxes = [found.whole(piece.box) for piece in line.pieces]
+    whole = [box.left for box in boxes if 150 < box.width < 200 and box.height > 300]
+    assert whole == pytest.approx([60, 300, 540], abs=10)  # without their bars they would pass for ones
+
+
 def test_a_speck_is_no_mark_and_a_stroke_in_parts_is_joined() -> None:
     found = page(upright(100, 50, 40), upright(100, 102, 18), upright(200, 50, 70), dots=[(300, 200)])
     [line] = found.lines

@@ -18,6 +18,7 @@ SMALLEST = 64  # pixels of the shorter side; on a smaller picture there is nothi
 WORKING = 480  # pixels of the longer side
 WINDOWS = (4, 8, 14)  # of the shorter side; of the closing that gives the background
 FEWER, INVERTED = (5,), 0.9  # where the ink has the other sign than it seems; its score by the other's
+WHOLE = 0.85  # of the picture; in one cut close around its numbers a shorter line is a part of digits
 MANY, BROKEN = 8, 0.35  # so many dark lines break the strokes: into parts so far apart, of a digit's length
 
 
@@ -72,7 +73,7 @@ def searched(plane: Plane, windows: tuple[int, ...], limits: Limits) -> tuple[Re
 def cleaned(picture: Image.Image) -> Floats:
     """All ink of a picture on paper, without shadows, rules and frames: [H, W], 0-1."""
     ink = contrast(darkened(picture), min(picture.size) // WINDOWS[0])
-    return erased(ink)[0]
+    return erased(ink, length=WHOLE)[0]
 
 
 def reduced(picture: Image.Image) -> Image.Image:

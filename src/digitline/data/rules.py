@@ -30,7 +30,7 @@ class Lines(NamedTuple):
     hiding: int = 0  # how many of them are so dark that what lies beneath cannot be seen
 
 
-def erased(ink: Floats, there: tuple[Lines, ...] = ()) -> tuple[Floats, tuple[Lines, ...]]:
+def erased(ink: Floats, there: tuple[Lines, ...] = (), *, length: float = LENGTH) -> tuple[Floats, tuple[Lines, ...]]:
     """The ink [H, W], 0-1, without lines from side to side and from top to bottom, and these; crossed strokes remain.
 
     Takes out the lines that are there, if they are known. Dark lines hide others beside them: then it looks again.
@@ -39,22 +39,22 @@ def erased(ink: Floats, there: tuple[Lines, ...] = ()) -> tuple[Floats, tuple[Li
         for known in there:
             ink, _ = once(ink, known)
         return ink, there
-    rest, first = once(ink)
+    rest, first = once(ink, length=length)
     if (pen := level(rest)) < FAINTER * first.pen:
         rest, first = once(ink, first._replace(pen=pen))
     if first.hiding < DARK:
         return rest, (first,)
-    rest, second = once(rest)
+    rest, second = once(rest, length=length)
     return rest, (first, second)
 
 
-def once(ink: Floats, there: Lines | None = None) -> tuple[Floats, Lines]:
+def once(ink: Floats, there: Lines | None = None, *, length: float = LENGTH) -> tuple[Floats, Lines]:
     """The ink without the lines that are there or found."""
     pen = level(ink) if there is None else there.pen
-    across = found(ink) if there is None else there.across
+    across = found(ink, length) if there is None else there.across
     rest, hiding = without(ink, across, pen)
     turned = np.ascontiguousarray(rest.T)
-    down = found(turned) if there is None else there.down
+    down = found(turned, length) if there is None else there.down
     rest, more = without(turned, down, pen)
     return rest.T, Lines(across, down, pen, hiding + more)
 
@@ -64,7 +64,7 @@ def level(ink: Floats) -> float:
     return max(float(np.quantile(ink[::2, ::2], 0.995)), LEAST)
 
 
-def found(ink: Floats) -> NDArray[np.int64]:
+def found(ink: Floats, length: float) -> NDArray[np.int64]:
     """The lines that cross the picture from left to right, at slopes of up to eight degrees: rows, [N, columns]."""
     height, width = ink.shape
     strips = max(4, width // STRIP)
@@ -76,7 +76,7 @@ def found(ink: Floats) -> NDArray[np.int64]:
     slopes = np.arange(-STEEPEST, STEEPEST, 4 / width)
     margin = int(STEEPEST * width / 2) + 2
     padded = np.pad(near, ((0, 0), (margin, margin)))
-    place = int((1 - LENGTH) * strips)
+    place = int((1 - length) * strips)
     shifts = np.rint(slopes[:, None] * middles).astype(int)
     moved = sliding_window_view(padded, height, 1)[np.arange(strips), margin + shifts]  # [slopes, strips, H]
     strength = np.partition(moved, place, 1)[:, place]  # [slopes, H]
