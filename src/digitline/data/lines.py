@@ -101,7 +101,7 @@ def page(data: bytes) -> Page:
     ink = written(prepare.flatten(picture))
     found = lines(ink)
     if not found:
-        raise InputError("the picture is blank, expected ink darker or lighter than its background")
+        raise InputError("the picture is blank apart from rules and shadows, expected strokes that differ from them")
     return Page(width, height, width / ink.shape[1], found)
 
 
