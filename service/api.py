@@ -120,7 +120,8 @@ async def read(request: Request) -> Response:
         metrics.IMAGES.observe(len(images))
         quota.charging(request.scope)(len(images))
         probabilities = await work.recognise(champion, images, tried=True)
-    return answered_by(champion, reader.answer(champion, page, probabilities), request)
+        result = await work.run(reader.answer, champion, page, probabilities)
+    return answered_by(champion, result, request)
 
 
 async def explain(request: Request) -> Response:
