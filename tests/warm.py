@@ -45,6 +45,7 @@ LATER = [  # while they collect the tests
     *("flatten_dict", "fsspec.implementations.memory", "great_expectations", "sklearn.manifold"),
     *("dvc.repo.experiments.queue.celery", "celery.worker.worker", "fastapi", "flask", "graphene", "psycopg"),
 ]
+MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30  # bytes  # noqa: S108
 VARIABLE = "DIGITLINE_WARM"  # by which pytest's workers find the folder
 ASIDE = 1000  # no command has so many descriptors
 LARGE, MADV_COLLAPSE = 2**21, 25  # bytes; of linux/mman.h, since 6.1
@@ -79,9 +80,15 @@ sys.exit(ended)
 
 
 def folder() -> Path:
-    """The folder of the commands; the process behind them serves all of pytest's workers and ends with pytest."""
+    """The folder of the commands; the process behind them serves all of pytest's workers and ends with pytest.
+
+    The tests' own files are in it too, in memory where there is room, because databases wait for a disk at each write.
+    """
     if VARIABLE not in os.environ:
-        found = Path(tempfile.mkdtemp(prefix="digitline-warm-"))
+        roomy = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+        found = Path(tempfile.mkdtemp(prefix="digitline-warm-", dir=MEMORY if roomy else None))
+        if roomy and "TMPDIR" not in os.environ:
+            os.environ["TMPDIR"] = tempfile.tempdir = str(found)
         for name in ("python", *MAINS):
             (found / name).write_text(CLIENT.format(python=sys.executable, folder=found, fork_server=FORK_SERVER))
             (found / name).chmod(0o755)

@@ -21,7 +21,7 @@ from tests import example
 
 pytestmark = pytest.mark.slow
 
-SOME = 500  # test images
+SOME = 250  # test images
 
 
 class Trained(NamedTuple):
@@ -45,17 +45,17 @@ def trained(mnist: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Trained
 def test_mnist_enlarged_off_centre_on_dark_or_light_as_png_or_jpeg_loses_next_to_nothing(
     trained: Trained, mnist: Dataset
 ) -> None:
-    """The preparation of a sheet of paper reduces the accuracy by at most 0.3 points."""
+    """The preparation of a sheet of paper loses at most one image."""
     raw, sheets = trials.parity(trained.model, Part(*(array[:SOME].copy() for array in mnist.test)))
     assert raw > 0.97
-    assert raw - sheets <= 0.003
+    assert raw - sheets <= 1 / SOME
 
 
 def test_scikit_learn_s_digits_are_recognised_without_training_on_them(trained: Trained) -> None:
     """A network trained only on MNIST recognises the 8x8 digits of another collection."""
     from studies.handwriting import scikit  # scikit-learn takes a second to import
 
-    images, labels = (array[::2] for array in scikit())
+    images, labels = (array[::4] for array in scikit())
     assert accuracy(predict(trained.model, trials.from_sheets(images)), labels) >= 0.95
 
 
@@ -73,7 +73,7 @@ def test_corruptions_are_those_of_the_leaderboard_over_every_image(trained: Trai
 
 def test_letters_and_scribbles_are_doubted_and_one_real_digit_in_a_hundred(trained: Trained, mnist: Dataset) -> None:
     """The threshold from validation doubts as few test digits, and many images without a digit."""
-    alarms = trials.doubted(trained.model, mnist.test.images[: 10 * SOME].copy(), trained.above)
+    alarms = trials.doubted(trained.model, mnist.test.images[: 20 * SOME].copy(), trained.above)
     assert alarms == pytest.approx(0.01, abs=0.005)
     strangers = {"letters": trials.letter, "scribbles": trials.scribble}
     found = photographs.doubts(trained.model, strangers, 150, above=trained.above, seed=0)

@@ -63,8 +63,8 @@ def client(champion: Path, study: Path) -> TestClient:
 # Answers
 
 
-def test_answers_equal_the_evaluation_on_all_test_images(client: TestClient, champion: Path, mnist: Dataset) -> None:
-    images = mnist.test.images.copy()  # torch warns about read-only arrays
+def test_answers_equal_the_evaluation(client: TestClient, champion: Path, mnist: Dataset) -> None:
+    images = mnist.test.images[:2500].copy()  # torch warns about read-only arrays
     answers = []
     for start in range(0, len(images), form.MAX_IMAGES):
         answer = client.post("/predict", json={"images": images[start : start + form.MAX_IMAGES].tolist()})
