@@ -89,6 +89,7 @@ def folder() -> Path:
         found = Path(tempfile.mkdtemp(prefix="digitline-warm-", dir=MEMORY if roomy else None))
         if roomy and "TMPDIR" not in os.environ:
             os.environ["TMPDIR"] = tempfile.tempdir = str(found)
+            found.chmod(0o711)  # PostgreSQL does not run as root
         for name in ("python", *MAINS):
             (found / name).write_text(CLIENT.format(python=sys.executable, folder=found, fork_server=FORK_SERVER))
             (found / name).chmod(0o755)

@@ -64,9 +64,7 @@ def same(weights: Path, exported: Path, images: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["plain", "modern", "vote"])
-def test_the_runtime_gives_the_evaluated_answers(
-    trained: dict[str, Path], mnist: Dataset, kind: str
-) -> None:
+def test_the_runtime_gives_the_evaluated_answers(trained: dict[str, Path], mnist: Dataset, kind: str) -> None:
     images, labels = mnist.test.images[:SOME].copy(), mnist.test.labels[:SOME]
     assert accuracy(predict(checkpoint.load(trained[kind]), images), labels) > 0.5
     exported = trained[kind].with_suffix(".onnx")
