@@ -1,6 +1,5 @@
 """Evaluates one row: every run's logits on validation and test, and their measures; exports its models as ONNX."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -12,7 +11,7 @@ from torch import nn
 from digitline.base import files
 from digitline.base.digest import digest
 from digitline.cli import entry
-from digitline.compute.processes import cores
+from digitline.compute.slots import Pool
 from digitline.config import paths, times
 from digitline.config.keys import choose
 from digitline.config.params import Params
@@ -48,7 +47,7 @@ def evaluate(params: Params, name: str) -> None:
     _, validation, test_part = dataset.divide(paths.DATASET, **params.split)
     networks = [checkpoint.load(path) for path in files_of.values()]
     others = novelties.drawn(params.image) if params.outliers == "drawn" else {}
-    with ThreadPoolExecutor(cores()) as pool:  # torch releases the interpreter's lock
+    with Pool() as pool:  # torch releases the interpreter's lock
         changed = [pool.submit(robustness.accuracies, each, test_part, **params.robustness) for each in networks]
         val = [pool.submit(predict, each, validation.images) for each in networks]
         test = [pool.submit(predict, each, test_part.images) for each in networks]
@@ -78,7 +77,7 @@ def write_exported(outcomes: list[Outcome], images: Bytes) -> None:
     """Writes each run's model as ONNX; InputError if it does not answer the test images as the model did."""
     for each in outcomes:
         export.write(each.path, paths.exported_path(each.path))
-    with ThreadPoolExecutor(cores()) as pool:
+    with Pool() as pool:
         list(pool.map(lambda each: export.check(paths.exported_path(each.path), images, each.test), outcomes))
 
 

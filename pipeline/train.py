@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from digitline.base import files
 from digitline.base.digest import digest
 from digitline.cli import entry
 from digitline.compute.processes import side_by_side
+from digitline.compute.progress import Progress
 from digitline.config import code, paths, times
 from digitline.config.keys import choose
 from digitline.config.params import Params
@@ -55,7 +55,7 @@ def train(params: Params, name: str) -> None:
     from digitline.tracking import runs as tracking
 
     curves: dict[int, list[Epoch]] = {seed: [] for seed in params.seeds}
-    progress = tqdm(total=len(runs_of) * recipe["epochs"], desc=name, unit="epoch", mininterval=1)
+    progress = Progress(name, len(runs_of) * recipe["epochs"], "epoch")
     with progress, tracking.train(runs.store(params), runs.tracked(params, name), seeds=params.seeds) as tracked:
         for run, epoch in records:
             if epoch is None:
@@ -63,8 +63,7 @@ def train(params: Params, name: str) -> None:
                 continue
             curves[run.seed].append(epoch)
             tracking.record(tracked, run.seed, epoch)
-            progress.set_postfix_str(f"seed {run.seed}: {epoch.val_accuracy:.2%} of validation", refresh=False)
-            progress.update()
+            progress.step(f"seed {run.seed}: {epoch.val_accuracy:.2%} of validation")
     lines = [
         [seed, epoch.epoch, *(f"{value:.6f}" for value in epoch[1:-1])]  # without the seconds, which always differ
         for seed, epochs in sorted(curves.items())

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from digitline.base.errors import InputError
-from digitline.compute import processes
+from digitline.compute import processes, slots
 from digitline.compute.processes import side_by_side
 from digitline.model import networks
 from tests import warm
@@ -113,14 +113,14 @@ if __name__ == "__main__":
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system gives every process all cores")
 def test_the_number_of_cores_changes_no_bit(tmp_path):
     """Three seeds give the same weights on one core, one after another, as in parallel on all cores."""
-    if processes.cores() < 2:
+    if slots.cores() < 2:
         pytest.skip("there is one core")
     (tmp_path / "bits.py").write_text(BITS)
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     words = [f"{warm.folder()}/python", "-m", "bits"]
     found = [
         subprocess.check_output([*words, str(count)], cwd=tmp_path, env=environment, text=True)
-        for count in (1, processes.cores())
+        for count in (1, slots.cores())
     ]
     assert found[0] == found[1]
     assert len(set(re.findall("[0-9a-f]{64}", found[0]))) == 3

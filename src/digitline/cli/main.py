@@ -42,6 +42,11 @@ COMMANDS = {  # each has the module of its name
         {"folder": {"help": "the folder, empty or not there yet"}},
         params=False,
     ),
+    "run": Command(
+        "run the pipeline, several stages at once",
+        "Runs what dvc repro would run, as many stages at once as there are cores, with the same results.",
+        ["run"],
+    ),
     "status": Command(
         "show champion and challenger, and whether all places agree",
         "Compares promotions.jsonl with MLflow, BentoML's store and a running server, if one answers.\n"

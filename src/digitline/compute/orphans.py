@@ -20,9 +20,8 @@ def end_with(wait: Callable[[], object]) -> None:
 
 
 def end_with_dvc() -> None:
-    """Ends this process when the dvc that started it has ended, for whatever reason; does nothing if none did."""
+    """Ends this process when the dvc or digitline that started it has ended, for whatever reason, if one did."""
     with suppress(psutil.Error):  # the command of another user's process may be unreadable
         for ancestor in psutil.Process().parents():
-            if any(Path(word).name == "dvc" for word in ancestor.cmdline()[:3]):
+            if any(Path(word).name in ("dvc", "digitline") for word in ancestor.cmdline()[:3]):
                 end_with(ancestor.wait)
-                return

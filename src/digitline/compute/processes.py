@@ -2,10 +2,10 @@
 
 import ctypes
 import math
-import os
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -15,16 +15,12 @@ import torch
 
 from digitline.base.errors import InputError
 from digitline.compute.orphans import end_with
+from digitline.compute.slots import core, cores
 
 Job = TypeVar("Job")
 Record = TypeVar("Record")
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
-
-
-def cores() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def at_once(jobs: int) -> int:
@@ -101,12 +97,19 @@ def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -
     torch.set_num_threads(1)
     keep_memory()
     try:
-        for record in work(job):
-            there.send(record)
+        records = iter(work(job))
+        while record := following(records):
+            there.send(record[0])
     except (InputError, OSError) as error:
         there.send(error)
     except KeyboardInterrupt:
         sys.exit(1)
+
+
+def following(records: Iterator[Record]) -> list[Record]:
+    """The next record in a list, empty at the end; computed while a core is free for it."""
+    with core():
+        return list(islice(records, 1))
 
 
 def keep_memory() -> None:

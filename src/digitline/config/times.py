@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from digitline.base import files
 from digitline.base.errors import InputError
 from digitline.config import paths
@@ -10,8 +12,9 @@ from digitline.config import paths
 
 def note(name: str, **figures: Any) -> None:
     """Saves times of a row."""
-    found = read(paths.TIMINGS)
-    files.write_json(paths.TIMINGS, found | {name: found.get(name, {}) | figures})
+    with FileLock(paths.TIMINGS.with_suffix(".lock")):  # several stages may end at once
+        found = read(paths.TIMINGS)
+        files.write_json(paths.TIMINGS, found | {name: found.get(name, {}) | figures})
 
 
 def known() -> dict[str, Any]:

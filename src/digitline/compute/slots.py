@@ -1,0 +1,80 @@
+"""A slot for each core, shared by all processes of one user, so that they compute on no more threads than cores."""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+import joblib
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+FOLDER = Path(tempfile.gettempdir()) / f"digitline-{os.getuid()}"
+SECONDS = 0.005  # between two looks for a free core
+
+
+def cores() -> int:
+    """How many cores this process may use: those of its affinity, at most as many as its control group allows."""
+    return int(joblib.cpu_count())
+
+
+@contextmanager
+def core() -> Iterator[None]:
+    """Waits until a core is free, in the order of asking, and keeps it; a killed process frees its core."""
+    with held(FOLDER / "next"):
+        mine = free()
+    try:
+        yield
+    finally:
+        os.close(mine)
+
+
+class Pool(ThreadPoolExecutor):
+    """Threads that each wait for a core before they work."""
+
+    def __init__(self) -> None:
+        super().__init__(cores())
+
+    def submit(self, work: Callable[P, T], /, *arguments: P.args, **options: P.kwargs) -> Future[T]:
+        """Does the work in a thread, as soon as a core is free."""
+
+        def waiting() -> T:
+            with core():
+                return work(*arguments, **options)
+
+        return super().submit(waiting)
+
+
+def free() -> int:
+    """The open lock file of a core that nobody else had."""
+    while True:
+        for number in range(cores()):
+            file = opened(FOLDER / str(number))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                os.close(file)
+        time.sleep(SECONDS)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Holds a lock file, after all who asked for it before."""
+    file = opened(path)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
+
+
+def opened(path: Path) -> int:
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,84 @@
+"""Runs the stages of a pipeline as commands, as many at once as there are cores; ends all of them together."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import NamedTuple
+
+from digitline.base.errors import InputError
+from digitline.compute.plan import Edges, chains, length
+from digitline.compute.progress import VARIABLE, Display
+from digitline.compute.slots import cores
+
+Processes = dict[str, "Stage"]
+
+
+class Stage(NamedTuple):
+    process: "subprocess.Popen[bytes]"
+    log: Path
+    began: float
+
+
+def follow(
+    edges: Edges, command: Callable[[str], list[str]], logs: Path, expected: Mapping[str, float]
+) -> dict[str, float]:
+    """Runs each stage after those that it waits for; returns the seconds of each. Of several, that with the longest
+    chain of `expected` seconds begins first. If one fails, the others are ended, with an InputError.
+    """
+    ways = {name: length(chain, expected) for name, chain in chains(edges, expected).items()}
+    order, waiting, seconds = TopologicalSorter(edges), list[str](), dict[str, float]()
+    order.prepare()
+    with running() as stages, Display(len(edges)) as display:
+        while order.is_active():
+            waiting = sorted([*waiting, *order.get_ready()], key=lambda name: -ways[name])
+            while waiting and len(stages) < cores():
+                name = waiting.pop(0)
+                stages[name] = begin(command(name), logs / f"{name}.log", display.path)
+            display.listen(list(stages))
+            for name in [name for name, stage in stages.items() if stage.process.poll() is not None]:
+                seconds[name] = ended(name, stages.pop(name))
+                display.ended(name, seconds[name])
+                order.done(name)
+    return seconds
+
+
+def begin(words: list[str], log: Path, display: Path) -> Stage:
+    """Starts a stage's command in a group of its own, so that Ctrl-C reaches it through this process alone."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, VARIABLE: str(display)},
+            start_new_session=True,
+        )
+    return Stage(process, log, time.monotonic())
+
+
+def ended(name: str, stage: Stage) -> float:
+    """The seconds of a stage that has ended; InputError with its own words if it failed."""
+    if stage.process.returncode:
+        print(stage.log.read_text(errors="replace").rstrip(), file=sys.stderr)
+        raise InputError(f"the stage {name} failed, for the reason above; the others were ended and can be resumed")
+    return time.monotonic() - stage.began
+
+
+@contextmanager
+def running() -> Iterator[Processes]:
+    """The stages that run; at the end, also by Ctrl-C, those that are left are interrupted and waited for."""
+    stages: Processes = {}
+    try:
+        yield stages
+    finally:
+        for stage in stages.values():
+            os.killpg(stage.process.pid, signal.SIGINT)
+        for stage in stages.values():
+            stage.process.wait()

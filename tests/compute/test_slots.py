@@ -1,0 +1,52 @@
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from digitline.compute import slots
+
+
+@pytest.fixture(autouse=True)
+def one_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slots, "FOLDER", tmp_path / "cores")
+    monkeypatch.setattr(slots, "cores", lambda: 1)
+
+
+def test_there_are_as_many_slots_as_cores_and_each_in_the_order_of_asking() -> None:
+    events: list[str] = []
+
+    def work(name: str) -> None:
+        events.append(f"{name} begins")
+        time.sleep(0.05)
+        events.append(f"{name} ends")
+
+    with slots.Pool() as pool:
+        for name in "abc":
+            pool.submit(work, name)
+            time.sleep(0.01)  # until it has asked
+    assert events == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
+
+
+def test_a_killed_process_frees_its_core() -> None:
+    program = f"""
+import time
+from pathlib import Path
+from digitline.compute import slots
+slots.FOLDER, slots.cores = Path({str(slots.FOLDER)!r}), lambda: 1
+with slots.core():
+    print("holds it", flush=True)
+    time.sleep(60)
+"""
+    other = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    assert other.stdout
+    with other.stdout:
+        assert other.stdout.readline() == "holds it\n"
+        with slots.Pool() as pool:
+            waiting = pool.submit(lambda: "done")
+            time.sleep(0.1)
+            assert not waiting.done()
+            other.kill()
+            assert waiting.result(timeout=10) == "done"
+    other.wait()

@@ -1,0 +1,53 @@
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from digitline.base.errors import InputError
+from digitline.compute import stages
+
+EDGES = {"a": [], "b": ["a"], "c": []}
+
+
+def shell(script: str) -> list[str]:
+    return ["sh", "-c", script]
+
+
+def test_a_stage_runs_after_those_that_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    seconds = stages.follow(EDGES, lambda name: shell(f"echo {name} >> order"), tmp_path / "logs", {"c": 1.0})
+    order = (tmp_path / "order").read_text().split()
+    assert set(seconds) == set(order) == set(EDGES)
+    assert order.index("a") < order.index("b")
+
+
+def test_when_one_fails_its_words_are_shown_and_the_others_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stages, "cores", lambda: 2)
+    scripts = {"a": "trap 'echo interrupted > told; exit' INT; echo > begun; while :; do sleep 0.05; done"}
+    scripts["c"] = "until [ -e begun ]; do sleep 0.05; done; echo why; exit 3"
+    with pytest.raises(InputError, match="the stage c failed"):
+        stages.follow(EDGES, lambda name: shell(scripts.get(name, "echo > never")), tmp_path / "logs", {})
+    assert "why" in capfd.readouterr().err
+    assert (tmp_path / "told").read_text() == "interrupted\n"
+    assert not (tmp_path / "never").exists()
+
+
+def test_ctrl_c_interrupts_all_that_run(tmp_path: Path) -> None:
+    program = """
+from pathlib import Path
+from digitline.compute import stages
+stages.cores = lambda: 2
+words = ["sh", "-c", "trap 'echo told >> told; exit' INT; echo x >> begun; while :; do sleep 0.05; done"]
+stages.follow({"a": [], "b": []}, lambda name: words, Path("logs"), {})
+"""
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "begun").exists() or (tmp_path / "begun").read_text() != "x\nx\n":
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) != 0
+    assert (tmp_path / "told").read_text() == "told\ntold\n"
