@@ -10,8 +10,8 @@ from torch import nn
 
 from digitline.base import files
 from digitline.base.digest import digest
+from digitline.base.slots import Pool, core
 from digitline.cli import entry
-from digitline.compute.slots import Pool
 from digitline.config import paths, times
 from digitline.config.keys import choose
 from digitline.config.params import Params
@@ -45,8 +45,9 @@ def evaluate(params: Params, name: str) -> None:
     if name in params.votes:
         checkpoint.vote(list(paths.model_paths(params, params.votes[name]).values()), files_of[0])
     _, validation, test_part = dataset.divide(paths.DATASET, **params.split)
-    networks = [checkpoint.load(path) for path in files_of.values()]
-    others = novelties.drawn(params.image) if params.outliers == "drawn" else {}
+    with core():
+        networks = [checkpoint.load(path) for path in files_of.values()]
+        others = novelties.drawn(params.image) if params.outliers == "drawn" else {}
     with Pool() as pool:  # torch releases the interpreter's lock
         changed = [pool.submit(robustness.accuracies, each, test_part, **params.robustness) for each in networks]
         val = [pool.submit(predict, each, validation.images) for each in networks]
@@ -62,21 +63,23 @@ def evaluate(params: Params, name: str) -> None:
     ]
 
     write_exported(outcomes, test_part.images)
-    row = rate(params, name, outcomes, validation.labels, test_part.labels)
-    logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in ("val", "test")}
-    robust = robustness.means([outcome.robustness for outcome in outcomes])
-    files.write(paths.predictions_path(name), save(logits))
-    files.write_json(paths.row_path(name), row)
-    files.write_json(Path(f"reports/metrics/{name}.json"), leaderboard.metrics(row))
-    files.write_csv(paths.robustness_path(name), [["family", "level", "accuracy"], *robust])
-    times.note(name, latency_ms=round(latency(networks[0]), 3))
-    runs.log(params, runs.store(params), name)
+    with core():
+        row = rate(params, name, outcomes, validation.labels, test_part.labels)
+        logits = {part: np.stack([getattr(outcome, part) for outcome in outcomes]) for part in ("val", "test")}
+        robust = robustness.means([outcome.robustness for outcome in outcomes])
+        files.write(paths.predictions_path(name), save(logits))
+        files.write_json(paths.row_path(name), row)
+        files.write_json(Path(f"reports/metrics/{name}.json"), leaderboard.metrics(row))
+        files.write_csv(paths.robustness_path(name), [["family", "level", "accuracy"], *robust])
+        times.note(name, latency_ms=round(latency(networks[0]), 3))
+        runs.log(params, runs.store(params), name)
 
 
 def write_exported(outcomes: list[Outcome], images: Bytes) -> None:
     """Writes each run's model as ONNX; InputError if it does not answer the test images as the model did."""
-    for each in outcomes:
-        export.write(each.path, paths.exported_path(each.path))
+    with core():
+        for each in outcomes:
+            export.write(each.path, paths.exported_path(each.path))
     with Pool() as pool:
         list(pool.map(lambda each: export.check(paths.exported_path(each.path), images, each.test), outcomes))
 
@@ -116,4 +119,4 @@ def rate(params: Params, name: str, outcomes: list[Outcome], labels: Bytes, test
 
 
 if __name__ == "__main__":
-    entry.run(evaluate, "name")
+    entry.run(evaluate, "name", parallel=True)

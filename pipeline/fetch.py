@@ -26,4 +26,4 @@ def fetch(params: Params) -> None:
 
 
 if __name__ == "__main__":
-    entry.run(fetch)
+    entry.run(fetch, parallel=True)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 from digitline.base import files
+from digitline.base.slots import core
 from digitline.cli import entry
 from digitline.compute.processes import side_by_side
 from digitline.config import paths
@@ -56,6 +57,9 @@ class Outcome(NamedTuple):
     measured: Any
 
 
+Found = dict[str, dict[str, dict[int, Outcome]]]  # by idea, trial and seed
+
+
 def shifts(model: nn.Module, validation: Part, test: Part) -> list[float]:
     """Accuracy in percent by the shift of the test images in pixels."""
     return [100 * probes.shifted(model, test, distance) for distance in PIXELS]
@@ -98,21 +102,24 @@ def ideas(params: Params) -> None:
         for trial in trials
         for seed in (params.seeds[:1] if idea == ONCE else params.seeds)
     ]
-    found: dict[str, dict[str, dict[int, Outcome]]] = {
-        idea: {trial.name: {} for trial in trials} for idea, trials in TRIALS.items()
-    }
+    found: Found = {idea: {trial.name: {} for trial in trials} for idea, trials in TRIALS.items()}
     # The optimiser imports torch._dynamo, which takes two seconds: once for all processes is enough.
     for run, outcome in side_by_side(
         one, runs, imports=["digitline.explain.probes", "digitline.draw.explanations", "torch._dynamo"]
     ):
         found[run.idea][run.trial.name][run.seed] = outcome
-    numbers = {
+    with core():
+        files.write_json(paths.IDEAS / "ideas.json", drawn(params, found))
+
+
+def drawn(params: Params, found: Found) -> dict[str, Any]:
+    """Draws the figures; returns the numbers in the report's text."""
+    return {
         "settings": {**params.ideas._asdict(), "seeds": len(params.seeds), "measured_on": CHOSEN},
         "pooling": ranges("pooling", found, PIXELS, "pixels", "accuracy on test, %"),
         "dropout": ranges("dropout", found, [100 * share for share in SILENT], "silent hidden units, %", "accuracy, %"),
         "gradients": slopes(found["gradients"]),
     }
-    files.write_json(paths.IDEAS / "ideas.json", numbers)
 
 
 def planned(params: Params, idea: str, trial: Trial, seed: int) -> Run:
@@ -152,9 +159,7 @@ def spread(part: Part | Subset, count: int) -> Part:
     return Part(part.images[places], part.labels[places])
 
 
-def ranges(
-    idea: str, found: dict[str, dict[str, dict[int, Outcome]]], x: Sequence[float], x_label: str, y_label: str
-) -> dict[str, dict[str, float]]:
+def ranges(idea: str, found: Found, x: Sequence[float], x_label: str, y_label: str) -> dict[str, dict[str, float]]:
     """Draws the measure by x, its range over seeds as a band; returns the means."""
     measured = {name: np.array([runs[seed].measured for seed in sorted(runs)]) for name, runs in found[idea].items()}
     curves = {name: each(np.stack([x, v.min(0), v.mean(0), v.max(0)], 1), DIGITS) for name, v in measured.items()}
@@ -193,4 +198,4 @@ def draw(name: str, figure: Figure, table: Sequence[Sequence[Any]]) -> None:
 
 
 if __name__ == "__main__":
-    entry.run(ideas)
+    entry.run(ideas, parallel=True)

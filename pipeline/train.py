@@ -108,4 +108,4 @@ def identity(run: Run) -> str:
 
 
 if __name__ == "__main__":
-    entry.run(train, "name")
+    entry.run(train, "name", parallel=True)

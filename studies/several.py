@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from digitline.compute.slots import cores
+from digitline.base.slots import cores
 from digitline.config import paths
 from digitline.data import lines
 from digitline.data.dataset import Part

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from digitline.base import slots
 from digitline.base.errors import InputError
-from digitline.compute import processes, slots
+from digitline.compute import processes
 from digitline.compute.processes import side_by_side
 from digitline.model import networks
 from tests import warm

@@ -5,12 +5,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from digitline.base.errors import InputError
 from digitline.base.loopback import bypass_proxy
+from digitline.base.slots import core
 from digitline.compute.orphans import end_with_dvc
 from digitline.config import params as file
 from digitline.config import paths
@@ -20,14 +22,15 @@ from digitline.registry import ledger
 Work = Callable[..., None]  # of params and the command's arguments
 
 
-def run(stage: Work, *arguments: str) -> None:
-    """Runs a stage with the command's arguments."""
+def run(stage: Work, *arguments: str, parallel: bool = False) -> None:
+    """Runs a stage with the command's arguments; on one core, unless it gives its own work to several."""
     parser = argparse.ArgumentParser(description=stage.__doc__)
     for argument in arguments:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
     end_with_dvc()
-    end_well(partial(with_params, partial(with_ledger, stage)), **values)
+    with nullcontext() if parallel else core():
+        end_well(partial(with_params, partial(with_ledger, stage)), **values)
 
 
 def addressable(folder: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import torch
 
 from digitline.base.errors import InputError
+from digitline.base.slots import core, cores
 from digitline.compute.orphans import end_with
-from digitline.compute.slots import core, cores
 
 Job = TypeVar("Job")
 Record = TypeVar("Record")

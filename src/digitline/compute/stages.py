@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitline.base.errors import InputError
+from digitline.base.slots import cores
 from digitline.compute.plan import Edges, chains, length
 from digitline.compute.progress import VARIABLE, Display
-from digitline.compute.slots import cores
 
 Processes = dict[str, "Stage"]
 

@@ -2,10 +2,8 @@
 
 import csv
 import hashlib
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +14,7 @@ from tqdm import tqdm
 from digitline.base import files
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
+from digitline.base.slots import Pool, cores
 from digitline.data import prepare
 from digitline.data.dataset import Bytes, Part, mapped, sizes, writing
 from digitline.data.entry import Preparation, Sha256, Shape
@@ -191,14 +190,13 @@ def with_corrections(path: Path, corrections: Part) -> None:
 
 def on_all_cores(work: Callable[[Given], Made], given: Sequence[Given], what: str) -> Iterator[Made]:
     """The results in order; Pillow decodes without Python's lock, so threads suffice. Few are in memory at once."""
-    cores = os.cpu_count() or 1
     with (
-        ThreadPoolExecutor(cores) as pool,
+        Pool() as pool,
         tqdm(desc=what, total=len(given), unit=" pictures", leave=False, disable=None) as bar,
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", module="PIL")  # of damaged metadata; what is too large is refused
-        for some in slices(given, cores * WORK):
+        for some in slices(given, cores() * WORK):
             for made in pool.map(lambda few: [work(one) for one in few], slices(some, WORK)):
                 yield from made
                 bar.update(len(made))

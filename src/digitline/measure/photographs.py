@@ -10,7 +10,7 @@ from PIL import Image
 from scipy.special import softmax
 from torch import nn
 
-from digitline.compute.slots import cores
+from digitline.base.slots import cores
 from digitline.data.dataset import Bytes, Part
 from digitline.data.prepare import Seen, read
 from digitline.measure import uncertainty

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy.special import softmax
 from torch import nn
 
-from digitline.compute.slots import cores
+from digitline.base.slots import cores
 from digitline.data.dataset import Bytes, Part
 from digitline.data.prepare import open_picture, prepare
 from digitline.measure import uncertainty

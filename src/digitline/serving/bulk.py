@@ -14,7 +14,7 @@ from pyarrow import parquet
 from tqdm import tqdm
 
 from digitline.base.errors import InputError
-from digitline.compute.slots import cores
+from digitline.base.slots import cores
 from digitline.data import prepare
 from digitline.data.entry import Preparation, Shape
 from digitline.data.prepare import Seen

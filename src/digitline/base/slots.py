@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import joblib
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -21,7 +19,15 @@ SECONDS = 0.005  # between two looks for a free core
 
 def cores() -> int:
     """How many cores this process may use: those of its affinity, at most as many as its control group allows."""
-    return int(joblib.cpu_count())
+    from joblib import cpu_count  # a tenth of a second, which few commands need
+
+    return int(cpu_count())
+
+
+def places() -> list[int]:
+    """The numbers of these cores."""
+    own = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else range(cores())
+    return list(own)[: cores()]
 
 
 @contextmanager
@@ -54,7 +60,7 @@ class Pool(ThreadPoolExecutor):
 def free() -> int:
     """The open lock file of a core that nobody else had."""
     while True:
-        for number in range(cores()):
+        for number in places():
             file = opened(FOLDER / str(number))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

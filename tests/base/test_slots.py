@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from digitline.compute import slots
+from digitline.base import slots
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +33,7 @@ def test_a_killed_process_frees_its_core() -> None:
     program = f"""
 import time
 from pathlib import Path
-from digitline.compute import slots
+from digitline.base import slots
 slots.FOLDER, slots.cores = Path({str(slots.FOLDER)!r}), lambda: 1
 with slots.core():
     print("holds it", flush=True)
