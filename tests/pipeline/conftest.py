@@ -22,7 +22,7 @@ def origin(run_folder: Path, mnist: Dataset) -> Checkout:
         if not (folder / "made").exists():
             shutil.rmtree(folder, ignore_errors=True)
             checkout.make(mnist)
-            checkout.repro()
+            checkout.digitline("run")
             checkout.commit()
             (folder / "made").touch()
     return checkout
