@@ -24,7 +24,7 @@ help:
 ## run and look
 run: $(STAMP)  ## the whole pipeline, then the report; also plain `make`
 	@sh scripts/restore.sh
-	@dvc repro
+	@digitline run
 	@digitline promote
 	@digitline runs
 	@digitline leaderboard

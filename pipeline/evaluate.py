@@ -49,12 +49,14 @@ def evaluate(params: Params, name: str) -> None:
         networks = [checkpoint.load(path) for path in files_of.values()]
         others = novelties.drawn(params.image) if params.outliers == "drawn" else {}
     with Pool() as pool:  # torch releases the interpreter's lock
-        changed = [pool.submit(robustness.accuracies, each, test_part, **params.robustness) for each in networks]
+        changes = pool.submit(robustness.changes, test_part, **params.robustness)
         val = [pool.submit(predict, each, validation.images) for each in networks]
         test = [pool.submit(predict, each, test_part.images) for each in networks]
         strange = [{kind: pool.submit(predict, each, others[kind]) for kind in others} for each in networks]
 
         from digitline.cli import runs  # MLflow takes a second to import: meanwhile the models predict
+
+        changed = [pool.submit(robustness.accuracies, each, changes.result()) for each in networks]
     outcomes = [
         Outcome(seed, path, network, v.result(), t.result(), c.result(), {kind: u.result() for kind, u in of.items()})
         for (seed, path), network, v, t, c, of in zip(

@@ -1,3 +1,4 @@
+import re
 import signal
 import subprocess
 import sys
@@ -15,9 +16,15 @@ def shell(script: str) -> list[str]:
     return ["sh", "-c", script]
 
 
-def test_a_stage_runs_after_those_that_it_waits_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stage_runs_after_those_that_it_waits_for_and_its_warnings_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    seconds = stages.follow(EDGES, lambda name: shell(f"echo {name} >> order"), tmp_path / "logs", {"c": 1.0})
+    script = "echo {0} >> order; echo words; echo warning: {0} is small >&2"
+    seconds = stages.follow(EDGES, lambda name: shell(script.format(name)), tmp_path / "logs", {"c": 1.0})
+    told = capsys.readouterr().out
+    assert re.findall("warning: . is small", told) == [f"warning: {name} is small" for name in seconds]
+    assert "words" not in told
     order = (tmp_path / "order").read_text().split()
     assert set(seconds) == set(order) == set(EDGES)
     assert order.index("a") < order.index("b")

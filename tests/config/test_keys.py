@@ -30,7 +30,7 @@ TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the argu
     "modern": (recipe.Modern, networks.NETWORKS["modern"], {"classes", "image"}),
     "recipe": (recipe.Recipe, training.fit, {"model", "training", "validation", "seed", "keep"}),
     "augmentation": (recipe.Augmentation, augmentation.warp, {"images", "generator"}),
-    "robustness": (Sample, robustness.accuracies, {"model", "part"}),
+    "robustness": (Sample, robustness.changes, {"part"}),
     "gate": (Limits, gate.judge, {"challenger", "champion", "on", "select_by"}),
 }
 

@@ -64,7 +64,7 @@ def test_corruptions_are_those_of_the_leaderboard_over_every_image(trained: Trai
     few = Part(*(array[:100].copy() for array in mnist.test))
     found = trials.corrupted(trained.model, few)
     assert found["mean"] == pytest.approx(
-        robustness.corrupted(robustness.accuracies(trained.model, few, images=len(few.labels)))
+        robustness.corrupted(robustness.accuracies(trained.model, robustness.changes(few, images=len(few.labels))))
     )
     assert found["mean"] == pytest.approx(fmean(found["families"].values()))
     low, high = found["interval"]

@@ -65,7 +65,7 @@ class Display:
         shown = (f"{name} {self.texts.get(name.partition('@')[2], '')}".rstrip() for name in running)
         self.bar.set_postfix_str("; ".join(shown))
 
-    def ended(self, name: str, seconds: float) -> None:
+    def ended(self, name: str, seconds: float, warnings: list[str]) -> None:
         """One stage has ended."""
         self.bar.update()
-        tqdm.write(f"{name:30} {seconds:6.0f} s")
+        tqdm.write("\n".join([f"{name:30} {seconds:6.0f} s", *warnings]))

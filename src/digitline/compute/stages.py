@@ -42,8 +42,9 @@ def follow(
                 stages[name] = begin(command(name), logs / f"{name}.log", display.path)
             display.listen(list(stages))
             for name in [name for name, stage in stages.items() if stage.process.poll() is not None]:
-                seconds[name] = ended(name, stages.pop(name))
-                display.ended(name, seconds[name])
+                stage = stages.pop(name)
+                seconds[name] = ended(name, stage)
+                display.ended(name, seconds[name], warnings(stage.log))
                 order.done(name)
     return seconds
 
@@ -69,6 +70,11 @@ def ended(name: str, stage: Stage) -> float:
         print(stage.log.read_text(errors="replace").rstrip(), file=sys.stderr)
         raise InputError(f"the stage {name} failed, for the reason above; the others were ended and can be resumed")
     return time.monotonic() - stage.began
+
+
+def warnings(log: Path) -> list[str]:
+    """What a stage printed as a warning."""
+    return [line for line in log.read_text(errors="replace").splitlines() if line.startswith("warning: ")]
 
 
 @contextmanager

@@ -41,7 +41,7 @@ class Params(NamedTuple):
     recipe: dict[str, Any]  # the defaults of every variant
     variants: dict[str, Variant]
     votes: dict[str, str]  # the name of each row of votes, and the variant whose seeds vote
-    robustness: dict[str, Any]  # keyword arguments of robustness.accuracies
+    robustness: dict[str, Any]  # keyword arguments of robustness.changes
     ideas: Lessons
     gate: dict[str, Any]  # keyword arguments of gate.judge
     select_by: Measure  # which ranks

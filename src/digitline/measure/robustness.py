@@ -163,15 +163,20 @@ FAMILIES = {
 }
 
 
-def accuracies(model: nn.Module, part: Part, *, images: PositiveInt) -> list[tuple[str, float, float]]:
-    """The accuracy at every level of every family, as (family, level, fraction), on `images` evenly spread images."""
+def changes(part: Part, *, images: PositiveInt) -> list[tuple[str, float, Part]]:
+    """As many evenly spread images, changed to every level of every family: (family, level, images and labels)."""
     places = np.linspace(0, len(part.labels) - 1, min(images, len(part.labels))).astype(int)
     pixels, labels = planes(torch.from_numpy(part.images[places]).float()), part.labels[places]
     return [
-        (name, level, accuracy(predict(model, changed(pixels, family, level)), labels))
+        (name, level, Part(changed(pixels, family, level), labels))
         for name, family in FAMILIES.items()
         for level in family.levels
     ]
+
+
+def accuracies(model: nn.Module, changes: Sequence[tuple[str, float, Part]]) -> list[tuple[str, float, float]]:
+    """The accuracy on changed images, as (family, level, fraction)."""
+    return [(name, level, accuracy(predict(model, part.images), part.labels)) for name, level, part in changes]
 
 
 def corrupted(lines: Sequence[tuple[str, float, float]]) -> float:

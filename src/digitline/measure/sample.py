@@ -6,6 +6,6 @@ from pydantic import PositiveInt
 
 
 class Sample(NamedTuple):
-    """What robustness.accuracies takes."""
+    """What robustness.changes takes."""
 
     images: PositiveInt  # test images for each change and level
