@@ -44,7 +44,8 @@ def test_when_one_fails_its_words_are_shown_and_the_others_end(
     assert not (tmp_path / "never").exists()
 
 
-def test_ctrl_c_interrupts_all_that_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "kill", "hang-up"])
+def test_what_ends_the_command_interrupts_all_that_run(tmp_path: Path, number: signal.Signals) -> None:
     program = """
 from pathlib import Path
 from digitline.compute import stages
@@ -55,6 +56,6 @@ stages.follow({"a": [], "b": []}, lambda name: words, Path("logs"), {})
     process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.DEVNULL)
     while not (tmp_path / "begun").exists() or (tmp_path / "begun").read_text() != "x\nx\n":
         assert process.poll() is None
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(20) != 0
     assert (tmp_path / "told").read_text() == "told\ntold\n"

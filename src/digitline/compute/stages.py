@@ -34,8 +34,10 @@ def follow(
     ways = {name: length(chain, expected) for name, chain in chains(edges, expected).items()}
     order, waiting, seconds = TopologicalSorter(edges), list[str](), dict[str, float]()
     order.prepare()
-    with running() as stages, Display(len(edges)) as display:
+    with noted() as arrived, running() as stages, Display(len(edges)) as display:
         while order.is_active():
+            if arrived:
+                raise KeyboardInterrupt
             waiting = sorted([*waiting, *order.get_ready()], key=lambda name: -ways[name])
             while waiting and len(stages) < cores():
                 name = waiting.pop(0)
@@ -75,6 +77,21 @@ def ended(name: str, stage: Stage) -> float:
 def warnings(log: Path) -> list[str]:
     """What a stage printed as a warning."""
     return [line for line in log.read_text(errors="replace").splitlines() if line.startswith("warning: ")]
+
+
+@contextmanager
+def noted() -> Iterator[list[int]]:
+    """The signals to end that have arrived: as an exception one could come between a stage's start and its entry."""
+    arrived: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}  # as nohup does
+    for number in before:
+        signal.signal(number, lambda number, _: arrived.append(number))
+    try:
+        yield arrived
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
