@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from digitline.base import slots
+from tests.served import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,7 @@ def test_a_killed_process_frees_its_core() -> None:
 import time
 from pathlib import Path
 from digitline.base import slots
+from tests.served import ROOT
 slots.FOLDER, slots.cores = Path({str(slots.FOLDER)!r}), lambda: 1
 with slots.core():
     print("holds it", flush=True)
@@ -50,3 +53,12 @@ with slots.core():
             other.kill()
             assert waiting.result(timeout=10) == "done"
     other.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system gives every process all cores")
+def test_settings_of_openmp_do_not_bind_every_stage_to_the_first_core() -> None:
+    bound = {"OMP_PROC_BIND": "true", "OMP_PLACES": "cores", "GOMP_CPU_AFFINITY": "0"}
+    words = [sys.executable, "-c", "import os, pipeline, torch; print(os.sched_getaffinity(0))"]
+    told = subprocess.check_output(words, env={**os.environ, **bound}, cwd=ROOT, text=True)
+    assert told == f"{os.sched_getaffinity(0)}\n"
