@@ -103,7 +103,7 @@ def folder() -> Path:
 
 def serve(place: Path, pytest: int) -> None:
     """Forks for each command that connects, as long as pytest runs."""
-    gc.set_threshold(50_000, 20, 50)  # of forks too: looking for garbage took a fifteenth of all tests' time
+    gc.set_threshold(500_000, 20, 50)  # of forks too: looking for garbage took a tenth of all tests' time
     for name in EARLY:
         importlib.import_module(name)
     torch = sys.modules["torch"]
