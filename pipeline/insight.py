@@ -72,4 +72,4 @@ def shared(steps: Sequence[arithmetic.Step]) -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    entry.run(insight)
+    entry.run(insight, parallel=True)
