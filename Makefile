@@ -13,7 +13,7 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run report ui plots explore propose difference feedback serve container container-test released push
+.PHONY: help run report ui plots explore propose difference feedback serve container container-test released push stack
 .PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve bench-gpu fuzz
 
 # make help prints each target's words after ##, under the group that stands above it.
@@ -73,13 +73,16 @@ TORCH ?= cuda
 container: $(STAMP)  ## the champion as a container image; TORCH=cpu without PyTorch
 	@python -m scripts.container $(TORCH)
 
-container-test: $(STAMP)  ## build the image, run it, send it the test set
+container-test: $(STAMP)  ## build the image, run it, send it the test set; the stack
 	@if [ -e models/champion/model.safetensors ]; then python -m scripts.container $(TORCH) && \
-		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py; \
-	else pytest -m container tests/scripts/test_container.py; fi
+		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py tests/deploy; \
+	else pytest -m container tests/scripts/test_container.py tests/deploy; fi
 
 released: $(STAMP)  ## whether the image has the champion of the committed ledger
 	@python -m scripts.released digitline:$(TORCH)
+
+stack: $(STAMP)  ## MLflow, service, Prometheus, Grafana; ARGS=down ends them
+	@python -m scripts.stack $(ARGS)
 
 push: $(STAMP)  ## push the image; TO=registry/name:tag
 	@python -m scripts.push digitline:$(TORCH) "$(TO)"

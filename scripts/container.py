@@ -27,7 +27,7 @@ PYTHON = "3.11"
 BASE = os.environ.get("BASE", f"docker.io/library/python:{PYTHON}-slim")  # or a mirror's name for it
 ROOM = {"cuda": 16, "cpu": 2}  # gigabytes of disk: the libraries, the image and intermediate layers
 VERSIONS = ("bentoml", "numpy", "onnxruntime", "torch")  # that labels name
-GROUPS = {"cuda": "serve-cuda", "cpu": "serve"}  # of pyproject.toml
+GROUPS = {"cuda": "serve-cuda", "cpu": "serve", "mlflow": "mlflow"}  # of pyproject.toml
 
 
 def main() -> None:
@@ -66,8 +66,8 @@ def revision() -> str:
     return engine.answer("git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
-def libraries(torch: str, context: Path) -> None:
-    """Installs serving's part of requirements.lock for the base's Python, unless it is already there."""
+def libraries(kind: str, context: Path) -> None:
+    """Installs a group's part of requirements.lock for the base's Python, unless it is already there."""
     stamp, folder = context / "installed", context / "lib"
     project = tomllib.loads(Path("pyproject.toml").read_text())
     lock = Path("requirements.lock").read_text()
@@ -75,8 +75,8 @@ def libraries(torch: str, context: Path) -> None:
     if stamp.exists() and stamp.read_text() == wanted:
         return
     shutil.rmtree(context, ignore_errors=True)
-    words = ["install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", GROUPS[torch]]
-    if torch == "cuda":
+    words = ["install", "--no-compile", "--target", str(folder), "-c", "requirements.lock", "--group", GROUPS[kind]]
+    if kind == "cuda":
         version = next(line for line in lock.splitlines() if line.startswith("torch=="))
         words.append(version.replace("==", "==="))  # === excludes versions with a suffix, which == would accept
     pip(*words)

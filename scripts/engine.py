@@ -17,20 +17,22 @@ def find() -> str:
     named = os.environ.get("ENGINE")
     names = [named] if named else ENGINES
     for name in names:
-        if shutil.which(name) and asked(name, "info").returncode == 0:
+        if answers(name, "info"):
             return name
     raise InputError(
         f"no container engine answers ({', '.join(names)}); install podman, or install Docker and start it"
     )
 
 
-def build(engine: str, folder: Path, base: str, tags: Sequence[str], labels: Mapping[str, str]) -> None:
-    """Builds the folder into an image on that base, by Containerfile; InputError if the engine fails."""
+def build(
+    engine: str, folder: Path, base: str, tags: Sequence[str], labels: Mapping[str, str], *, file: str = "Containerfile"
+) -> None:
+    """Builds the folder into an image on that base; InputError if the engine fails."""
     # Podman and buildah keep a health check only in Docker's format.
     form = [] if engine == "docker" else ["--format", "docker"]
     named = [word for tag in tags for word in ("--tag", tag)]
     labelled = [word for name, value in labels.items() for word in ("--label", f"{name}={value}")]
-    words = [*form, "--build-arg", f"BASE={base}", *named, *labelled, "--file", "Containerfile"]
+    words = [*form, "--build-arg", f"BASE={base}", *named, *labelled, "--file", file]
     follow([engine, "build", *words, str(folder)])
 
 
@@ -64,6 +66,11 @@ def answer(*words: str) -> str:
     if done.returncode:
         raise failure(words, done.stderr)
     return done.stdout.strip()
+
+
+def answers(*words: str) -> bool:
+    """Whether the command exists and succeeds."""
+    return shutil.which(words[0]) is not None and asked(*words).returncode == 0
 
 
 def asked(*words: str) -> subprocess.CompletedProcess[str]:

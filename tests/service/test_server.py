@@ -98,7 +98,7 @@ def test_every_query_of_the_dashboard_names_an_existing_metric(server: Server) -
     """No panel of the dashboard stays empty."""
     httpx.post(f"{server.url}/predict", json={"images": [BLANK]})
     there = set(re.findall(r"^(digitline_\w+)[{ ]", httpx.get(f"{server.url}/metrics").text, re.MULTILINE))
-    board = json.loads((ROOT / "service/grafana.json").read_text())
+    board = json.loads((ROOT / "deploy/grafana/dashboards/digitline.json").read_text())
     queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
     assert len(queries) >= 8
     for query in queries:
