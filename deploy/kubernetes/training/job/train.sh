@@ -1,8 +1,8 @@
 # Runs on the head, which has no processor for Ray's tasks: DVC here, the training on the workers.
 # REPOSITORY, MLFLOW_TRACKING_URI and the store's account come from the secret digitline-training.
 set -eu
-git clone --quiet "$REPOSITORY" /work/digitline
-cd /work/digitline
+git clone --quiet "$REPOSITORY" /scratch/digitline
+cd /scratch/digitline
 dvc pull --allow-missing --quiet
 RAY_ADDRESS=auto digitline run
 dvc push --quiet
