@@ -31,7 +31,8 @@ case $(.venv/bin/pip --version 2>/dev/null || true) in
     ;;
 esac
 
-.venv/bin/python -m pip install --disable-pip-version-check --requirement requirements.lock
+grep -v '^ray==' requirements.lock >.venv/plain.lock # 240 MB, for a cluster: make cluster-test, docs/scale.md
+.venv/bin/python -m pip install --disable-pip-version-check --requirement .venv/plain.lock
 .venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --editable .
 
 # Python reads .pth files at every start, so mlflow, bentoml, dvc and pytest always get these settings.

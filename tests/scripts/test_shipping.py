@@ -157,6 +157,7 @@ def test_setting_up_where_venv_is_a_link_leaves_what_it_leads_to(tmp_path: Path)
     (other / "kept").touch()
     (here / ".venv").symlink_to(other)
     shutil.copy(ROOT / "scripts/setup.sh", here / "scripts")
+    shutil.copy(ROOT / "requirements.lock", here)
     python = tmp_path / "python"  # without pip, which takes seconds to install, and without which nothing else is
     python.write_text(
         f'#!/bin/sh\nfor last; do :; done\n[ "$last" != .venv ] || set -- "$@" --without-pip\n{sys.executable} "$@"\n'
