@@ -11,7 +11,7 @@ from torch import nn
 from digitline.base import files
 from digitline.base.slots import core
 from digitline.cli import entry
-from digitline.compute.processes import side_by_side
+from digitline.compute.jobs import side_by_side
 from digitline.config import paths
 from digitline.config.params import Params, variant
 from digitline.data import dataset
@@ -104,9 +104,8 @@ def ideas(params: Params) -> None:
     ]
     found: Found = {idea: {trial.name: {} for trial in trials} for idea, trials in TRIALS.items()}
     # The optimiser imports torch._dynamo, which takes two seconds: once for all processes is enough.
-    for run, outcome in side_by_side(
-        one, runs, imports=["digitline.explain.probes", "digitline.draw.explanations", "torch._dynamo"]
-    ):
+    imports = ["digitline.explain.probes", "digitline.draw.explanations", "torch._dynamo"]
+    for run, outcome in side_by_side(one, runs, imports=imports, shared=[paths.DATASET]):
         found[run.idea][run.trial.name][run.seed] = outcome
     with core():
         files.write_json(paths.IDEAS / "ideas.json", drawn(params, found))

@@ -1,13 +1,14 @@
 """Draws what each variant has learned: filters, what excites them, feature maps, evidence, mistakes."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from safetensors.numpy import load_file
 
 from digitline.base import files
 from digitline.cli import entry
-from digitline.compute.processes import side_by_side
+from digitline.compute.jobs import side_by_side
 from digitline.config import paths
 from digitline.config.params import Params
 from digitline.data import dataset
@@ -26,7 +27,8 @@ def insight(params: Params) -> None:
     """Draws what the first seed of each variant has learned, in parallel, and logs the figures to MLflow."""
     paths.set_aside(params)
     jobs = [Job(name, params.seeds[0], params.classes, params.split) for name in params.variants]
-    records = side_by_side(one, jobs, imports=["digitline.explain.mistakes", "sklearn.manifold"])
+    imports = ["digitline.explain.mistakes", "sklearn.manifold"]
+    records = side_by_side(one, jobs, imports=imports, shared=[paths.DATASET], own=inputs)
 
     from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
     from digitline.tracking import runs as tracking
@@ -37,6 +39,11 @@ def insight(params: Params) -> None:
         models = paths.model_paths(params, job.variant).values()
         tracking.illustrate(store, models, paths.INSIGHT / job.variant, "insight")
     files.write_json(paths.INSIGHT.with_suffix(".json"), {name: numbers[name] for name in params.variants})
+
+
+def inputs(job: Job) -> list[Path]:
+    """The files that a job reads besides the data set."""
+    return [paths.model_path(job.variant, job.seed), paths.predictions_path(job.variant)]
 
 
 def one(job: Job) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Trains one variant: one run per seed, each on one thread, in parallel on all cores."""
+"""Trains one variant: one run per seed, each on one thread, in parallel on all cores or on a cluster."""
 
 import hashlib
 import json
@@ -13,13 +13,14 @@ from torch import nn
 from digitline.base import files
 from digitline.base.digest import digest
 from digitline.cli import entry
-from digitline.compute.processes import side_by_side
+from digitline.compute import machine
+from digitline.compute.jobs import side_by_side
 from digitline.compute.progress import Progress
 from digitline.config import code, paths, times
 from digitline.config.keys import choose
 from digitline.config.params import Params
 from digitline.data import dataset
-from digitline.model import checkpoint, networks, training
+from digitline.model import checkpoint, networks
 from digitline.model.training import Epoch, fit
 
 
@@ -49,7 +50,8 @@ def train(params: Params, name: str) -> None:
         print(f"{name} starts from {variant.start['file']}, except {', '.join(fresh) or 'nothing'}")
     # The optimiser imports torch._dynamo, which takes a second: once for all processes is enough.
     imports = ["digitline.model.training", "digitline.data.dataset", "torch._dynamo"]
-    records = side_by_side(one, runs_of, imports=imports)
+    shared = [paths.DATASET, *([Path(variant.start["file"])] if variant.start else [])]
+    records = side_by_side(one, runs_of, imports=imports, shared=shared, own=lambda run: [snapshot(run)])
 
     from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
     from digitline.tracking import runs as tracking
@@ -90,7 +92,7 @@ def one(run: Run) -> Iterator[Epoch | None]:
     model = networks.build(**run.model)
     if run.start:
         begin(model, run.start)
-    yield from fit(model, parts.training, parts.validation, seed=run.seed, keep=run.keep / identity(run), **run.recipe)
+    yield from fit(model, parts.training, parts.validation, seed=run.seed, keep=snapshot(run), **run.recipe)
     checkpoint.save(model, run.path, **run.model)
     yield None
 
@@ -100,11 +102,11 @@ def begin(model: nn.Module, start: dict[str, Any]) -> list[str]:
     return checkpoint.start(model, Path(start["file"]), start["sha256"])
 
 
-def identity(run: Run) -> str:
+def snapshot(run: Run) -> Path:
     """The snapshot's path, named by all that the run's bits depend on, so that it is reused only if nothing changed."""
-    means = [torch.__version__, str(training.device()), training.has_bfloat16(), digest(paths.DATASET)]
+    means = [torch.__version__, machine.kind(), digest(paths.DATASET)]
     content = json.dumps([run.seed, run.model, run.recipe, run.split, run.code, run.start, means])
-    return f"{hashlib.sha256(content.encode()).hexdigest()}.safetensors"
+    return run.keep / f"{hashlib.sha256(content.encode()).hexdigest()}.safetensors"
 
 
 if __name__ == "__main__":

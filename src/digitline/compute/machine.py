@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.linalg  # noqa: F401  # loads SciPy's own BLAS, so that it is listed
 import torch
 from threadpoolctl import threadpool_info
 
 NATIVE = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # capabilities that multiply bfloat16, the fastest first
+LIMIT = "ONEDNN_MAX_CPU_ISA"  # oneDNN's setting; PyTorch's own is in get_cpu_capability
 
 
 def describe() -> dict[str, Any]:
@@ -40,8 +40,19 @@ def instructions() -> str:
     return next(native, torch.backends.cpu.get_cpu_capability())
 
 
+def kind() -> str:
+    """What bits depend on besides code and versions: the GPU, or the processor and the instructions in use."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    limit = [f"{LIMIT}={os.environ[LIMIT]}"] if LIMIT in os.environ else []
+    used = dict.fromkeys([torch.backends.cpu.get_cpu_capability(), instructions()])  # for float32, for bfloat16
+    return ", ".join([processor(), *used, *limit])
+
+
 def kernels() -> list[str]:
     """The loaded BLAS libraries, each with the kernel that it chose for this processor."""
+    import scipy.linalg  # noqa: F401  # loads SciPy's own BLAS, so that it is listed
+
     loaded = (library for library in threadpool_info() if library["user_api"] == "blas")
     return sorted({f"{library['internal_api']} {library.get('architecture', '')}".strip() for library in loaded})
 

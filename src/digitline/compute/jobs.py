@@ -1,0 +1,53 @@
+"""Where jobs run: in processes of this machine, or on the cluster that RAY_ADDRESS names; with the same bits."""
+
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TypeVar
+
+from digitline.base.errors import InputError
+from digitline.compute import processes
+
+Job = TypeVar("Job")
+Record = TypeVar("Record")
+
+VARIABLE = "RAY_ADDRESS"
+SECONDS = 5.0  # for the head to answer
+
+
+def side_by_side(
+    work: Callable[[Job], Iterable[Record]],
+    jobs: Sequence[Job],
+    *,
+    imports: Sequence[str] = ("torch",),
+    shared: Sequence[Path] = (),
+    own: Callable[[Job], Sequence[Path]] = lambda job: [],
+) -> Iterator[tuple[Job, Record]]:
+    """Starts the jobs at once and yields each record when it arrives; closing the iterator ends the jobs.
+
+    Jobs read the relative paths `shared`, and each its `own` if they exist; on a cluster they see no other file of the
+    checkout. The modules in `imports` are imported once on this machine, not in every process.
+    """
+    address = os.environ.get(VARIABLE)
+    if not address:
+        return processes.side_by_side(work, jobs, imports=imports)
+    if not find_spec("ray"):
+        raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install digitline[cluster], or unset it")
+    reach(address)
+    from digitline.compute import cluster
+
+    cluster.connect(address)
+    return cluster.side_by_side(work, jobs, shared=shared, own=own)
+
+
+def reach(address: str) -> None:
+    """InputError unless something listens at this HOST:PORT; Ray itself would try for a quarter of an hour."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit() or "/" in host:
+        raise InputError(f"{VARIABLE} is {address}, expected the head as HOST:PORT, such as 10.0.0.1:6379")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
+    except OSError as error:
+        raise InputError(f"no Ray cluster answers at {VARIABLE} {address} ({error}); is its head running?") from None
