@@ -13,8 +13,9 @@ $(STAMP):
 	@rm -f .venv/installed-*
 	@touch $@
 
-.PHONY: help run report ui plots explore propose difference feedback serve container container-test released push stack
-.PHONY: results screenshots setup test lint format verify small-lock lock record trials bench bench-serve bench-gpu fuzz
+.PHONY: help run report ui plots explore propose difference feedback serve container container-test cluster-test
+.PHONY: released push stack results screenshots setup test lint format verify small-lock lock record trials bench
+.PHONY: bench-serve bench-gpu bench-scale fuzz
 
 # make help prints each target's words after ##, under the group that stands above it.
 help:
@@ -78,6 +79,10 @@ container-test: $(STAMP)  ## build the image, run it, send it the test set; the 
 		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py tests/deploy; \
 	else pytest -m container tests/scripts/test_container.py tests/deploy; fi
 
+cluster-test: $(STAMP)  ## install Ray, run a cluster in network namespaces
+	@pip install --disable-pip-version-check --quiet $$(grep '^ray==' requirements.lock)
+	@pytest -m cluster tests/compute/test_cluster.py
+
 released: $(STAMP)  ## whether the image has the champion of the committed ledger
 	@python -m scripts.released digitline:$(TORCH)
 
@@ -123,7 +128,7 @@ small-lock: $(STAMP)  ## dvc.lock of a run on a small data set; TO=FILE
 	@PYTHONPATH=src python -m tests.small "$(TO)"
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade
-	@pip-compile --quiet $(ARGS) --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
+	@pip-compile --quiet $(ARGS) --extra cluster --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --output-file requirements.lock pyproject.toml
 	@{ echo '# By make lock. Without +cpu and the like: each machine takes the build of torch that its index offers.'; \
 		sed -e '/^#/d' -e '/^$$/d' -e 's/+[a-z0-9.]*$$//' requirements.lock; } > requirements.new && mv requirements.new requirements.lock
@@ -148,6 +153,11 @@ bench-serve: $(STAMP)  ## the service against other servers; ARGS="--seconds 1"
 	@python -m benchmarks.bench_serve $(ARGS)
 	@python -m benchmarks.bench_pictures
 	@digitline leaderboard serving
+
+bench-scale: $(STAMP)  ## training on Ray against processes; ARGS="--rounds 1"
+	@dvc repro fetch
+	@pip install --disable-pip-version-check --quiet $$(grep '^ray==' requirements.lock)
+	@unshare --map-root-user --net sh -c 'ip link set lo up && python -m benchmarks.bench_scale $(ARGS)'
 
 bench-gpu: $(STAMP)  ## the service on a GPU against the processor
 	@dvc repro fetch

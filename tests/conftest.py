@@ -19,7 +19,10 @@ from tests import example, warm
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-MAKE = "The container image was not tested: make container-test builds and runs it."
+ASKED = {
+    "container": "The container image was not tested: make container-test builds and runs it.",
+    "cluster": "Ray was not tested: make cluster-test installs it and starts a cluster.",
+}  # markers of tests that run only when asked for
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it
 
@@ -31,11 +34,10 @@ bypass_proxy()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skips the container's tests unless requested, because they need an engine and a base image."""
-    if config.getoption("markexpr") != "container":
-        left_out = [item for item in items if item.get_closest_marker("container")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+    """Leaves out the container's and the cluster's tests unless requested, for what they need besides."""
+    left_out = [item for item in items for name in ASKED if item.get_closest_marker(name) and asked(config) != name]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
     items.sort(key=turn)
 
 
@@ -57,9 +59,15 @@ def turn(item: pytest.Item) -> int:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Mentions, after a run of all tests, that the container was not tested."""
-    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and config.getoption("markexpr") != "container":
-        terminalreporter.write_line(MAKE)
+    """Mentions, after a run of all tests, what was not tested."""
+    if config.args_source == pytest.Config.ArgsSource.TESTPATHS and asked(config) not in ASKED:
+        for line in ASKED.values():
+            terminalreporter.write_line(line)
+
+
+def asked(config: pytest.Config) -> str:
+    """The marker that the command line asks for."""
+    return str(config.getoption("markexpr"))
 
 
 @pytest.fixture(scope="session", autouse=True)
