@@ -19,6 +19,7 @@ BIN = Path(sys.executable).parent
 HEAD, SECOND, PORT = "10.77.0.1", "10.77.0.2", "6379"
 TOKEN = "0123456789abcdef0123456789abcdef"  # noqa: S105  # of the test's own cluster
 MEMORY = "100000000"  # of the object store, in bytes
+TRIES = 3  # of a node that has not joined within the 30 s that Ray allows it
 SECONDS = 200.0  # for a node to start, on a machine with much else to do
 
 
@@ -96,7 +97,10 @@ class Cluster:
         own.mkdir()
         common = ["--node-ip-address", address, "--num-cpus=1", "--disable-usage-stats"]
         common += ["--object-store-memory", MEMORY]
-        done = where.run("ray", "start", *common, *words, TMPDIR=str(own), **environment)
+        for _ in range(TRIES):
+            done = where.run("ray", "start", *common, *words, TMPDIR=str(own), **environment)
+            if not done.returncode:
+                break
         assert done.returncode == 0, done.stdout + done.stderr
         return own
 

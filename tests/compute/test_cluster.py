@@ -155,8 +155,8 @@ class Driver:
         """The one sentence with which it ends."""
         _, error = self.process.communicate(timeout=SECONDS)
         assert self.process.returncode == 1, error
-        [sentence] = error.splitlines()
-        return str(sentence)
+        assert error.count("\n") == 1, error
+        return str(error)
 
 
 def test_one_node_gives_the_bits_of_processes_here(cluster, folder, expected):
@@ -242,4 +242,4 @@ def test_a_cluster_that_does_not_take_this_machine_is_named(cluster, folder, set
     (folder / "other/sitecustomize.py").write_text(OLDER)
     driver = Driver(cluster, folder, **setting)
     assert sentence in driver.error()
-    assert time.monotonic() - driver.began < 60
+    assert time.monotonic() - driver.began < 120  # 20 on a quiet machine, where Ray's own limit is 826

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -46,12 +47,26 @@ class Task(Generic[Job]):
 def connect(address: str) -> None:
     """Joins the cluster; InputError if it refuses this machine."""
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # else uv run would install on every worker
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "error")  # else it warns each second that it tries again
     try:
-        ray.init(address, ignore_reinit_error=True, log_to_driver=False, logging_level="error")
+        with quiet():
+            ray.init(address, ignore_reinit_error=True, log_to_driver=False, logging_level="error")
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        why = "its token or RAY_AUTH_MODE is another one" if "Authentication" in str(error) else reason(error)
+        why = reason(error.__cause__ or error)
+        why = "its token or RAY_AUTH_MODE is another one" if "Authentication" in why else why
         raise InputError(f"the Ray cluster at {address} refused this machine: {why}") from None
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drops what Ray's C++ writes to the standard error output, such as a warning for each attempt to connect."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def reason(error: BaseException) -> str:
