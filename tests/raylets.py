@@ -80,7 +80,11 @@ class Cluster:
             namespace.link("address", "add", f"{address}/24", "dev", name)
             namespace.link("link", "set", name, "up")
         alone = ["--head", "--port", PORT, "--include-dashboard=false", "--temp-dir", str(self.folder)]
-        self.start(self.first, HEAD, alone)
+        try:
+            self.start(self.first, HEAD, alone)
+        except AssertionError:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *raised: object) -> None:
@@ -101,6 +105,8 @@ class Cluster:
             done = where.run("ray", "start", *common, *words, TMPDIR=str(own), **environment)
             if not done.returncode:
                 break
+            if where is self.first:  # its other processes have started
+                where.kill()
         assert done.returncode == 0, done.stdout + done.stderr
         return own
 
