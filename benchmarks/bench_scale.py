@@ -20,8 +20,8 @@ import torch
 
 from digitline.base import files
 from digitline.base.digest import digest
+from digitline.base.slots import cores
 from digitline.compute.machine import processor
-from digitline.compute.slots import cores
 from digitline.config import params, paths
 
 ADDRESS = "127.0.0.1:6379"

@@ -1,8 +1,10 @@
-"""Trains one variant: one run per seed, each on one thread, in parallel on all cores or on a cluster."""
+"""Trains one variant: one run per seed, each on one thread or one per shard, on all cores or on a cluster."""
 
 import hashlib
 import json
 import shutil
+import tempfile
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +14,11 @@ from torch import nn
 
 from digitline.base import files
 from digitline.base.digest import digest
+from digitline.base.errors import InputError
 from digitline.cli import entry
-from digitline.compute import machine
-from digitline.compute.jobs import side_by_side
+from digitline.compute import machine, ranks
+from digitline.compute.jobs import on_cluster, side_by_side
+from digitline.compute.processes import alone
 from digitline.compute.progress import Progress
 from digitline.config import code, paths, times
 from digitline.config.keys import choose
@@ -33,6 +37,7 @@ class Run(NamedTuple):
     keep: Path  # the folder of its snapshot
     code: str  # the SHA-256 of the training code
     start: dict[str, Any] | None  # the file of weights to begin with, and its SHA-256
+    place: ranks.Rank | None = None  # among the processes that share the training, if several do
 
 
 def train(params: Params, name: str) -> None:
@@ -48,10 +53,13 @@ def train(params: Params, name: str) -> None:
     if variant.start:
         fresh = begin(networks.build(**network), variant.start)
         print(f"{name} starts from {variant.start['file']}, except {', '.join(fresh) or 'nothing'}")
-    # The optimiser imports torch._dynamo, which takes a second: once for all processes is enough.
-    imports = ["digitline.model.training", "digitline.data.dataset", "torch._dynamo"]
-    shared = [paths.DATASET, *([Path(variant.start["file"])] if variant.start else [])]
-    records = side_by_side(one, runs_of, imports=imports, shared=shared, own=lambda run: [snapshot(run)])
+    if place := ranks.started():
+        records = in_turn(runs_of, place)
+        if place.rank:
+            deque(records, maxlen=0)
+            return
+    else:
+        records = parallel(runs_of)
 
     from digitline.cli import runs  # MLflow takes a second to import: meanwhile the processes start
     from digitline.tracking import runs as tracking
@@ -76,6 +84,44 @@ def train(params: Params, name: str) -> None:
     shutil.rmtree(keep, ignore_errors=True)
 
 
+def parallel(runs_of: list[Run]) -> Iterator[tuple[Run, Epoch | None]]:
+    """The records of all runs; if their batches have shards, several processes share each where there are cores."""
+    # The optimiser imports torch._dynamo, which takes a second: once for all processes is enough.
+    imports = ["digitline.model.training", "digitline.data.dataset", "torch._dynamo"]
+    team = 1 if on_cluster() else ranks.workers(runs_of[0].recipe.get("shards", 1), len(runs_of))
+    if team == 1:
+        start = runs_of[0].start
+        shared = [paths.DATASET, *([Path(start["file"])] if start else [])]
+        return side_by_side(one, runs_of, imports=imports, shared=shared, own=lambda run: [snapshot(run)])
+    folder = tempfile.TemporaryDirectory(prefix="digitline-")
+    jobs = [
+        run._replace(place=ranks.Rank(rank, team, f"file://{folder.name}/{run.seed}"))
+        for run in runs_of
+        for rank in range(team)
+    ]
+    records = side_by_side(one, jobs, team=team, imports=imports)
+
+    def until_the_end() -> Iterator[tuple[Run, Epoch | None]]:
+        with folder:
+            yield from records
+
+    return until_the_end()
+
+
+def in_turn(runs_of: list[Run], place: ranks.Rank) -> Iterator[tuple[Run, Epoch | None]]:
+    """The records of one run after the other, each of which all processes of torchrun share; of the first one alone."""
+    shards = runs_of[0].recipe.get("shards", 1)
+    if place.workers > shards:
+        raise InputError(
+            f"torchrun started {place.workers} processes, expected at most one for each of shards: {shards}"
+        )
+    alone()
+    with ranks.joined(place, {f"the identity of seed {run.seed}": snapshot(run).stem for run in runs_of}) as group:
+        for run in runs_of:
+            for record in trained(run, group):
+                yield run, record
+
+
 def fitting(params: Params, name: str) -> dict[str, Any]:
     """The recipe of a variant, without outliers where the data set has none, which it prints."""
     recipe = params.variants[name].recipe
@@ -86,15 +132,24 @@ def fitting(params: Params, name: str) -> dict[str, Any]:
 
 
 def one(run: Run) -> Iterator[Epoch | None]:
-    """Trains one seed and yields its epochs; then writes its model and yields None."""
+    """Trains one seed; if several processes share it, each calls this with its own place."""
+    with ranks.joined(run.place, {"the identity of the training": snapshot(run).stem}) as group:
+        yield from trained(run, group)
+
+
+def trained(run: Run, group: ranks.Group | None) -> Iterator[Epoch | None]:
+    """Trains one seed and yields its epochs, then writes its model and yields None; of a group, the first one does."""
     parts = dataset.divide(paths.DATASET, **run.split)
     torch.manual_seed(run.seed)
     model = networks.build(**run.model)
     if run.start:
         begin(model, run.start)
-    yield from fit(model, parts.training, parts.validation, seed=run.seed, keep=snapshot(run), **run.recipe)
-    checkpoint.save(model, run.path, **run.model)
-    yield None
+    yield from fit(
+        model, parts.training, parts.validation, seed=run.seed, group=group, keep=snapshot(run), **run.recipe
+    )
+    if not group or not group.rank():
+        checkpoint.save(model, run.path, **run.model)
+        yield None
 
 
 def begin(model: nn.Module, start: dict[str, Any]) -> list[str]:

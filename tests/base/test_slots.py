@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -31,9 +32,34 @@ def test_there_are_as_many_slots_as_cores_and_each_in_the_order_of_asking() -> N
     assert events == [f"{name} {what}" for name in "abc" for what in ("begins", "ends")]
 
 
+def test_several_cores_are_taken_at_once_so_that_two_who_want_them_do_not_wait_for_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(slots, "cores", lambda: 2)
+    both = 0
+
+    def work(_: int) -> None:
+        nonlocal both
+        for _ in range(10):
+            with slots.core(2):
+                both += 1
+                assert both == 1
+                time.sleep(0.001)
+                both -= 1
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(work, range(3), timeout=30)) == [None] * 3
+
+
+def test_no_more_cores_are_waited_for_than_there_are() -> None:
+    with slots.core(4), slots.core(0):
+        pass
+
+
 def test_a_killed_process_frees_its_core() -> None:
     program = f"""
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from digitline.base import slots
 from tests.served import ROOT

@@ -28,7 +28,7 @@ TAKEN: dict[str, tuple[type, Callable[..., Any], set[str]]] = {  # with the argu
     "split": (entry.Split, dataset.split, {"part", "groups"}),
     "plain": (recipe.Plain, networks.NETWORKS["plain"], {"classes", "image"}),
     "modern": (recipe.Modern, networks.NETWORKS["modern"], {"classes", "image"}),
-    "recipe": (recipe.Recipe, training.fit, {"model", "training", "validation", "seed", "keep"}),
+    "recipe": (recipe.Recipe, training.fit, {"model", "training", "validation", "seed", "group", "keep"}),
     "augmentation": (recipe.Augmentation, augmentation.warp, {"images", "generator"}),
     "robustness": (Sample, robustness.changes, {"part"}),
     "gate": (Limits, gate.judge, {"challenger", "champion", "on", "select_by"}),

@@ -83,6 +83,13 @@ def test_params_yaml_fits_the_code():
         ("gate.minimum_recall", {"seven": 0.9}, "the class of gate.minimum_recall is 'seven'; expected one of 0, 1,"),
         ("select_by", "f1", "params.yaml.select_by is 'f1', expected 'accuracy', 'balanced_accuracy', 'macro_f1' or"),
         ("recipe.sampling", "even", "sampling is 'even', expected 'random' or 'balanced'"),
+        ("recipe.shards", 65, "shards is 65, expected less than or equal to 64"),
+        ("variants.conv2.shards", 3, "variants.conv2.shards is 3, expected a divisor of batch_size: 128 / 3 = 42.6667"),
+        (
+            "variants.modern.shards",
+            64,
+            "variants.modern.shards is 64, expected a divisor of outliers.images: 32 / 64 = 0.5",
+        ),
         ("dataset", "mnits", "dataset is 'mnits'; did you mean 'mnist'?"),
         ("datasets.mnist.classes", ["one"], "datasets.mnist.classes is ['one'], expected at least 2"),
         (

@@ -37,7 +37,7 @@ def small_pool(monkeypatch):
 
 def trained(digits, *, seed=1, epochs=2, **changes):
     torch.manual_seed(seed)
-    model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    model = networks.build(network="plain", filters=[4, 4], hidden=16, activation="relu", dropout=0.2, classes=10)
     kept, validation = dataset.split(digits.train, validation=100, seed=0)
     return model, list(fit(model, kept, validation, seed=seed, epochs=epochs, **{**RECIPE, **changes}))
 
@@ -65,13 +65,13 @@ OUTLIERS: dict[str, Any] = {"images": 8, "weight": 0.5}
 def test_an_interrupted_training_resumes_to_the_same_bits(digits, tmp_path, optimizer, outliers):
     whole, epochs = trained(digits, epochs=3, optimizer=optimizer, outliers=outliers)
     torch.manual_seed(1)
-    model = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    model = networks.build(network="plain", filters=[4, 4], hidden=16, activation="relu", dropout=0.2, classes=10)
     parts = dataset.split(digits.train, validation=100, seed=0)
     recipe = {**RECIPE, "optimizer": optimizer, "outliers": outliers, "epochs": 3, "seed": 1}
     recipe["keep"] = tmp_path / "state"
     list(islice(fit(model, *parts, **recipe), 2))
     torch.manual_seed(99)  # as in a new process
-    again = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    again = networks.build(network="plain", filters=[4, 4], hidden=16, activation="relu", dropout=0.2, classes=10)
     resumed = list(fit(again, *parts, **recipe))
     assert [epoch[:-1] for epoch in resumed] == [epoch[:-1] for epoch in epochs]
     assert resumed[-1].seconds > resumed[0].seconds > 0
@@ -83,7 +83,7 @@ def test_without_outliers_a_training_draws_its_images_and_takes_its_steps_as_eve
     """Written out here: no draw is added, and the loss is that of the labels alone."""
     model, _ = trained(digits, epochs=1)
     torch.manual_seed(1)
-    same = networks.build(network="plain", filters=[4], hidden=16, activation="relu", dropout=0.2, classes=10)
+    same = networks.build(network="plain", filters=[4, 4], hidden=16, activation="relu", dropout=0.2, classes=10)
     kept, _ = dataset.split(digits.train, validation=100, seed=0)
     generator, size = torch.Generator().manual_seed(1), RECIPE["batch_size"]
     weights, biases = ([p for p in same.parameters() if (p.ndim > 1) is many] for many in (True, False))

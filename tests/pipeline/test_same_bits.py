@@ -1,5 +1,6 @@
 """Training gives the same bits in a fresh checkout and after a kill; after an edit of its code it starts over."""
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -82,3 +83,17 @@ def test_the_processes_that_train_run_the_checkout_s_own_library(copied):
     outcome = checkout.run("python", "-m", "pipeline.train", "fc")
     assert outcome.returncode == 1
     assert "error: the copy's own code" in outcome.stderr
+
+
+def test_shards_train_to_the_same_bits_on_one_core_and_on_all(copied):
+    """One seed, so that on two cores two processes share it."""
+    checkout = copied()
+    edit(checkout.folder, lambda tree: (tree["seeds"].__setitem__(slice(None), [1]), tree["votes"].clear()))
+    edit(checkout.folder, lambda tree: tree["variants"]["conv1"].update(shards=2))
+    assert checkout.repro("train@conv1") == ["train@conv1"]
+    lock = (checkout.folder / "dvc.lock").read_bytes()
+    one = sorted(os.sched_getaffinity(0))[:1]
+    words = ["taskset", "-c", str(one[0]), "dvc", "repro", "-f", "-s", "train@conv1"]
+    done = checkout.run(*words)
+    assert done.returncode == 0, done.stderr
+    assert (checkout.folder / "dvc.lock").read_bytes() == lock

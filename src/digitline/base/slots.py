@@ -31,14 +31,15 @@ def places() -> list[int]:
 
 
 @contextmanager
-def core() -> Iterator[None]:
-    """Waits until a core is free, in the order of asking, and keeps it; a killed process frees its core."""
+def core(count: int = 1) -> Iterator[None]:
+    """Waits until so many cores are free, in the order of asking, and keeps them; a killed process frees its cores."""
     with held(FOLDER / "next"):
-        mine = free()
+        mine = [free() for _ in range(min(count, cores()))]
     try:
         yield
     finally:
-        os.close(mine)
+        for file in mine:
+            os.close(file)
 
 
 class Pool(ThreadPoolExecutor):

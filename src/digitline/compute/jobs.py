@@ -24,15 +24,18 @@ def side_by_side(
     imports: Sequence[str] = ("torch",),
     shared: Sequence[Path] = (),
     own: Callable[[Job], Sequence[Path]] = lambda job: [],
+    team: int = 1,
 ) -> Iterator[tuple[Job, Record]]:
     """Starts the jobs at once and yields each record when it arrives; closing the iterator ends the jobs.
+
+    Each `team` jobs in succession work together, on this machine.
 
     Jobs read the relative paths `shared`, and each its `own` if they exist; on a cluster they see no other file of the
     checkout. The modules in `imports` are imported once on this machine, not in every process.
     """
-    address = os.environ.get(VARIABLE)
-    if not address:
-        return processes.side_by_side(work, jobs, imports=imports)
+    if not on_cluster():
+        return processes.side_by_side(work, jobs, team=team, imports=imports)
+    address = os.environ[VARIABLE]
     if not find_spec("ray"):
         raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install digitline[cluster], or unset it")
     reach(address)
@@ -40,6 +43,11 @@ def side_by_side(
 
     cluster.connect(address)
     return cluster.side_by_side(work, jobs, shared=shared, own=own)
+
+
+def on_cluster() -> bool:
+    """Whether jobs go to a cluster."""
+    return bool(os.environ.get(VARIABLE))
 
 
 def reach(address: str) -> None:

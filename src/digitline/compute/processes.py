@@ -30,20 +30,22 @@ def at_once(jobs: int) -> int:
 
 
 def side_by_side(
-    work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, imports: Sequence[str] = ("torch",)
+    work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, team: int = 1, imports: Sequence[str] = ("torch",)
 ) -> Iterator[tuple[Job, Record]]:
     """Starts the jobs at once and yields each record when it arrives; closing the iterator kills the processes.
 
+    Each `team` jobs in succession work together: they start together, and the first of them waits for all their cores.
     The modules in `imports` are imported once, not in every process.
     """
-    waiting, processes = deque(jobs), at_once(len(jobs))
+    waiting, processes = deque(jobs), max(team, at_once(len(jobs)))
     running: dict[Connection, tuple[Job, BaseProcess]] = {}
 
     def fill() -> None:
-        while waiting and len(running) < processes:
-            job = waiting.popleft()
-            here, process = start(work, job, imports)
-            running[here] = job, process
+        while waiting and len(running) + team <= processes:
+            for place in range(team):
+                job = waiting.popleft()
+                here, process = start(work, job, imports, team if place == 0 else 0)
+                running[here] = job, process
 
     def records() -> Iterator[tuple[Job, Record]]:
         try:
@@ -65,12 +67,14 @@ def side_by_side(
     return records()
 
 
-def start(work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str]) -> tuple[Connection, BaseProcess]:
-    """Starts a job's process; returns the connection on which its records arrive."""
+def start(
+    work: Callable[[Job], Iterable[Record]], job: Job, imports: Sequence[str], wanted: int
+) -> tuple[Connection, BaseProcess]:
+    """Starts a job's process, which takes so many cores for each record; returns the connection for its records."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(imports))
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=send, args=(there, work, job), daemon=True)
+    process = context.Process(target=send, args=(there, work, job, wanted), daemon=True)
     process.start()
     there.close()
     return here, process
@@ -90,15 +94,14 @@ def receive(here: Connection, process: BaseProcess) -> list[Any]:
     return [record]
 
 
-def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -> None:
+def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job, wanted: int) -> None:
     """Does one job in its process, on one thread; sends each record, and an InputError or OSError."""
     if parent := parent_process():
         end_with(parent.join)
-    torch.set_num_threads(1)
-    keep_memory()
+    alone()
     try:
         records = iter(work(job))
-        while record := following(records):
+        while record := following(records, wanted):
             there.send(record[0])
     except (InputError, OSError) as error:
         there.send(error)
@@ -106,9 +109,15 @@ def send(there: Connection, work: Callable[[Job], Iterable[Record]], job: Job) -
         sys.exit(1)
 
 
-def following(records: Iterator[Record]) -> list[Record]:
-    """The next record in a list, empty at the end; computed while a core is free for it."""
-    with core():
+def alone() -> None:
+    """Settings of a process that computes on one core."""
+    torch.set_num_threads(1)
+    keep_memory()
+
+
+def following(records: Iterator[Record], wanted: int) -> list[Record]:
+    """The next record in a list, empty at the end; computed when so many cores are free for it."""
+    with core(wanted):
         return list(islice(records, 1))
 
 

@@ -76,14 +76,12 @@ def difference(driver: Mapping[str, str]) -> str | None:
 
 def records(packed: bytes, shared: Mapping[str, tuple[str, list[Any]]], own: Files) -> Iterator[Message]:
     """Does the job on one thread, in a folder of its own."""
-    import torch
     from ray import cloudpickle
 
     from digitline.base import files
-    from digitline.compute.processes import following, keep_memory
+    from digitline.compute.processes import alone, following
 
-    torch.set_num_threads(1)
-    keep_memory()
+    alone()
     with tempfile.TemporaryDirectory(prefix="digitline-") as folder, contextlib.chdir(folder):
         for name, content in own.items():
             files.write(Path(name), content)
@@ -92,7 +90,7 @@ def records(packed: bytes, shared: Mapping[str, tuple[str, list[Any]]], own: Fil
             Path(name).symlink_to(kept(digest, reference))
         work, job = cloudpickle.loads(packed)
         before, found = written(), iter(work(job))
-        while record := following(found):
+        while record := following(found, 1):
             after = written()
             yield (
                 "record",
@@ -107,8 +105,7 @@ def kept(digest: str, reference: list[Any]) -> Path:
     import ray
     from filelock import FileLock
 
-    from digitline.base import files
-    from digitline.compute import slots
+    from digitline.base import files, slots
 
     path = slots.FOLDER / digest
     slots.FOLDER.mkdir(mode=0o700, exist_ok=True)

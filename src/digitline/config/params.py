@@ -222,6 +222,10 @@ def variant(where: str, shared: dict[str, Any], options: dict[str, Any], image: 
         check(f"{where}.start", recipe.Start, own["start"])
     if merged.get("outliers"):
         check(f"{where}.outliers", recipe.Outliers, merged["outliers"])
+    try:
+        recipe.divisible(merged)
+    except InputError as error:
+        raise InputError(f"{where}.{error}") from None
     varied = check(f"{where}.augmentation", recipe.Augmentation, merged["augmentation"])
     if image.channels == 1 and varied.get("colour"):
         raise InputError(f"{where}.augmentation.colour is {varied['colour']}, expected 0: the images are grey")

@@ -10,6 +10,7 @@ from digitline.data.entry import Sha256, Shape
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=64)]
 Four = Annotated[list[PositiveInt], Field(min_length=4, max_length=4)]
 Several = Annotated[list[PositiveInt], Field(min_length=2)]
 Activation = Literal["sigmoid", "tanh", "relu", "gelu"]
@@ -94,6 +95,18 @@ class Recipe(NamedTuple):
     bfloat16: bool
     sampling: Sampling = "random"
     outliers: dict[str, Any] | None = None  # see Outliers
+    shards: Count = 1  # of each batch, each with its own draws and batch statistics
+
+
+def divisible(recipe: Mapping[str, Any]) -> None:
+    """InputError unless the shards divide the images of a batch, and the outliers beside it, evenly."""
+    shards, beside = recipe.get("shards", 1), recipe.get("outliers") or {}
+    whole = {"batch_size": recipe["batch_size"]} | ({"outliers.images": beside["images"]} if beside else {})
+    for name, images in whole.items():
+        if images % shards:
+            raise InputError(
+                f"shards is {shards}, expected a divisor of {name}: {images} / {shards} = {images / shards:g}"
+            )
 
 
 class Outliers(NamedTuple):

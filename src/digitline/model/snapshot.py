@@ -45,10 +45,11 @@ def load(training: Training, path: Path) -> list[Any]:
     except (FileNotFoundError, SafetensorError):
         return []
     training.model.load_state_dict(under("model", tensors))
+    parameters = [parameter for group in training.optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in under("optimizer", tensors).items():
         place, _, key = name.partition("/")
-        state.setdefault(int(place), {})[key] = value
+        state.setdefault(int(place), {})[key] = laid(value, parameters[int(place)])
     training.optimizer.load_state_dict({"state": state, "param_groups": rest["groups"]})
     training.schedule.load_state_dict(rest["schedule"])
     training.generator.set_state(tensors["random/generator"])
@@ -57,6 +58,11 @@ def load(training: Training, path: Path) -> list[Any]:
         torch.cuda.set_rng_state(tensors["random/cuda"], training.device)
     epochs: list[Any] = rest["epochs"]
     return epochs
+
+
+def laid(value: Tensor, like: Tensor) -> Tensor:
+    """The value in the memory layout of its parameter, which the optimiser goes through side by side."""
+    return torch.empty_like(like, device=value.device).copy_(value) if value.shape == like.shape else value
 
 
 def random(training: Training) -> dict[str, Tensor]:

@@ -1,8 +1,9 @@
-"""Training: one network, one seed, one device; the same bits whatever else the machine runs."""
+"""Training: one network and one seed; the same bits whatever else the machine runs."""
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,11 +15,12 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from digitline.base.errors import InputError
 from digitline.data.dataset import Images, Part, Subset
+from digitline.model import shards as sharded
 from digitline.model import snapshot
 from digitline.model.augmentation import warp
 from digitline.model.evaluation import predict
 from digitline.model.outliers import pool
-from digitline.model.recipe import Optimizer, Probability, Sampling
+from digitline.model.recipe import Count, Optimizer, Probability, Sampling
 from digitline.model.scores import accuracy, nll
 
 POOL = 4096  # outliers drawn for an epoch, each of which its batches use several times, augmented anew
@@ -62,12 +64,15 @@ def fit(
     bfloat16: bool,
     sampling: Sampling = "random",
     outliers: dict[str, Any] | None = None,
+    shards: Count = 1,
+    group: sharded.Group | None = None,
     keep: Path | None = None,
 ) -> Iterator[Epoch]:
     """Trains the model in place and yields each epoch; one cycle of the learning rate (Smith, 2018).
 
     With `outliers`, each batch has so many drawn images of no class beside its own, and the loss has so much of their
     cross entropy to equal probabilities (Hendrycks et al., 2019).
+    `shards` divide each batch; the processes of `group` share them, and the first one alone yields and keeps.
     The file `keep` gets a snapshot after each epoch; the next call resumes from it and yields its epochs first.
     """
     place = device()
@@ -80,16 +85,43 @@ def fit(
     descent = descend(model, optimizer, learning_rate, momentum, weight_decay)
     schedule = OneCycleLR(descent, learning_rate, total_steps=epochs * steps, pct_start=warmup, cycle_momentum=False)
     state = snapshot.Training(model, descent, schedule, generator, place)
-    done = [Epoch(*record) for record in snapshot.load(state, keep)] if keep else []
-    yield from done
+    learn = partial(backward, state, label_smoothing=label_smoothing, bfloat16=bfloat16, outliers=outliers)
+    divided = sharded.divide(model, shards, seed, group) if shards > 1 else None
+
+    def seen(order: Tensor, own: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        others = accompanying(training.images, own, shards, **outliers) if outliers else None
+        return batches(training.images, labels, order, batch_size // shards, own, others=others, **augmentation)
+
+    def once(epoch: int) -> float:
+        order = drawn(labels, sampling, generator)[: steps * batch_size]
+        if divided:
+            ordered = order.view(steps, shards, -1)
+            return sharded.run_through(state, divided, ordered, epoch=epoch, seen=seen, learn=learn) / steps
+        return run_through(state, seen(order, generator), learn) / steps
+
+    yield from followed(state, once, validation, epochs=epochs, seed=seed, keep=keep, group=group)
+
+
+def followed(
+    state: snapshot.Training,
+    once: Callable[[int], float],
+    validation: Part | Subset,
+    *,
+    epochs: int,
+    seed: int,
+    keep: Path | None,
+    group: sharded.Group | None,
+) -> Iterator[Epoch]:
+    """Calls `once` for each epoch that the snapshot does not have; it returns the mean loss. Yields as fit does."""
+    done = [Epoch(*record) for record in sharded.load(state, keep, group)] if keep else []
+    first = not group or not group.rank()
+    yield from done if first else ()
     began = time.perf_counter() - (done[-1].seconds if done else 0)
     for epoch in range(len(done) + 1, epochs + 1):
-        order = drawn(labels, sampling, generator)
-        others = accompanying(training.images, generator, **outliers) if outliers else None
-        seen = batches(training.images, labels, order, batch_size, generator, others=others, **augmentation)
-        weight = outliers["weight"] if outliers else 0.0
-        loss = run_through(state, seen, label_smoothing=label_smoothing, bfloat16=bfloat16, weight=weight) / steps
-        logits = predict(model, validation.images)
+        loss = once(epoch)
+        if not first:
+            continue
+        logits = predict(state.model, validation.images)
         measures = nll(logits, validation.labels), accuracy(logits, validation.labels)
         if not math.isfinite(measures[0]):
             raise InputError(f"the loss of seed {seed} became NaN or infinite in epoch {epoch}; lower learning_rate")
@@ -129,36 +161,46 @@ def batches(
         yield vary(pixels.to(labels.device), generator, **limits), labels[batch.to(labels.device)]
 
 
-def accompanying(like: Images, generator: torch.Generator, *, images: PositiveInt, **_: Any) -> Iterator[Tensor]:
-    """The outliers beside each batch of an epoch [images, H, W], of the size of the images `like`."""
-    drawn = pool(like, POOL, generator)
+def accompanying(
+    like: Images, generator: torch.Generator, shards: int = 1, *, images: PositiveInt, **_: Any
+) -> Iterator[Tensor]:
+    """The outliers beside each batch of an epoch, of one shard [images / shards, H, W], of the size of those `like`."""
+    drawn = pool(like, POOL // shards, generator)
     while True:
-        yield drawn[torch.randint(POOL, (images,), generator=generator)]
+        yield drawn[torch.randint(len(drawn), (images // shards,), generator=generator)]
 
 
 def run_through(
-    state: snapshot.Training,
-    seen: Iterator[tuple[Tensor, Tensor]],
-    *,
-    label_smoothing: float,
-    bfloat16: bool,
-    weight: float = 0.0,
+    state: snapshot.Training, seen: Iterator[tuple[Tensor, Tensor]], learn: Callable[[Tensor, Tensor], Tensor]
 ) -> float:
-    """Takes one step per batch; returns the sum of the losses. Images without a label are outliers."""
+    """Takes one step per batch; returns the sum of the losses. `learn` adds a batch's gradients, returns its loss."""
     total = torch.zeros((), device=state.device)
     state.model.train()
     for images, labels in seen:
-        with torch.autocast(state.device.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
-            outputs = state.model(images).float()
-        loss = functional.cross_entropy(outputs[: len(labels)], labels, label_smoothing=label_smoothing)
-        if len(outputs) > len(labels):
-            loss = loss + weight * undecided(outputs[len(labels) :])
         state.optimizer.zero_grad()
-        torch.autograd.backward(loss)
+        total += learn(images, labels)
         state.optimizer.step()
         state.schedule.step()
-        total += loss.detach()
     return total.item()
+
+
+def backward(
+    state: snapshot.Training,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    label_smoothing: float,
+    bfloat16: bool,
+    outliers: dict[str, Any] | None,
+) -> Tensor:
+    """Adds the gradients of a batch's loss, which it returns. Images without a label are outliers."""
+    with torch.autocast(state.device.type, torch.bfloat16, enabled=bfloat16 and has_bfloat16()):
+        outputs = state.model(images).float()
+    loss = functional.cross_entropy(outputs[: len(labels)], labels, label_smoothing=label_smoothing)
+    if outliers:
+        loss = loss + outliers["weight"] * undecided(outputs[len(labels) :])
+    torch.autograd.backward(loss)
+    return loss.detach()
 
 
 def undecided(logits: Tensor) -> Tensor:

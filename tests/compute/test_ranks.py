@@ -1,0 +1,42 @@
+import pytest
+
+from digitline.base.errors import InputError
+from digitline.compute import machine, ranks
+from digitline.compute.processes import side_by_side
+
+
+@pytest.mark.parametrize(
+    ("shards", "trainings", "cores", "expected"),
+    [(1, 1, 8, 1), (4, 1, 2, 2), (4, 1, 3, 2), (4, 1, 4, 4), (5, 1, 4, 3), (2, 1, 64, 2), (4, 3, 2, 1), (4, 3, 16, 4)],
+)
+def test_as_few_processes_share_a_training_as_end_at_the_same_time(shards, trainings, cores, expected, monkeypatch):
+    monkeypatch.setattr(ranks, "cores", lambda: cores)
+    assert ranks.workers(shards, trainings) == expected
+
+
+def test_one_process_joins_nobody():
+    with ranks.joined(None, {}) as group:
+        assert group is None
+
+
+def join(place):
+    if place.rank:
+        machine.instructions = lambda: "SSE"
+    with ranks.joined(place, {}) as group:
+        yield group
+
+
+@pytest.mark.slow
+def test_processors_of_two_kinds_share_no_training(tmp_path):
+    places = [ranks.Rank(rank, 2, f"file://{tmp_path}/meeting") for rank in range(2)]
+    sentence = rf"^instructions is {machine.instructions()} for process 0 and SSE for process 1, expected the same: "
+    with pytest.raises(InputError, match=sentence):
+        list(side_by_side(join, places, team=2, imports=["digitline.compute.ranks"]))
+
+
+def test_only_torchrun_s_processes_take_their_place_from_the_environment(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert ranks.started() is None
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert ranks.started() == ranks.Rank(1, 2, "env://")
