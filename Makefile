@@ -14,7 +14,7 @@ $(STAMP):
 	@touch $@
 
 .PHONY: help run report ui plots explore propose difference feedback serve container container-test cluster-test
-.PHONY: released push stack results screenshots setup test lint format verify small-lock lock record trials bench
+.PHONY: released push stack results screenshots setup test lint format verify lock record trials bench
 .PHONY: bench-serve bench-gpu bench-scale fuzz
 
 # make help prints each target's words after ##, under the group that stands above it.
@@ -123,9 +123,6 @@ fuzz: $(STAMP)  ## generated requests to the service; ARGS=--examples=50
 
 verify: $(STAMP)  ## rerun in a fresh clone: same dvc.lock? ARGS=--tolerance=0.01
 	@python -m scripts.verify $(ARGS)
-
-small-lock: $(STAMP)  ## dvc.lock of a run on a small data set; TO=FILE
-	@PYTHONPATH=src python -m tests.small "$(TO)"
 
 lock: $(STAMP)  ## requirements.lock from pyproject.toml; ARGS=--upgrade
 	@pip-compile --quiet $(ARGS) --extra cluster --extra dev --extra shared --allow-unsafe --strip-extras --no-annotate --no-header \
