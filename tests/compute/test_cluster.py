@@ -233,7 +233,7 @@ def test_a_node_with_another_digitline_or_processor_is_named(cluster, folder, tm
         ({"RAY_ADDRESS": f"{HEAD}:6380"}, f"error: no Ray cluster answers at RAY_ADDRESS {HEAD}:6380"),
         ({"RAY_AUTH_TOKEN": TOKEN[::-1]}, "its token or RAY_AUTH_MODE is another one"),
         ({"RAY_AUTH_MODE": "disabled"}, "its token or RAY_AUTH_MODE is another one"),
-        ({"PYTHONPATH": "other"}, "Version mismatch"),
+        ({"PYTHONPATH": f"other{os.pathsep}{ROOT / 'src'}"}, "Version mismatch"),
     ],
     ids=["address", "token", "mode", "version"],
 )

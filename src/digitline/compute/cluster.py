@@ -95,7 +95,7 @@ def side_by_side(
         begin(task, serve.options(label_selector=labels(silent)).remote(driver, packed, sent, given))
 
     def anew(task: Task[Job], why: str) -> None:
-        give_up(task, why)
+        count(task, why)
         silent.update([task.node] if task.node else [])
         submit(task)
 
@@ -106,7 +106,7 @@ def side_by_side(
 
 
 def records(tasks: list[Task[Job]], anew: Callable[[Task[Job], str], None]) -> Iterator[tuple[Job, Any]]:
-    """Yields what the tasks send until all have ended; closing the iterator cancels them."""
+    """Yields what the tasks send until all have ended, then leaves the cluster; so does closing the iterator."""
     try:
         while tasks:
             for task in ready(tasks):
@@ -120,10 +120,10 @@ def records(tasks: list[Task[Job]], anew: Callable[[Task[Job], str], None]) -> I
                 except RayError as error:
                     anew(task, reason(error))
             for task, why in gone(tasks):
+                ray.cancel(task.stream, force=True)
                 anew(task, why)
     finally:
-        for task in tasks:
-            ray.cancel(task.stream, force=True)
+        ray.shutdown()  # which ends the tasks that are left; to cancel one as it ends aborts this process in Ray 2.60
 
 
 def begin(task: Task[Job], stream: Any) -> None:
@@ -132,9 +132,8 @@ def begin(task: Task[Job], stream: Any) -> None:
     task.node, task.heard, task.repeats = "", time.monotonic(), task.taken
 
 
-def give_up(task: Task[Job], why: str) -> None:
-    """Cancels an attempt, which is lost for that reason or else only waited; InputError if it was the last one."""
-    ray.cancel(task.stream, force=True)
+def count(task: Task[Job], why: str) -> None:
+    """Counts an attempt that is lost for this reason, if it had begun; InputError if it was the last one."""
     if why:
         task.losses += 1
         print(f"a job goes on elsewhere: {why}", file=sys.stderr)
