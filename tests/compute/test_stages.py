@@ -21,7 +21,7 @@ def test_a_stage_runs_after_those_that_it_waits_for_and_its_warnings_are_shown(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     script = "echo {0} >> order; echo words; echo warning: {0} is small >&2"
-    seconds = stages.follow(EDGES, lambda name: shell(script.format(name)), tmp_path / "logs", {"c": 1.0})
+    seconds = stages.follow(EDGES, lambda name: shell(script.format(name)), tmp_path / "logs", {"c": 1.0}, 2)
     told = capsys.readouterr().out
     assert re.findall("warning: . is small", told) == [f"warning: {name} is small" for name in seconds]
     assert "words" not in told
@@ -34,11 +34,10 @@ def test_when_one_fails_its_words_are_shown_and_the_others_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stages, "cores", lambda: 2)
     scripts = {"a": "trap 'echo interrupted > told; exit' INT; echo > begun; while :; do sleep 0.05; done"}
     scripts["c"] = "until [ -e begun ]; do sleep 0.05; done; echo why; exit 3"
     with pytest.raises(InputError, match="the stage c failed"):
-        stages.follow(EDGES, lambda name: shell(scripts.get(name, "echo > never")), tmp_path / "logs", {})
+        stages.follow(EDGES, lambda name: shell(scripts.get(name, "echo > never")), tmp_path / "logs", {}, 2)
     assert "why" in capfd.readouterr().err
     assert (tmp_path / "told").read_text() == "interrupted\n"
     assert not (tmp_path / "never").exists()
@@ -49,9 +48,8 @@ def test_what_ends_the_command_interrupts_all_that_run(tmp_path: Path, number: s
     program = """
 from pathlib import Path
 from digitline.compute import stages
-stages.cores = lambda: 2
 words = ["sh", "-c", "trap 'echo told >> told; exit' INT; echo x >> begun; while :; do sleep 0.05; done"]
-stages.follow({"a": [], "b": []}, lambda name: words, Path("logs"), {})
+stages.follow({"a": [], "b": []}, lambda name: words, Path("logs"), {}, 2)
 """
     process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, stderr=subprocess.DEVNULL)
     while not (tmp_path / "begun").exists() or (tmp_path / "begun").read_text() != "x\nx\n":

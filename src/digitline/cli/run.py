@@ -6,11 +6,14 @@ import subprocess
 from pathlib import Path
 
 from digitline.base.errors import InputError
+from digitline.base.slots import cores
 from digitline.compute import plan, stages
+from digitline.compute.jobs import on_cluster
 from digitline.config import times
 from digitline.config.params import Params
 
 LOGS = Path(".dvc/tmp/digitline")  # what the stages print
+ON_CLUSTER = 32  # stages at once whose runs are elsewhere; each has a process of a few hundred megabytes here
 GUESS = 15.0  # seconds of a stage whose time is not known
 
 
@@ -20,12 +23,18 @@ def run(params: Params) -> None:
     wanted = plan.needed(edges, json.loads(dvc("status", "--json")))
     known = {f"train@{name}": max(row.get("train_seconds", {0: GUESS}).values()) for name, row in times.known().items()}
     expected = {name: known.get(name, GUESS) for name in wanted}
-    seconds = stages.follow(wanted, lambda name: ["dvc", "--wait-for-lock", "repro", "-s", name], LOGS, expected)
+    at_once = ON_CLUSTER if on_cluster() else cores()
+    seconds = stages.follow(wanted, command, LOGS, expected, at_once)
     if seconds:
         chain = max(plan.chains(wanted, seconds).values(), key=lambda chain: plan.length(chain, seconds))
         print(f"the longest chain: {', '.join(chain)}: {plan.length(chain, seconds):.0f} s")
     if subprocess.run(["dvc", "repro"], check=False).returncode:  # runs nothing unless a stage's output changed another
         raise InputError("dvc repro failed, for the reason above")
+
+
+def command(name: str) -> list[str]:
+    """What runs a stage."""
+    return ["dvc", "--wait-for-lock", "repro", "-s", name]
 
 
 def dvc(*words: str) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from digitline.base.errors import InputError
-from digitline.compute import processes
 
 Job = TypeVar("Job")
 Record = TypeVar("Record")
@@ -34,6 +33,8 @@ def side_by_side(
     checkout. The modules in `imports` are imported once on this machine, not in every process.
     """
     if not on_cluster():
+        from digitline.compute import processes  # it imports torch, which on_cluster need not
+
         return processes.side_by_side(work, jobs, team=team, imports=imports)
     address = os.environ[VARIABLE]
     if not find_spec("ray"):

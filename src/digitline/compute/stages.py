@@ -1,4 +1,4 @@
-"""Runs the stages of a pipeline as commands, as many at once as there are cores; ends all of them together."""
+"""Runs the stages of a pipeline as commands, several at once; ends all of them together."""
 
 import os
 import signal
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from digitline.base.errors import InputError
-from digitline.base.slots import cores
 from digitline.compute.plan import Edges, chains, length
 from digitline.compute.progress import VARIABLE, Display
 
@@ -26,10 +25,10 @@ class Stage(NamedTuple):
 
 
 def follow(
-    edges: Edges, command: Callable[[str], list[str]], logs: Path, expected: Mapping[str, float]
+    edges: Edges, command: Callable[[str], list[str]], logs: Path, expected: Mapping[str, float], at_once: int
 ) -> dict[str, float]:
-    """Runs each stage after those that it waits for; returns the seconds of each. Of several, that with the longest
-    chain of `expected` seconds begins first. If one fails, the others are ended, with an InputError.
+    """Runs each stage after those that it waits for, so many at once; returns the seconds of each. Of several, that
+    with the longest chain of `expected` seconds begins first. If one fails, the others are ended, with an InputError.
     """
     ways = {name: length(chain, expected) for name, chain in chains(edges, expected).items()}
     order, waiting, seconds = TopologicalSorter(edges), list[str](), dict[str, float]()
@@ -39,7 +38,7 @@ def follow(
             if arrived:
                 raise KeyboardInterrupt
             waiting = sorted([*waiting, *order.get_ready()], key=lambda name: -ways[name])
-            while waiting and len(stages) < cores():
+            while waiting and len(stages) < at_once:
                 name = waiting.pop(0)
                 stages[name] = begin(command(name), logs / f"{name}.log", display.path)
             display.listen(list(stages))
