@@ -1,3 +1,4 @@
+import os
 import re
 import signal
 import subprocess
@@ -57,3 +58,14 @@ stages.follow({"a": [], "b": []}, lambda name: words, Path("logs"), {}, 2)
     process.send_signal(number)
     assert process.wait(20) != 0
     assert (tmp_path / "told").read_text() == "told\ntold\n"
+
+
+def test_a_stage_that_ignores_ctrl_c_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(stages, "GRACE", 0.2)
+    scripts = {"a": "trap '' INT; echo $$ > number; while :; do sleep 0.05; done"}
+    scripts["c"] = "until [ -s number ]; do sleep 0.05; done; exit 3"
+    with pytest.raises(InputError, match="the stage c failed"):
+        stages.follow({"a": [], "c": []}, lambda name: shell(scripts[name]), tmp_path / "logs", {}, 2)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "number").read_text()), 0)

@@ -15,6 +15,7 @@ from digitline.base.errors import InputError
 from digitline.compute.plan import Edges, chains, length
 from digitline.compute.progress import VARIABLE, Display
 
+GRACE = 10.0  # seconds that an interrupted stage has
 Processes = dict[str, "Stage"]
 
 
@@ -95,12 +96,17 @@ def noted() -> Iterator[list[int]]:
 
 @contextmanager
 def running() -> Iterator[Processes]:
-    """The stages that run; at the end, also by Ctrl-C, those that are left are interrupted and waited for."""
+    """The stages that run; at the end, also by Ctrl-C, those that are left are interrupted, and killed if they stay."""
     stages: Processes = {}
     try:
         yield stages
     finally:
         for stage in stages.values():
             os.killpg(stage.process.pid, signal.SIGINT)
+        latest = time.monotonic() + GRACE
         for stage in stages.values():
-            stage.process.wait()
+            try:
+                stage.process.wait(max(0, latest - time.monotonic()))
+            except subprocess.TimeoutExpired:  # a shell that starts a command in the background has it ignore Ctrl-C
+                os.killpg(stage.process.pid, signal.SIGKILL)
+                stage.process.wait()
