@@ -50,7 +50,10 @@ class Display:
             self.socket = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             self.socket.bind(str(self.path))
             self.socket.settimeout(SECONDS)
-            self.bar: Any = stack.enter_context(tqdm(total=self.total, unit="stage", disable=None, dynamic_ncols=True))
+            form = "{n} of {total} stages, {elapsed}{postfix}"
+            self.bar: Any = stack.enter_context(
+                tqdm(total=self.total, bar_format=form, disable=None, dynamic_ncols=True)
+            )
             self.closing = stack.pop_all()
         return self
 
