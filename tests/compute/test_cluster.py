@@ -203,7 +203,7 @@ def test_a_killed_node_s_jobs_go_on_elsewhere(cluster, folder, expected):
 
 def test_when_a_link_is_cut_the_job_goes_on_elsewhere(cluster, folder, expected):
     node = cluster.join()
-    driver = Driver(cluster, folder, wait=1.0, DIGITLINE_SILENCE="20")
+    driver = Driver(cluster, folder, wait=1.0, DIGITLINE_SILENCE="30")
     while driver.record()["node"] != str(node):
         pass
     cluster.first.link("link", "set", "to-second", "down")
