@@ -151,8 +151,9 @@ bench-serve: $(STAMP)  ## the service against other servers; ARGS="--seconds 1"
 	@python -m benchmarks.bench_pictures
 	@digitline leaderboard serving
 
-bench-scale: $(STAMP)  ## training on Ray against processes; ARGS="--rounds 1"
+bench-scale: $(STAMP)  ## training on Ray against processes, and in shards
 	@dvc repro fetch
+	@python -m benchmarks.bench_shards
 	@pip install --disable-pip-version-check --quiet $$(grep '^ray==' requirements.lock)
 	@unshare --map-root-user --net sh -c 'ip link set lo up && python -m benchmarks.bench_scale $(ARGS)'
 

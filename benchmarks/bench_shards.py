@@ -20,7 +20,7 @@ from digitline.model import networks, training
 
 SHARDS = 2
 BATCHES = (128, 256, 512)
-IMAGES = 12_800  # of an epoch, which is one measurement
+IMAGES = 6_400  # of an epoch, which is one measurement
 FILE = paths.REPORTS / "bench/shards.json"
 
 
@@ -72,7 +72,7 @@ def compare(batch: int, turns: int) -> dict[str, Any]:
 def main() -> None:
     """Compares each batch size and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--turns", type=int, default=7)
+    parser.add_argument("--turns", type=int, default=15)
     turns = parser.parse_args().turns
     report: dict[str, Any] = {
         "machine": f"{processor()}, {cores()} cores, torch {torch.__version__}",
