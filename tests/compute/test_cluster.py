@@ -82,6 +82,28 @@ if __name__ == "__main__":
 """
 
 
+# Its jobs never end by themselves.
+UNWANTED = """
+import itertools, json, time
+from digitline.compute import jobs
+
+
+def count(job):
+    for number in itertools.count():
+        yield number
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    over, found = set(), []
+    for job, record in jobs.side_by_side(count, ["a", "b"], wanted=lambda job: job not in over):
+        found.append([job, record])
+        if record == 2:
+            over.add(job)
+    print(json.dumps(sorted(found)))
+"""
+
+
 # Gives the driver, which finds digitline by the .pth of the environment, an older Ray.
 OLDER = """
 import ray
@@ -161,6 +183,12 @@ class Driver:
 
 def test_one_node_gives_the_bits_of_processes_here(cluster, folder, expected):
     assert Driver(cluster, folder).end() == expected
+
+
+def test_a_job_that_is_no_longer_wanted_ends_and_others_go_on(cluster, folder):
+    (folder / "driver.py").write_text(UNWANTED)
+    out, error = Driver(cluster, folder).process.communicate(timeout=SECONDS)
+    assert json.loads(out.splitlines()[-1]) == [[job, record] for job in "ab" for record in range(3)], error
 
 
 def test_two_nodes_give_the_same_bits_and_each_gets_the_data_set_once(cluster, folder, expected):

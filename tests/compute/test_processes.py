@@ -1,3 +1,4 @@
+import itertools
 import os
 import platform
 import re
@@ -47,6 +48,10 @@ def new_pages(job):
     yield resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
+def count_for_ever(job):
+    yield from itertools.count()
+
+
 def refuse(job):
     yield "first"
     raise InputError(f"job {job} fails")
@@ -61,6 +66,15 @@ def test_every_record_of_every_job_arrives_in_order():
     records = list(side_by_side(count, [3, 1, 2]))
     assert sorted(records) == [(1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2)]
     assert [record for job, record in records if job == 3] == [0, 1, 2]
+
+
+def test_a_job_that_is_no_longer_wanted_ends_and_others_go_on():
+    ended, found = set(), []
+    for job, record in side_by_side(count_for_ever, ["a", "b"], wanted=lambda job: job not in ended):
+        found.append((job, record))
+        if record == 2:
+            ended.add(job)
+    assert sorted(found) == [(job, record) for job in "ab" for record in range(3)]
 
 
 def test_a_job_has_one_thread():

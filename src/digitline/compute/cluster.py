@@ -80,6 +80,7 @@ def side_by_side(
     *,
     shared: Sequence[Path] = (),
     own: Callable[[Job], Sequence[Path]] = lambda job: [],
+    wanted: Callable[[Job], bool] = lambda job: True,
 ) -> Iterator[tuple[Job, Record]]:
     """Submits the jobs; a job whose worker, node or link is lost is submitted anew, with the files that it has sent."""
     cloudpickle.register_pickle_by_value(worker)
@@ -102,17 +103,22 @@ def side_by_side(
     tasks = [Task(job) for job in jobs]
     for task in tasks:
         submit(task)
-    return records(tasks, anew)
+    return records(tasks, anew, wanted)
 
 
-def records(tasks: list[Task[Job]], anew: Callable[[Task[Job], str], None]) -> Iterator[tuple[Job, Any]]:
-    """Yields what the tasks send until all have ended, then leaves the cluster; so does closing the iterator."""
+def records(
+    tasks: list[Task[Job]], anew: Callable[[Task[Job], str], None], wanted: Callable[[Job], bool]
+) -> Iterator[tuple[Job, Any]]:
+    """Yields what the tasks send until none is left, then leaves the cluster; so does closing the iterator."""
     try:
         while tasks:
             for task in ready(tasks):
                 try:
                     if record := receive(task):
                         yield task.job, record[0]
+                        if not wanted(task.job):
+                            ray.cancel(task.stream, force=True)
+                            tasks.remove(task)
                 except StopIteration:
                     tasks.remove(task)
                 except RayTaskError:  # an error of the work itself

@@ -24,18 +24,20 @@ def side_by_side(
     shared: Sequence[Path] = (),
     own: Callable[[Job], Sequence[Path]] = lambda job: [],
     team: int = 1,
+    wanted: Callable[[Job], bool] = lambda job: True,
 ) -> Iterator[tuple[Job, Record]]:
     """Starts the jobs at once and yields each record when it arrives; closing the iterator ends the jobs.
 
     Each `team` jobs in succession work together, on this machine.
 
     Jobs read the relative paths `shared`, and each its `own` if they exist; on a cluster they see no other file of the
-    checkout. The modules in `imports` are imported once on this machine, not in every process.
+    checkout. The modules in `imports` are imported once on this machine, not in every process. After each record
+    `wanted` says whether its job is to go on; if not, it is ended.
     """
     if not on_cluster():
         from digitline.compute import processes  # it imports torch, which on_cluster need not
 
-        return processes.side_by_side(work, jobs, team=team, imports=imports)
+        return processes.side_by_side(work, jobs, team=team, imports=imports, wanted=wanted)
     address = os.environ[VARIABLE]
     if not find_spec("ray"):
         raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install digitline[cluster], or unset it")
@@ -43,7 +45,7 @@ def side_by_side(
     from digitline.compute import cluster
 
     cluster.connect(address)
-    return cluster.side_by_side(work, jobs, shared=shared, own=own)
+    return cluster.side_by_side(work, jobs, shared=shared, own=own, wanted=wanted)
 
 
 def on_cluster() -> bool:

@@ -30,12 +30,18 @@ def at_once(jobs: int) -> int:
 
 
 def side_by_side(
-    work: Callable[[Job], Iterable[Record]], jobs: Sequence[Job], *, team: int = 1, imports: Sequence[str] = ("torch",)
+    work: Callable[[Job], Iterable[Record]],
+    jobs: Sequence[Job],
+    *,
+    team: int = 1,
+    imports: Sequence[str] = ("torch",),
+    wanted: Callable[[Job], bool] = lambda job: True,
 ) -> Iterator[tuple[Job, Record]]:
     """Starts the jobs at once and yields each record when it arrives; closing the iterator kills the processes.
 
     Each `team` jobs in succession work together: they start together, and the first of them waits for all their cores.
-    The modules in `imports` are imported once, not in every process.
+    The modules in `imports` are imported once, not in every process. After each record `wanted` says whether its job
+    is to go on; if not, its process is killed.
     """
     waiting, processes = deque(jobs), max(team, at_once(len(jobs)))
     running: dict[Connection, tuple[Job, BaseProcess]] = {}
@@ -55,16 +61,23 @@ def side_by_side(
                     job, process = running[here]
                     if record := receive(here, process):
                         yield job, record[0]
-                    else:
-                        del running[here]
-                        fill()
+                        if wanted(job):
+                            continue
+                        kill(process)
+                    del running[here]
+                    fill()
         finally:
             for _, left in running.values():
-                left.kill()
-                left.join()
+                kill(left)
 
     fill()
     return records()
+
+
+def kill(process: BaseProcess) -> None:
+    """Ends a process and waits for its end."""
+    process.kill()
+    process.join()
 
 
 def start(
