@@ -134,6 +134,7 @@ def small(tree: Any, files: dict[str, str]) -> None:
     tree["variants"] = {name: tree["variants"][name] for name in ("fc", "conv1")}
     for variant in tree["variants"].values():
         variant["epochs"] = 2
+    tree["search"] = {}
     tree["votes"][:] = ["conv1"]
     tree["robustness"]["images"] = 20
     tree["ideas"].update(images=300, epochs=1)

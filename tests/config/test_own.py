@@ -35,6 +35,7 @@ LETTERS = """\
       small:  # one of its own
         model: {network: modern, widths: [8, 8, 8, 8]}
         epochs: 1
+    search: {}
     votes: []
 """
 
@@ -56,7 +57,7 @@ def test_a_data_set_comes_into_use_with_its_own_sections_and_all_others_as_they_
     before = sections(file)
     assert own.use(file, "flowers") == "dataset is flowers, with its own split, gate, select_by"
     assert sections(file) == ("flowers", 300, 0.6, *before[3:])
-    assert own.use(file, "letters") == "dataset is letters, with its own variants, votes"
+    assert own.use(file, "letters") == "dataset is letters, with its own variants, search, votes"
     assert sections(file) == ("letters", *before[1:3], {"small"}, set())
     own.use(file, "mnist")
     assert sections(file) == before
@@ -125,6 +126,12 @@ def test_sections_at_the_top_that_may_be_of_two_data_sets_are_left_to_the_user(f
     assert file.read_text(encoding="utf-8") == more
 
 
+def test_a_section_of_its_own_needs_one_at_the_top_to_change_places_with(file):
+    file.write_text(own.without(file.read_text(encoding="utf-8"), "search"), encoding="utf-8")
+    with pytest.raises(InputError, match="letters has its own search, but "):
+        own.use(file, "letters")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
@@ -136,10 +143,11 @@ def test_sections_at_the_top_that_may_be_of_two_data_sets_are_left_to_the_user(f
             "datasets.flowers.split.validation is 400, expected less than the 400 training images of datasets.flowers",
         ),
         ("validation: 5000", "validation: 60000", "split.validation is 60000, expected less than the 60000 training"),
-        ("epochs: 1\n    votes", "epoch: 1\n    votes", "datasets.letters.variants.small.epoch is not known"),
+        ("epochs: 1\n    search", "epoch: 1\n    search", "datasets.letters.variants.small.epoch is not known"),
         ("widths: [8, 8, 8, 8]", "filters: [8]", "datasets.letters.variants.small.model.filters is not known"),
         ("votes: []", "votes: [modern]", "datasets.letters.votes.0 is 'modern'; expected one of small"),
         ("    votes: []\n", "", "datasets.letters.votes is missing"),
+        ("    search: {}\n", "", "datasets.letters.search is missing: datasets.letters.variants has other names"),
         ("    votes: []\n", "    votes: []\n    recipe: {epoch: 3}\n", "datasets.letters.recipe.epoch is not known"),
         ("preparation: crop", "preparation: crap", "datasets.letters.preparation is 'crap'"),
     ],

@@ -8,6 +8,7 @@ from ruamel.yaml import YAML
 
 from digitline.base.errors import InputError
 from digitline.config import own, params
+from digitline.model.recipe import Range
 from tests import example
 from tests.checkout import COMMIT, Checkout
 
@@ -58,6 +59,22 @@ def test_params_yaml_fits_the_code():
         ("variants.conv2.model", None, "variants.conv2.model is missing"),
         ("variants.conv2.augmentation", {"rotate": 3}, "variants.conv2.augmentation.rotate is not known"),
         ("variants", {}, "params.yaml.variants is {}"),
+        ("search.modren", {"epochs": [1, 2]}, "a variant of search is 'modren'; did you mean 'modern'?"),
+        ("search.fc", {"epohcs": [1, 2]}, "search.fc.epohcs is not known; did you mean 'epochs'?"),
+        ("search.fc", {"epochs": 3}, "search.fc.epochs is 3, expected a list of two or more values, or low and high"),
+        ("search.fc", {"epochs": [3, "many"]}, "search.fc.epochs is 'many', expected a valid integer"),
+        ("search.fc", {"momentum": {"low": 0.5, "high": 1}}, "search.fc.momentum is 1, expected less than 1"),
+        ("search.fc", {"momentum": {"low": 0.5}}, "search.fc.momentum.high is missing"),
+        ("search.fc", {"momentum": {"low": 0.5, "hi": 0.9}}, "search.fc.momentum.hi is not known"),
+        ("search.fc", {"momentum": {"low": 0.5, "high": 0.4}}, "momentum.low is 0.5, expected less than search.fc.m"),
+        ("search.fc", {"warmup": {"low": 0, "high": 0.4, "log": True}}, "search.fc.warmup.low is 0, expected greater"),
+        ("search.fc", {"model": {"hiden": [50, 100]}}, "search.fc.model.hiden is not known; did you mean 'hidden'?"),
+        (
+            "search.conv2",
+            {"model": {"kernel": {"low": 3, "high": 19}}},
+            "search.conv2.model.filters has 2 layers of 19x",
+        ),
+        ("search.fc", {"epochs": {"all": [1, 2]}}, "search.fc.epochs is {'all': 1}, expected a valid integer"),
         ("recipe.optimizer", "Adam", "optimizer is 'Adam', expected 'SGD' or 'AdamW'"),
         ("recipe.bfloat16", 1, "bfloat16 is 1, expected a valid boolean"),
         ("seeds", [], "params.yaml.seeds is [], expected at least 1"),
@@ -118,6 +135,13 @@ def test_a_file_that_is_no_params_is_refused(text, tmp_path):
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(InputError, match=r"params\.yaml is"):
         params.read(tmp_path / "params.yaml")
+
+
+def test_between_whole_ends_lie_whole_numbers_only_where_the_key_takes_no_others(edited):
+    ways = {"epochs": {"low": 2, "high": 8}, "weight_decay": {"low": 0, "high": 1}, "model": {"hidden": [50, 100]}}
+    found = edited("search.fc", ways).search["fc"]
+    assert found == {"epochs": Range(2, 8), "weight_decay": Range(0.0, 1.0), "model.hidden": [50, 100]}
+    assert [type(end) for end in (found["epochs"].low, found["weight_decay"].low)] == [int, float]
 
 
 def test_accuracy_ranks_where_nothing_else_is_named(edited):

@@ -106,6 +106,7 @@ def settings(text: str) -> dict[str, str]:
     if set(own.parsed(example)["variants"]) > VARIANTS:
         for name in [name for name in own.parsed(example)["variants"] if name not in VARIANTS]:
             few = own.without(few, "variants", name)
+            few = own.without(few, "search", name) if name in own.parsed(few).get("search", {}) else few
     tests = Path("tests/params.yaml")
     params.parsed(few, params.FILE)
     return {"params.yaml": few, "tests/params.yaml": tests.read_text("utf-8") if tests.exists() else example}

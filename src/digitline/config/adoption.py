@@ -58,6 +58,7 @@ def sections(image: Shape, training: int, validation: int, held: Bytes) -> dict[
             "size_mb": 10,
         },
         "variants": starters.variants(image, training - len(held)),
+        "search": {},
         "votes": [],
     }
 
@@ -66,11 +67,16 @@ def add(path: Path, name: str, described: Mapping[str, Any], sections: Mapping[s
     """Adds or replaces an entry; one that is there keeps the sections of its own, or those at the top if in use."""
     tree = own.parsed(params.text(path))
     before = tree["datasets"].get(name)
-    kept = {key: before[key] for key in OWN if key in before} if before is not None else dict(sections)
+    kept = {key: before[key] for key in OWN if key in before} if before is not None else of_its_own(sections, tree)
     tree["datasets"][name] = commented({**described, **kept})
     text = own.dumped(own.parsed(own.dumped(tree)))
     params.parsed(text, path)
     files.write(path, text.encode())
+
+
+def of_its_own(sections: Mapping[str, Any], tree: Mapping[str, Any]) -> dict[str, Any]:
+    """The sections that change places with those at the top, where one may be left out."""
+    return {key: section for key, section in sections.items() if key in tree}
 
 
 def commented(section: Mapping[str, Any]) -> CommentedMap:

@@ -29,6 +29,9 @@ def use(path: Path, name: str) -> str:
     for one, options in datasets.items():
         params.described(f"datasets.{one}", options)
     came = entry.carried(datasets[name])
+    if came and (absent := set(came) - set(parsed(text))):
+        has = f"datasets.{name} has its own {', '.join(sorted(absent))}"
+        raise InputError(f"{has}, but {path} has none at the top to change places with")
     try:
         new = exchanged(text, name)
     except YAMLError as error:  # an anchor that a moved line needs

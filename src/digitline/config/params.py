@@ -1,5 +1,6 @@
 """Reads params.yaml and checks all of it against the keys that the wings declare."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
@@ -8,12 +9,15 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from digitline.base.errors import InputError
+from digitline.config import ranges
 from digitline.config.keys import check, choose
+from digitline.config.ranges import Ranges
 from digitline.data import entry
 from digitline.explain.lessons import Lessons
 from digitline.measure.rows import Measure
 from digitline.measure.sample import Sample
 from digitline.model import recipe
+from digitline.model.recipe import Range
 from digitline.registry.limits import Limits
 
 FILE = Path("params.yaml")
@@ -40,6 +44,7 @@ class Params(NamedTuple):
     seeds: list[int]
     recipe: dict[str, Any]  # the defaults of every variant
     variants: dict[str, Variant]
+    search: dict[str, Ranges]  # of a variant, what digitline search tries in place of its own values
     votes: dict[str, str]  # the name of each row of votes, and the variant whose seeds vote
     robustness: dict[str, Any]  # keyword arguments of robustness.changes
     ideas: Lessons
@@ -64,6 +69,7 @@ class Sections(NamedTuple):
     robustness: dict[str, Any]
     ideas: dict[str, Any]
     gate: dict[str, Any]
+    search: dict[str, dict[str, Any]] | None = None
     select_by: Measure = "accuracy"
 
 
@@ -154,8 +160,10 @@ def set_aside(name: str, tree: Sections, entries: dict[str, dict[str, Any]]) -> 
         check(
             f"{where}recipe", recipe.Recipe, {"epochs": 1, **shared["recipe"], **options["recipe"]}
         )  # a variant has its own
-    if "variants" in options and "votes" not in options and not set(given["votes"]) <= set(given["variants"]):
-        raise InputError(f"{where}votes is missing: {where}variants has other names than votes; [] stands for none")
+    for section, none in (("votes", "[]"), ("search", "{}")):
+        if "variants" in options and section not in options and not set(given[section] or ()) <= set(given["variants"]):
+            has = f"{where}variants has other names than {section}"
+            raise InputError(f"{where}{section} is missing: {has}; {none} stands for none")
     found = sections(given, dict.fromkeys(entry.carried(options), where), options)
     if "split" in options:
         room(name, options, f"{where}split", found["split"])
@@ -177,6 +185,10 @@ def sections(given: dict[str, Any], where: dict[str, str], of: dict[str, Any]) -
         "gate": gate(at["gate"], given["gate"], of["classes"]),
         "recipe": given["recipe"],
         "variants": variants,
+        "search": {
+            name: searched(at["search"], name, ways, variants, of["image"])
+            for name, ways in (given["search"] or {}).items()
+        },
         "select_by": ranking(at["select_by"], given["select_by"]),
         "votes": {vote(f"{at['votes']}.{place}", name, variants): name for place, name in enumerate(given["votes"])},
     }
@@ -230,6 +242,28 @@ def variant(where: str, shared: dict[str, Any], options: dict[str, Any], image: 
     if image.channels == 1 and varied.get("colour"):
         raise InputError(f"{where}.augmentation.colour is {varied['colour']}, expected 0: the images are grey")
     return Variant(recipe=merged, **own)
+
+
+def searched(where: str, name: str, ways: dict[str, Any], variants: dict[str, Variant], image: entry.Shape) -> Ranges:
+    """The ranges of a variant; those of a key that takes fractions have fractions as ends."""
+    of: Variant = choose(f"a variant of {where}", name, variants)
+
+    def check_value(key: str, value: Any) -> None:
+        variant(f"{where}.{name}", {}, ranges.given({"model": of.model, **of.recipe}, {key: value}), image)
+
+    def takes(key: str, value: float) -> bool:
+        with suppress(InputError):
+            check_value(key, value)
+            return True
+        return False
+
+    found = ranges.flat(f"{where}.{name}", ways)
+    for key, one in found.items():
+        for value in one if isinstance(one, list) else one[:2]:
+            check_value(key, value)
+        if isinstance(one, Range) and takes(key, one.low + 0.5):
+            found[key] = Range(float(one.low), float(one.high), one.log)
+    return found
 
 
 def source(where: str, options: dict[str, Any]) -> dict[str, Any]:

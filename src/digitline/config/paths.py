@@ -12,6 +12,7 @@ FEEDBACK = Path("data/feedback.safetensors")  # corrections to train with, writt
 MODELS = Path("models/variants")
 EXPORTED = Path("models/exported")  # the same models as ONNX
 UNFINISHED = Path("models/unfinished")  # snapshots of trainings; not an output, so DVC keeps it
+SEARCHES = UNFINISHED / ".search"  # the studies of digitline search, by variant; no variant's name begins with a dot
 REMOVED = Path("models/removed")  # files of variants that params.yaml no longer lists
 STUDY = Path("models/study")  # each variant's best run, for the service
 LISTED = STUDY / "study.json"

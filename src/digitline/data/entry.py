@@ -54,11 +54,12 @@ class Entry(NamedTuple):
     gate: dict[str, Any] | None = None
     recipe: dict[str, Any] | None = None
     variants: Annotated[dict[str, dict[str, Any]], Field(min_length=1)] | None = None
+    search: dict[str, dict[str, Any]] | None = None
     votes: list[str] | None = None
     select_by: str | None = None
 
 
-OWN = ("split", "gate", "recipe", "variants", "votes", "select_by")
+OWN = ("split", "gate", "recipe", "variants", "search", "votes", "select_by")
 
 
 def carried(options: Mapping[str, Any]) -> list[str]:

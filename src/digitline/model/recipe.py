@@ -109,6 +109,14 @@ def divisible(recipe: Mapping[str, Any]) -> None:
             )
 
 
+class Range(NamedTuple):
+    """What a search draws a value from, instead of a list of values."""
+
+    low: float
+    high: float
+    log: bool = False  # evenly in the logarithm
+
+
 class Outliers(NamedTuple):
     """Drawn images of no class to train with."""
 
