@@ -49,6 +49,7 @@ DRAWN = {
     "families": lambda value: results.families({"blur": lines(value)}, OF, {"blur": "pixels"}),
     "embedding": points,
     "sharing": lambda value: explanations.sharing({"a": (1000, int(10000 * value)), "b": (10, 10)}, OF),
+    "importances": lambda value: explanations.importances({"learning_rate": value, "epochs": 1 - value}),
     "lines": lambda value: explanations.lines({"one": np.array([[0, 1, 2, 3], [1, value, 2, 3]])}, "x", "y"),
     "gradients": lambda value: explanations.gradients({"ReLU": np.array([[1, 0.1], [value, 0.1]])}),
     "temperatures": lambda value: explanations.temperatures(lines(value), {"a": 1.0, "b": 1.0}, OF),

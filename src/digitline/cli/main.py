@@ -112,8 +112,8 @@ COMMANDS = {  # each has the module of its name
     ),
     "use": Command(
         "put another data set of params.yaml to use",
-        "Sets `dataset`. The split, gate, recipe, variants, votes and select_by that its entry has of its own come to\n"
-        "the top of params.yaml; those that they replace go into the entry of the data set that they belong to.",
+        "Sets `dataset`. The split, gate, recipe, variants, search, votes and select_by that its entry has of its own\n"
+        "come to the top of params.yaml; those that they replace go into the entry of the data set that they are of.",
         ["use mnist"],
         {"name": {"help": "an entry of datasets"}},
         params=False,
@@ -155,6 +155,24 @@ COMMANDS = {  # each has the module of its name
         ["results"],
     ),
     "report": Command("write the report, reports/site/index.html", "Needs the outputs of dvc repro.", ["report"]),
+    "search": Command(
+        "search better values for a variant, on validation alone",
+        "Tries values from the ranges that `search` in params.yaml has for the variant; prints what fresh seeds leave\n"
+        "of the gain, and lines for params.yaml. The same command continues where it was interrupted. Changes neither\n"
+        "dvc.lock nor the champion.",
+        ["search modern", "search modern --trials 200 --at-once 16 --fresh 10"],
+        {
+            "variant": {"help": "a variant of params.yaml"},
+            "--trials": {"type": int, "default": 50, "help": "trainings of the search (default: %(default)s)"},
+            "--at-once": {
+                "type": int,
+                "default": 4,
+                "help": "trials that are begun together; the results depend on it, and not on the number of cores "
+                "(default: %(default)s)",
+            },
+            "--fresh": {"type": int, "default": 3, "help": "seeds to compare the best one with (default: %(default)s)"},
+        },
+    ),
     "explore": Command(
         "print what each layer of a network outputs and costs",
         "Shapes, parameters and multiply-adds, layer by layer. The network need not be trained.",

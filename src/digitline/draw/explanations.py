@@ -65,6 +65,19 @@ def sharing(counts: Mapping[str, Sequence[int]], styles: Mapping[str, Style]) ->
 
 
 @styled
+def importances(shares: Mapping[str, float]) -> Figure:
+    """The share of the variance between a search's trials that each key explains, the largest on top."""
+    figure, axes = panel(0.8 + 0.3 * len(shares))
+    ranked = sorted(shares.items(), key=lambda one: -one[1])
+    axes.barh(range(len(ranked)), [100 * share for _, share in ranked], color=BLUE, height=0.6)
+    axes.set(yticks=range(len(ranked)), yticklabels=[name for name, _ in ranked], ylim=(len(ranked) - 0.4, -0.6))
+    axes.set(xlabel="share of the variance between trials, %")
+    axes.tick_params(axis="y", length=0, labelcolor=INK)
+    axes.grid(visible=False, axis="y")
+    return figure
+
+
+@styled
 def lines(curves: Mapping[str, NDArray[np.floating]], x_label: str, y_label: str) -> Figure:
     """Named lines of (x, lowest, mean, highest), with their range as a band."""
     figure, axes = panel(3.0)

@@ -96,7 +96,7 @@ def alone(store: Store) -> Iterator[None]:
 
 
 @contextmanager
-def optional(store: Store, what: str) -> Iterator[None]:
+def optional(store: Store, what: str, later: str = "digitline runs logs it later") -> Iterator[None]:
     """Does what a stage logs. A failure is said once, and the stage goes on without MLflow."""
     said = store.failed
     try:
@@ -105,7 +105,7 @@ def optional(store: Store, what: str) -> Iterator[None]:
         store.failed = error
         if not said:
             # Above a progress bar, if there is one.
-            tqdm.write(f"warning: MLflow lacks {what}: {error}; digitline runs logs it later", file=sys.stderr)
+            tqdm.write(f"warning: MLflow lacks {what}: {error}; {later}", file=sys.stderr)
 
 
 def connect(folder: Path, *, dataset: str, code: Sequence[str] = ()) -> Store:
