@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import tempfile
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from digitline.base.digest import digest
 from digitline.base.errors import InputError
 from digitline.cli import entry
 from digitline.compute import machine, ranks
-from digitline.compute.jobs import on_cluster, side_by_side
+from digitline.compute.jobs import side_by_side
 from digitline.compute.processes import alone
 from digitline.compute.progress import Progress
 from digitline.config import code, paths, times
@@ -88,24 +87,16 @@ def parallel(runs_of: list[Run]) -> Iterator[tuple[Run, Epoch | None]]:
     """The records of all runs; if their batches have shards, several processes share each where there are cores."""
     # The optimiser imports torch._dynamo, which takes a second: once for all processes is enough.
     imports = ["digitline.model.training", "digitline.data.dataset", "torch._dynamo"]
-    team = 1 if on_cluster() else ranks.workers(runs_of[0].recipe.get("shards", 1), len(runs_of))
-    if team == 1:
-        start = runs_of[0].start
-        shared = [paths.DATASET, *([Path(start["file"])] if start else [])]
-        return side_by_side(one, runs_of, imports=imports, shared=shared, own=lambda run: [snapshot(run)])
-    folder = tempfile.TemporaryDirectory(prefix="digitline-")
-    jobs = [
-        run._replace(place=ranks.Rank(rank, team, f"file://{folder.name}/{run.seed}"))
-        for run in runs_of
-        for rank in range(team)
-    ]
-    records = side_by_side(one, jobs, team=team, imports=imports)
-
-    def until_the_end() -> Iterator[tuple[Run, Epoch | None]]:
-        with folder:
-            yield from records
-
-    return until_the_end()
+    start = runs_of[0].start
+    return side_by_side(
+        one,
+        runs_of,
+        imports=imports,
+        shared=[paths.DATASET, *([Path(start["file"])] if start else [])],
+        own=lambda run: [snapshot(run)],
+        shards=runs_of[0].recipe.get("shards", 1),
+        place=lambda run, rank: run._replace(place=rank),
+    )
 
 
 def in_turn(runs_of: list[Run], place: ranks.Rank) -> Iterator[tuple[Run, Epoch | None]]:

@@ -35,7 +35,7 @@ import torch
 
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
-from digitline.compute import jobs
+from digitline.compute import jobs, ranks
 from digitline.data import dataset
 from digitline.model import checkpoint, networks
 from digitline.model.training import fit
@@ -54,26 +54,33 @@ class Run(NamedTuple):
     wait: float
     path: Path
     keep: Path
+    shards: int
+    place: ranks.Rank | None = None
 
 
 def one(run):
     parts = dataset.divide(DATA, validation=100, seed=0)
     torch.manual_seed(run.seed)
     model = networks.build(**NETWORK)
-    recipe = dict(RECIPE, seed=run.seed, epochs=run.epochs, keep=run.keep)
-    for epoch in fit(model, parts.training, parts.validation, **recipe):
-        where = dict(pid=os.getpid(), node=tempfile.gettempdir(), file=DATA.stat().st_ino)
-        yield dict(seed=run.seed, epoch=epoch.epoch, **where)
-        time.sleep(run.wait)
-    checkpoint.save(model, run.path, **NETWORK)
-    yield None
+    recipe = dict(RECIPE, seed=run.seed, epochs=run.epochs, keep=run.keep, shards=run.shards)
+    with ranks.joined(run.place, {}) as group:
+        for epoch in fit(model, parts.training, parts.validation, group=group, **recipe):
+            where = dict(pid=os.getpid(), node=tempfile.gettempdir(), file=DATA.stat().st_ino)
+            yield dict(seed=run.seed, epoch=epoch.epoch, workers=group.size() if group else 1, **where)
+            time.sleep(run.wait)
+    if not run.place or not run.place.rank:
+        checkpoint.save(model, run.path, **NETWORK)
+        yield None
 
 
 if __name__ == "__main__":
-    seeds, epochs, wait = json.loads(sys.argv[1])
-    runs = [Run(seed, epochs, wait, Path(f"models/{seed}"), Path(f"unfinished/{seed}")) for seed in range(seeds)]
+    seeds, epochs, wait, shards = json.loads(sys.argv[1])
+    paths = [(Path(f"models/{seed}"), Path(f"unfinished/{seed}")) for seed in range(seeds)]
+    runs = [Run(seed, epochs, wait, *each, shards) for seed, each in enumerate(paths)]
+    options = dict(shared=[DATA], own=lambda run: [run.keep], shards=shards)
+    options["place"] = lambda run, rank: run._replace(place=rank)
     try:
-        for run, record in jobs.side_by_side(one, runs, shared=[DATA], own=lambda run: [run.keep]):
+        for run, record in jobs.side_by_side(one, runs, **options):
             if record:
                 print(json.dumps(record), flush=True)
     except InputError as error:
@@ -137,18 +144,39 @@ def folder(made: Path, tmp_path: Path) -> Path:
 def expected(made: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The models' SHA-256 from processes of this machine."""
     here = shutil.copytree(made, tmp_path_factory.mktemp("expected") / "driver")
-    words = [sys.executable, "driver.py", json.dumps([2, 3, 0])]
+    words = [sys.executable, "driver.py", json.dumps([2, 3, 0, 1])]
     done = subprocess.run(words, cwd=here, env=surroundings(), capture_output=True, text=True, check=True)
     found: list[str] = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
+@pytest.fixture(scope="module")
+def sharded(made: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The SHA-256 of a model whose batches have four shards, from one process of this machine."""
+    here = shutil.copytree(made, tmp_path_factory.mktemp("sharded") / "driver")
+    words = ["taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), sys.executable, "driver.py"]
+    words += [json.dumps([1, 3, 0, 4])]
+    done = subprocess.run(words, cwd=here, env=surroundings(), capture_output=True, text=True, check=True)
+    *records, found = map(json.loads, done.stdout.splitlines())
+    assert {record["workers"] for record in records} == {1}
+    return list(found)
+
+
 class Driver:
     """The program on the head's machine."""
 
-    def __init__(self, cluster: Cluster, folder: Path, *, wait: float = 0.0, **environment: str) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        folder: Path,
+        *,
+        wait: float = 0.0,
+        seeds: int = 2,
+        shards: int = 1,
+        **environment: str,
+    ) -> None:
         env = {**surroundings(), "RAY_ADDRESS": f"{HEAD}:{PORT}", "TMPDIR": str(folder), **environment}
-        words = [*cluster.first.enter, sys.executable, "driver.py", json.dumps([2, 3, wait])]
+        words = [*cluster.first.enter, sys.executable, "driver.py", json.dumps([seeds, 3, wait, shards])]
         self.began, self.records = time.monotonic(), list[dict[str, Any]]()
         self.process = subprocess.Popen(
             words, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -227,6 +255,27 @@ def test_a_killed_node_s_jobs_go_on_elsewhere(cluster, folder, expected):
         pass
     cluster.second.kill()
     assert driver.end() == expected
+
+
+def test_two_nodes_share_one_training_and_when_one_is_killed_the_other_goes_on(cluster, folder, sharded):
+    cluster.join()
+    whole = Driver(cluster, folder, seeds=1, shards=4)
+    assert whole.end() == sharded
+    assert [record["workers"] for record in whole.records] == [2, 2, 2]
+    shutil.rmtree(folder / "unfinished")
+    driver = Driver(cluster, folder, seeds=1, shards=4, wait=1.0)
+    driver.record()
+    cluster.second.kill()
+    assert driver.end() == sharded
+    assert [record["workers"] for record in driver.records] == [2, 1, 1]
+
+
+def test_after_a_killed_worker_both_begin_the_epoch_anew(cluster, folder, sharded):
+    cluster.join()
+    driver = Driver(cluster, folder, seeds=1, shards=4, wait=1.0)
+    os.kill(driver.record()["pid"], signal.SIGKILL)
+    assert driver.end() == sharded
+    cluster.second.kill()
 
 
 def test_when_a_link_is_cut_the_job_goes_on_elsewhere(cluster, folder, expected):

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -13,11 +13,14 @@ import numpy as np
 import ray
 from ray import cloudpickle
 from ray.exceptions import RayError, RayTaskError
+from ray.util import placement_group, remove_placement_group
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, not marked as exported
 
 from digitline.base import files
 from digitline.base.digest import digest
 from digitline.base.errors import InputError
-from digitline.compute import worker
+from digitline.compute import ranks, worker
 
 Job = TypeVar("Job")
 Record = TypeVar("Record")
@@ -31,14 +34,23 @@ SECONDS = 1.0  # between two looks at the nodes
 
 
 @dataclass(eq=False)
+class Part:
+    """One process of an attempt at a job."""
+
+    stream: Any  # what it yields
+    awaited: Any  # the stream, or the message of it that is on its way
+    node: str = ""  # its id, once the process has begun
+    heard: float = field(default_factory=time.monotonic)  # when the last message came
+
+
+@dataclass(eq=False)
 class Task(Generic[Job]):
     """A job, and the attempt at it that runs."""
 
     job: Job
-    stream: Any = None  # what the attempt yields
-    awaited: Any = None  # the stream, or the message of it that is on its way
-    node: str = ""  # its id, once the attempt has begun
-    heard: float = 0.0  # when the last message came
+    parts: list[Part] = field(default_factory=list)  # of the attempt; the first one yields the records
+    places: Any = None  # the placement group of several parts
+    meeting: TCPStore | None = None  # through which they find each other
     taken: int = 0  # records handed on
     repeats: int = 0  # records of this attempt that were handed on before
     losses: int = 0  # attempts since the last new record
@@ -80,66 +92,116 @@ def side_by_side(
     *,
     shared: Sequence[Path] = (),
     own: Callable[[Job], Sequence[Path]] = lambda job: [],
+    shards: int = 1,
+    place: Callable[[Job, ranks.Rank], Job] = lambda job, rank: job,
     wanted: Callable[[Job], bool] = lambda job: True,
 ) -> Iterator[tuple[Job, Record]]:
-    """Submits the jobs; a job whose worker, node or link is lost is submitted anew, with the files that it has sent."""
+    """Submits the jobs; a job whose worker, node or link is lost is submitted anew, with the files that it has sent.
+
+    Up to `shards` processes share a job, as the cluster's cores allow; `place` tells one of them which it is.
+    """
     cloudpickle.register_pickle_by_value(worker)
     serve = ray.remote(num_cpus=1, max_retries=0)(worker.serve)
     bound()
     driver = {name: read() for name, read in worker.SAME.items()}
     sent = {str(path): (digest(path), [ray.put(np.memmap(path, np.uint8, "r"))]) for path in shared}
     silent: set[str] = set()  # the ids of nodes that were lost
+    tasks = [Task(job) for job in jobs]
+
+    def size() -> int:
+        return ranks.fewest(shards, cores(silent) // len(tasks)) if shards > 1 else 1
 
     def submit(task: Task[Job]) -> None:
         given = {str(path): path.read_bytes() for path in own(task.job) if path.exists()}
-        packed = cloudpickle.dumps((work, task.job))
-        begin(task, serve.options(label_selector=labels(silent)).remote(driver, packed, sent, given))
+        where = labels(silent)
+        options, shares = placed(task, size(), where), [task.job]
+        if task.meeting:
+            address = f"store://{task.meeting.host}:{task.meeting.port}"
+            shares = [place(task.job, ranks.Rank(rank, len(options), address)) for rank in range(len(options))]
+        task.repeats = task.taken
+        for rank, (share, option) in enumerate(zip(shares, options, strict=True)):
+            packed = cloudpickle.dumps((work, share))
+            stream = serve.options(**option).remote(driver, packed, sent, {} if rank else given)
+            task.parts.append(Part(stream, stream))
 
-    def anew(task: Task[Job], why: str) -> None:
-        count(task, why)
-        silent.update([task.node] if task.node else [])
+    def anew(task: Task[Job], why: str, node: str) -> None:
+        give_up(task, why)
+        silent.update([node] if node else [])
         submit(task)
 
-    tasks = [Task(job) for job in jobs]
     for task in tasks:
         submit(task)
-    return records(tasks, anew, wanted)
+    return records(tasks, anew, size, wanted)
+
+
+def placed(task: Task[Any], size: int, where: dict[str, str]) -> list[dict[str, Any]]:
+    """The options of the parts of a new attempt; several get their cores together, or two jobs could wait for ever."""
+    if size == 1:
+        return [{"label_selector": where}]
+    task.meeting = TCPStore(address(), 0, is_master=True, wait_for_workers=False)
+    task.places = placement_group([{"CPU": 1}] * size, "PACK", bundle_label_selector=[where] * size)
+    strategies = [PlacementGroupSchedulingStrategy(task.places, rank) for rank in range(size)]
+    return [{"scheduling_strategy": strategy} for strategy in strategies]
+
+
+def address() -> str:
+    """Where the cluster's other nodes reach this one."""
+    own = ray.get_runtime_context().get_node_id()
+    return next(str(node["NodeManagerAddress"]) for node in ray.nodes() if node["NodeID"] == own)
 
 
 def records(
-    tasks: list[Task[Job]], anew: Callable[[Task[Job], str], None], wanted: Callable[[Job], bool]
+    tasks: list[Task[Job]],
+    anew: Callable[[Task[Job], str, str], None],
+    size: Callable[[], int],
+    wanted: Callable[[Job], bool],
 ) -> Iterator[tuple[Job, Any]]:
     """Yields what the tasks send until none is left, then leaves the cluster; so does closing the iterator."""
     try:
         while tasks:
-            for task in ready(tasks):
+            for task, part in ready(tasks):
                 try:
-                    if record := receive(task):
+                    if record := receive(task, part):
                         yield task.job, record[0]
                         if not wanted(task.job):
-                            ray.cancel(task.stream, force=True)
+                            end(task)
                             tasks.remove(task)
                 except StopIteration:
-                    tasks.remove(task)
+                    if ended(task, part):
+                        tasks.remove(task)
                 except RayTaskError:  # an error of the work itself
                     raise
-                except RayError as error:
-                    anew(task, reason(error))
-            for task, why in gone(tasks):
-                ray.cancel(task.stream, force=True)
-                anew(task, why)
+                except (ranks.Lost, RayError) as error:
+                    task.parts.remove(part)
+                    anew(task, reason(error), part.node if isinstance(error, RayError) else "")
+            for task, why, node in gone(tasks, size):
+                anew(task, why, node)
     finally:
-        ray.shutdown()  # which ends the tasks that are left; to cancel one as it ends aborts this process in Ray 2.60
+        ray.shutdown()  # which ends the tasks that are left
 
 
-def begin(task: Task[Job], stream: Any) -> None:
-    """Notes a new attempt."""
-    task.stream = task.awaited = stream
-    task.node, task.heard, task.repeats = "", time.monotonic(), task.taken
+def ended(task: Task[Any], part: Part) -> bool:
+    """Whether the end of that part is the end of the job, which is then noted."""
+    last = part is task.parts[0]
+    task.parts.remove(part)
+    if last:
+        end(task)
+    return last
 
 
-def count(task: Task[Job], why: str) -> None:
-    """Counts an attempt that is lost for this reason, if it had begun; InputError if it was the last one."""
+def end(task: Task[Any]) -> None:
+    """Ends what is left of an attempt."""
+    if task.places:
+        remove_placement_group(task.places)  # and what runs there: to cancel a task as it ends aborts Ray 2.60
+    else:
+        for part in task.parts:
+            ray.cancel(part.stream, force=True)
+    task.parts, task.places, task.meeting = [], None, None
+
+
+def give_up(task: Task[Job], why: str) -> None:
+    """Ends an attempt, which is lost for that reason or else only waited; InputError if it was the last one."""
+    end(task)
     if why:
         task.losses += 1
         print(f"a job goes on elsewhere: {why}", file=sys.stderr)
@@ -147,30 +209,36 @@ def count(task: Task[Job], why: str) -> None:
         raise InputError(f"a job ended {LOSSES} times without a result: {why}; is there enough memory?")
 
 
-def ready(tasks: Sequence[Task[Job]]) -> list[Task[Job]]:
+def ready(tasks: Sequence[Task[Job]]) -> list[tuple[Task[Job], Part]]:
     """Those of which a message has been announced or has arrived; waits a moment for one."""
-    found, _ = ray.wait([task.awaited for task in tasks], timeout=SECONDS)
-    return [task for task in tasks if task.awaited in found]
+    parts = [(task, part) for task in tasks for part in task.parts]
+    found, _ = ray.wait([part.awaited for _, part in parts], timeout=SECONDS)
+    return [(task, part) for task, part in parts if part.awaited in found]
 
 
-def receive(task: Task[Job]) -> list[Any]:
-    """The record that has arrived, in a list; empty if none has. StopIteration at the end, RayError on a loss."""
-    task.heard = time.monotonic()
-    if task.awaited is task.stream:
-        task.awaited = next(task.stream)  # announced
+def receive(task: Task[Job], part: Part) -> list[Any]:
+    """The record that has arrived, in a list; empty if none has. StopIteration at the end, RayError or Lost on a loss.
+
+    InputError if the work ended with one.
+    """
+    if part not in task.parts:  # of an attempt that was given up since
         return []
-    message: worker.Message = ray.get(task.awaited)
-    task.awaited = task.stream
+    part.heard = time.monotonic()
+    if part.awaited is part.stream:
+        part.awaited = next(part.stream)  # announced
+        return []
+    message: worker.Message = ray.get(part.awaited)
+    part.awaited = part.stream
+    if message[0] == "node":
+        part.node = message[1]
+        return []
     return accept(task, *message)
 
 
 def accept(task: Task[Job], what: str, content: Any, written: worker.Files) -> list[Any]:
-    """Writes the files of a message; returns its record in a list, empty if it was handed on before or is none."""
-    if what == "error":
-        raise InputError(content)
-    if what == "node":
-        task.node = content
-        return []
+    """Writes the files of a message; returns its record in a list, empty if it was handed on before."""
+    if what != "record":
+        raise ranks.Lost(content) if what == "lost" else InputError(content)
     if task.repeats:
         task.repeats -= 1
         return []
@@ -180,17 +248,25 @@ def accept(task: Task[Job], what: str, content: Any, written: worker.Files) -> l
     return [content]
 
 
-def gone(tasks: Sequence[Task[Job]]) -> Iterator[tuple[Task[Job], str]]:
-    """The tasks whose node is dead or from which nothing has come for too long, and why; "" if they have not begun."""
-    alive, now = {node["NodeID"] for node in ray.nodes() if node["Alive"]}, time.monotonic()
+def gone(tasks: Sequence[Task[Job]], size: Callable[[], int]) -> Iterator[tuple[Task[Job], str, str]]:
+    """The tasks to submit anew, why, and the id of the node that is to blame; "" where there is none."""
+    alive = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
     for task in tasks:
-        if not task.node:
-            if now - task.heard > QUEUED:
-                yield task, ""
-        elif task.node not in alive:
-            yield task, "its node has left the cluster"
-        elif now - task.heard > bound():
-            yield task, f"nothing came for {bound():g} s ({SILENCE} sets how long a record may take)"
+        if found := next(filter(None, (missing(task, part, alive, size) for part in task.parts)), None):
+            yield task, *found
+
+
+def missing(task: Task[Any], part: Part, alive: set[str], size: Callable[[], int]) -> tuple[str, str] | None:
+    """Why to give up a part whose node is dead or from which nothing has come for too long; "" if it has not begun."""
+    waited = time.monotonic() - part.heard
+    if not part.node:  # since it was submitted, there may have become too few cores for all parts
+        return ("", "") if waited > QUEUED or len(task.parts) > size() else None
+    if part.node not in alive:
+        return "its node has left the cluster", part.node
+    if part is task.parts[0] and waited > bound():
+        why = f"nothing came for {bound():g} s ({SILENCE} sets how long a record may take)"
+        return why, part.node if len(task.parts) == 1 else ""
+    return None
 
 
 def bound() -> float:
@@ -202,13 +278,28 @@ def bound() -> float:
         raise InputError(f"{SILENCE} is {text}, expected a number of seconds") from None
 
 
+def fitting() -> list[dict[str, Any]]:
+    """The nodes that may work: those with the wanted label; InputError if there is none."""
+    wanted = label().items()
+    found = [node for node in ray.nodes() if node["Alive"] and wanted <= node["Labels"].items()]
+    if wanted and not found:
+        raise InputError(f"no node of the cluster has the label {os.environ[NODES]}, which {NODES} names")
+    return found
+
+
+def label() -> dict[str, str]:
+    """The one that nodes need to work."""
+    name, _, value = os.environ.get(NODES, "").partition("=")
+    return {name: value} if name else {}
+
+
+def cores(silent: set[str]) -> int:
+    """Those of the nodes that may work, without those that were lost."""
+    return sum(int(node["Resources"].get("CPU", 0)) for node in fitting() if node["NodeID"] not in silent)
+
+
 def labels(silent: set[str]) -> dict[str, str]:
     """Which nodes may work: those with the wanted label, without those that were lost, unless no other is there."""
-    label, _, value = os.environ.get(NODES, "").partition("=")
-    wanted = {label: value} if label else {}
-    fitting = [node for node in ray.nodes() if node["Alive"] and wanted.items() <= node["Labels"].items()]
-    if wanted and not fitting:
-        raise InputError(f"no node of the cluster has the label {os.environ[NODES]}, which {NODES} names")
-    if not {node["NodeID"] for node in fitting if node["Resources"].get("CPU")} - silent:
+    if not {node["NodeID"] for node in fitting() if node["Resources"].get("CPU")} - silent:
         silent.clear()
-    return wanted | ({"ray.io/node-id": f"!in({','.join(sorted(silent))})"} if silent else {})
+    return label() | ({"ray.io/node-id": f"!in({','.join(sorted(silent))})"} if silent else {})

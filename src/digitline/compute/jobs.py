@@ -2,12 +2,16 @@
 
 import os
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from digitline.base.errors import InputError
+
+if TYPE_CHECKING:
+    from digitline.compute import ranks  # it imports torch, which on_cluster need not
 
 Job = TypeVar("Job")
 Record = TypeVar("Record")
@@ -23,21 +27,20 @@ def side_by_side(
     imports: Sequence[str] = ("torch",),
     shared: Sequence[Path] = (),
     own: Callable[[Job], Sequence[Path]] = lambda job: [],
-    team: int = 1,
+    shards: int = 1,
+    place: "Callable[[Job, ranks.Rank], Job]" = lambda job, rank: job,
     wanted: Callable[[Job], bool] = lambda job: True,
 ) -> Iterator[tuple[Job, Record]]:
     """Starts the jobs at once and yields each record when it arrives; closing the iterator ends the jobs.
 
-    Each `team` jobs in succession work together, on this machine.
+    Up to `shards` processes share each job, as many as end at the same time; `place` tells one of them which it is.
 
     Jobs read the relative paths `shared`, and each its `own` if they exist; on a cluster they see no other file of the
     checkout. The modules in `imports` are imported once on this machine, not in every process. After each record
     `wanted` says whether its job is to go on; if not, it is ended.
     """
     if not on_cluster():
-        from digitline.compute import processes  # it imports torch, which on_cluster need not
-
-        return processes.side_by_side(work, jobs, team=team, imports=imports, wanted=wanted)
+        return here(work, jobs, imports=imports, shards=shards, place=place, wanted=wanted)
     address = os.environ[VARIABLE]
     if not find_spec("ray"):
         raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install digitline[cluster], or unset it")
@@ -45,7 +48,37 @@ def side_by_side(
     from digitline.compute import cluster
 
     cluster.connect(address)
-    return cluster.side_by_side(work, jobs, shared=shared, own=own, wanted=wanted)
+    return cluster.side_by_side(work, jobs, shared=shared, own=own, shards=shards, place=place, wanted=wanted)
+
+
+def here(
+    work: Callable[[Job], Iterable[Record]],
+    jobs: Sequence[Job],
+    *,
+    imports: Sequence[str],
+    shards: int,
+    place: "Callable[[Job, ranks.Rank], Job]",
+    wanted: Callable[[Job], bool],
+) -> Iterator[tuple[Job, Record]]:
+    """In processes of this machine, of which those of one job meet in a file."""
+    from digitline.compute import processes, ranks
+
+    team = ranks.workers(shards, len(jobs)) if shards > 1 else 1
+    if team == 1:
+        return processes.side_by_side(work, jobs, imports=imports, wanted=wanted)
+    folder = tempfile.TemporaryDirectory(prefix="digitline-")
+    shares = [
+        place(job, ranks.Rank(rank, team, f"file://{folder.name}/{number}"))
+        for number, job in enumerate(jobs)
+        for rank in range(team)
+    ]
+    records = processes.side_by_side(work, shares, team=team, imports=imports, wanted=wanted)
+
+    def until_the_end() -> Iterator[tuple[Job, Record]]:
+        with folder:
+            yield from records
+
+    return until_the_end()
 
 
 def on_cluster() -> bool:

@@ -3,13 +3,16 @@
 import math
 import os
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
+import psutil
 import torch
 import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # public, not marked as exported
 
 from digitline.base.errors import InputError
 from digitline.base.slots import cores
@@ -18,6 +21,7 @@ from digitline.compute import machine
 Group = dist.ProcessGroup
 
 HERE, ELSEWHERE = timedelta(days=1), timedelta(minutes=5)  # longest wait for another process; here one may lack a core
+PAUSE = 2.0  # seconds before a process says that it lost another one, so that the cause is told first
 TEXT = 1024  # bytes in which a process describes itself
 
 
@@ -26,7 +30,12 @@ class Rank(NamedTuple):
 
     rank: int  # from 0, which alone yields records and writes files
     workers: int
-    address: str  # where they meet: file:///a/new/file on one machine, tcp://HOST:PORT, or env:// under torchrun
+    # Where they meet: file:///a/new/file on one machine, store://HOST:PORT on a cluster, env:// under torchrun.
+    address: str
+
+
+class Lost(InputError):
+    """Another process of the training has ended or is out of reach."""
 
 
 def started() -> Rank | None:
@@ -38,8 +47,12 @@ def started() -> Rank | None:
 
 def workers(shards: int, trainings: int) -> int:
     """How many processes share each of so many trainings: as few as end at the same time on this machine's cores."""
-    places = torch.cuda.device_count() or max(1, cores() // trainings)
-    return math.ceil(shards / math.ceil(shards / places))
+    return fewest(shards, torch.cuda.device_count() or cores() // trainings)
+
+
+def fewest(shards: int, places: int) -> int:
+    """How many processes are enough for the shards to take no longer than on so many places; at least one."""
+    return math.ceil(shards / math.ceil(shards / max(1, places)))
 
 
 @contextmanager
@@ -55,21 +68,43 @@ def joined(place: Rank | None, facts: Mapping[str, str]) -> Iterator[Group | Non
     if torch.cuda.is_available():
         backend = "nccl"
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", place.rank % torch.cuda.device_count())))
+    if dist.is_initialized():  # an earlier job of this process has ended with an error
+        dist.destroy_process_group()
     try:
+        where: dict[str, Any] = {"init_method": place.address}
+        if place.address.startswith("store:"):
+            where = {"store": store(place.address)}
         dist.init_process_group(
-            backend,
-            init_method=place.address,
-            rank=place.rank,
-            world_size=place.workers,
-            timeout=HERE if local else ELSEWHERE,
+            backend, **where, rank=place.rank, world_size=place.workers, timeout=HERE if local else ELSEWHERE
         )
-    except (RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         what = str(error).splitlines()[0]
-        raise InputError(f"process {place.rank} did not find the others at {place.address}: {what}") from error
-    group = dist.distributed_c10d._get_default_group()
+        raise Lost(f"process {place.rank} did not find the others at {place.address}: {what}") from error
+    group = cast("Group", dist.group.WORLD)
     agree(group, {**kind(), **facts})
     yield group
     dist.destroy_process_group()  # after an error the end of the process does it, when the error has been told
+
+
+def store(address: str) -> TCPStore:
+    """The store at store://HOST:PORT; from then on Gloo uses the network interface that leads there."""
+    host, _, port = address.removeprefix("store://").rpartition(":")
+    with socket.create_connection((host, int(port)), ELSEWHERE.seconds) as there:
+        own = there.getsockname()[0]
+    found = psutil.net_if_addrs().items()
+    os.environ["GLOO_SOCKET_IFNAME"] = next(name for name, has in found if own in {each.address for each in has})
+    return TCPStore(host, int(port), is_master=False, timeout=ELSEWHERE)
+
+
+@contextmanager
+def together(group: Group) -> Iterator[None]:
+    """Lost, with what PyTorch says, if another process of the group ends meanwhile."""
+    try:
+        yield
+    except RuntimeError as error:
+        time.sleep(PAUSE)
+        what = str(error).splitlines()[0]
+        raise Lost(f"process {group.rank()} lost another one of its training: {what}") from error
 
 
 def kind() -> dict[str, str]:
@@ -82,7 +117,8 @@ def agree(group: Group, facts: Mapping[str, str]) -> None:
     place = "cuda" if torch.cuda.is_available() else "cpu"
     own = torch.frombuffer(bytearray("\n".join(facts.values()).encode().ljust(TEXT)[:TEXT]), dtype=torch.uint8)
     everyones = [torch.empty(TEXT, dtype=torch.uint8, device=place) for _ in range(group.size())]
-    dist.all_gather(everyones, own.to(place), group)
+    with together(group):
+        dist.all_gather(everyones, own.to(place), group)
     first, *others = (bytes(text.cpu().tolist()).decode(errors="replace").strip().split("\n") for text in everyones)
     for rank, other in enumerate(others, 1):
         for name, one, another in zip(facts, first, other, strict=True):

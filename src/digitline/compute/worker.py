@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Files = dict[str, bytes]  # by their paths in the checkout
-Message = tuple[str, Any, Files]  # "node" with its id, "record" with the job's, or "error" with its sentence
+Message = tuple[str, Any, Files]  # "node" with its id, "record" with the job's, "error" or "lost" with a sentence
 
 
 def serve(
@@ -29,9 +29,12 @@ def serve(
         yield "error", sentence, {}
         return
     from digitline.base.errors import InputError
+    from digitline.compute.ranks import Lost
 
     try:
         yield from records(packed, shared, own)
+    except Lost as error:
+        yield "lost", str(error), {}
     except (InputError, OSError) as error:
         yield "error", str(error), {}
 

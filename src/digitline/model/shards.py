@@ -5,7 +5,6 @@ Each shard has its own draws and its own batch statistics; what the shards compu
 
 import hashlib
 import math
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,13 +14,11 @@ import torch.distributed as dist
 from torch import Generator, Tensor, nn
 
 from digitline.base import files
-from digitline.base.errors import InputError
+from digitline.compute.ranks import together
 from digitline.model import snapshot
 
 Batch = tuple[Tensor, Tensor]  # images, labels
 Group = dist.ProcessGroup
-
-PAUSE = 2.0  # seconds before a process says that it lost another one, so that the cause is told first
 
 
 class Shards(NamedTuple):
@@ -135,13 +132,9 @@ def everyones(shards: Shards) -> list[Tensor]:
 
 
 def gather(places: list[Tensor], own: Tensor, group: Group) -> None:
-    """Fills a place for each process with what it has; InputError if one has ended."""
-    try:
+    """Fills a place for each process with what it has; Lost if one has ended."""
+    with together(group):
         dist.all_gather(places, own, group)
-    except RuntimeError as error:
-        time.sleep(PAUSE)
-        what = str(error).splitlines()[0]
-        raise InputError(f"process {group.rank()} lost another one of its training: {what}") from error
 
 
 def wait(shards: Shards) -> None:
@@ -157,10 +150,12 @@ def load(state: snapshot.Training, keep: Path, group: Group | None) -> list[Any]
         return snapshot.load(state, keep)
     content = keep.read_bytes() if not group.rank() and keep.exists() else b""
     size = torch.tensor([len(content)], device=state.device)
-    dist.broadcast(size, 0, group)
+    with together(group):
+        dist.broadcast(size, 0, group)
     sent = torch.frombuffer(bytearray(content or int(size)), dtype=torch.uint8) if size else torch.empty(0)
     sent = sent.to(state.device)
-    dist.broadcast(sent, 0, group)
+    with together(group):
+        dist.broadcast(sent, 0, group)
     if not group.rank():
         return snapshot.load(state, keep)
     own = keep.with_name(f"{keep.name}.{group.rank()}")  # processes of one machine share the folder
