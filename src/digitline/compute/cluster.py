@@ -70,7 +70,7 @@ def connect(address: str) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drops what Ray's C++ writes to the standard error output, such as a warning for each attempt to connect."""
+    """Drops what C++ writes to the standard error output, such as Ray's warning for each attempt to connect."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as nothing:
         os.dup2(nothing.fileno(), 2)
@@ -138,7 +138,8 @@ def placed(task: Task[Any], size: int, where: dict[str, str]) -> list[dict[str, 
     """The options of the parts of a new attempt; several get their cores together, or two jobs could wait for ever."""
     if size == 1:
         return [{"label_selector": where}]
-    task.meeting = TCPStore(address(), 0, is_master=True, wait_for_workers=False)
+    with quiet():
+        task.meeting = TCPStore(address(), 0, is_master=True, wait_for_workers=False)
     task.places = placement_group([{"CPU": 1}] * size, "PACK", bundle_label_selector=[where] * size)
     strategies = [PlacementGroupSchedulingStrategy(task.places, rank) for rank in range(size)]
     return [{"scheduling_strategy": strategy} for strategy in strategies]
