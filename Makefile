@@ -79,9 +79,9 @@ container-test: $(STAMP)  ## build the image, run it, send it the test set; the 
 		IMAGE=digitline:$(TORCH) pytest -m container tests/scripts/test_container.py tests/deploy; \
 	else pytest -m container tests/scripts/test_container.py tests/deploy; fi
 
-cluster-test: $(STAMP)  ## install Ray, run a cluster in network namespaces
+cluster-test: $(STAMP)  ## install Ray; nodes in network namespaces, shards, kubectl
 	@pip install --disable-pip-version-check --quiet $$(grep '^ray==' requirements.lock)
-	@pytest -m cluster tests/compute/test_cluster.py
+	@pytest -m cluster tests/compute tests/model tests/deploy
 
 released: $(STAMP)  ## whether the image has the champion of the committed ledger
 	@python -m scripts.released digitline:$(TORCH)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ASKED = {
     "container": "The container image was not tested: make container-test builds and runs it.",
-    "cluster": "Ray was not tested: make cluster-test installs it and starts a cluster.",
+    "cluster": "Clusters were not tested: make cluster-test installs Ray and starts nodes.",
 }  # markers of tests that run only when asked for
 
 FASHION = Path("/usr/share/datasets/fashion-mnist")  # where Debian's package puts it

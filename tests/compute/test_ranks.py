@@ -30,7 +30,7 @@ def join(place):
         yield group
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_processors_of_two_kinds_share_no_training(tmp_path):
     places = [ranks.Rank(rank, 2, f"file://{tmp_path}/meeting") for rank in range(2)]
     sentence = rf"^instructions is {machine.instructions()} for process 0 and SSE for process 1, expected the same: "
@@ -43,7 +43,7 @@ def interface(place):
         yield group.size(), os.environ["GLOO_SOCKET_IFNAME"]
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_processes_that_meet_in_a_store_talk_over_the_interface_that_leads_there():
     meeting = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     places = [ranks.Rank(rank, 2, f"store://127.0.0.1:{meeting.port}") for rank in range(2)]

@@ -16,6 +16,8 @@ from tests.deploy import custom
 from tests.served import ROOT
 
 FOLDER = ROOT / "deploy/kubernetes"
+pytestmark = pytest.mark.cluster
+
 VARIANTS = ["overlays/cpu", "overlays/gpu", "overlays/mounted", "kserve", "training/job", "training/cluster"]
 VERSIONS = ["1.35", "1.36", "1.37"]
 BUILT_IN = {"Namespace", "Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"}

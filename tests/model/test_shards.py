@@ -94,7 +94,7 @@ def pool(monkeypatch):
     monkeypatch.setattr(training, "POOL", training.POOL)
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 @pytest.mark.parametrize(("workers", "cores"), [(2, None), (3, None), (4, 1)])
 def test_the_number_of_processes_and_of_cores_changes_no_bit(alone, tmp_path, workers, cores):
     """Three share four shards unevenly. An order of sums, a draw or a statistic of the process shows here."""
@@ -112,7 +112,7 @@ for bits in train(Job(ranks.started())):
 """
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_torchrun_s_processes_compute_the_same_bits(alone, tmp_path):
     (tmp_path / "train.py").write_text(TORCHRUN)
     words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "train.py"]
@@ -121,7 +121,7 @@ def test_torchrun_s_processes_compute_the_same_bits(alone, tmp_path):
     assert sorted(done.stdout.splitlines()) == sorted([str(alone._replace(records=[])), str(alone)]), done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_training_resumes_to_the_same_bits_on_another_number_of_processes(alone, tmp_path):
     keep = tmp_path / "state"
     [interrupted] = train(Job(keep=keep, epochs=1))
@@ -131,7 +131,7 @@ def test_a_training_resumes_to_the_same_bits_on_another_number_of_processes(alon
     assert resumed == alone
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_process_that_dies_ends_the_training_within_seconds_in_one_sentence(tmp_path):
     places = [ranks.Rank(rank, 2, f"file://{tmp_path}/meeting") for rank in range(2)]
     jobs = [Job(place, dies=place.rank == 1) for place in places]
