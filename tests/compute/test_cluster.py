@@ -249,6 +249,20 @@ def test_after_a_killed_driver_the_next_one_goes_on_from_the_last_epochs(cluster
     assert Driver(cluster, folder).end() == expected
 
 
+def test_two_nodes_share_one_training_and_give_the_bits_of_one_process(cluster, folder, sharded):
+    driver = Driver(cluster, folder, seeds=1, shards=4)
+    assert driver.end() == sharded
+    assert [record["workers"] for record in driver.records] == [2, 2, 2]
+
+
+def test_when_one_worker_of_a_training_is_killed_all_go_on_from_its_last_epoch(cluster, folder, sharded):
+    driver = Driver(cluster, folder, seeds=1, shards=4, wait=1.0)
+    first = driver.record()
+    os.kill(first["pid"], signal.SIGKILL)
+    assert driver.end() == sharded
+    assert first["workers"] == 2
+
+
 def test_a_killed_node_s_jobs_go_on_elsewhere(cluster, folder, expected):
     driver = Driver(cluster, folder, wait=1.0)
     while not driver.record()["node"].endswith(f"node-{cluster.nodes}"):
@@ -257,25 +271,13 @@ def test_a_killed_node_s_jobs_go_on_elsewhere(cluster, folder, expected):
     assert driver.end() == expected
 
 
-def test_two_nodes_share_one_training_and_when_one_is_killed_the_other_goes_on(cluster, folder, sharded):
+def test_of_a_training_on_two_nodes_one_is_killed_and_the_other_goes_on(cluster, folder, sharded):
     cluster.join()
-    whole = Driver(cluster, folder, seeds=1, shards=4)
-    assert whole.end() == sharded
-    assert [record["workers"] for record in whole.records] == [2, 2, 2]
-    shutil.rmtree(folder / "unfinished")
     driver = Driver(cluster, folder, seeds=1, shards=4, wait=1.0)
     driver.record()
     cluster.second.kill()
     assert driver.end() == sharded
     assert [record["workers"] for record in driver.records] == [2, 1, 1]
-
-
-def test_after_a_killed_worker_both_begin_the_epoch_anew(cluster, folder, sharded):
-    cluster.join()
-    driver = Driver(cluster, folder, seeds=1, shards=4, wait=1.0)
-    os.kill(driver.record()["pid"], signal.SIGKILL)
-    assert driver.end() == sharded
-    cluster.second.kill()
 
 
 def test_when_a_link_is_cut_the_job_goes_on_elsewhere(cluster, folder, expected):
