@@ -82,7 +82,7 @@ class Cluster:
         alone = ["--head", "--port", PORT, "--include-dashboard=false", "--temp-dir", str(self.folder)]
         try:
             self.start(self.first, HEAD, alone)
-        except AssertionError:
+        except BaseException:
             self.__exit__()
             raise
         return self

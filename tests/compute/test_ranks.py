@@ -40,6 +40,7 @@ def test_processors_of_two_kinds_share_no_training(tmp_path):
 
 def interface(place):
     with ranks.joined(place, {}) as group:
+        assert group
         yield group.size(), os.environ["GLOO_SOCKET_IFNAME"]
 
 
