@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from digitline.base import slots
+from digitline.base.errors import InputError
 from tests.served import ROOT
 
 
@@ -88,3 +89,31 @@ def test_settings_of_openmp_do_not_bind_every_stage_to_the_first_core() -> None:
     words = [sys.executable, "-c", "import os, pipeline, torch; print(os.sched_getaffinity(0))"]
     told = subprocess.check_output(words, env={**os.environ, **bound}, cwd=ROOT, text=True)
     assert told == f"{os.sched_getaffinity(0)}\n"
+
+
+@pytest.mark.skipif(os.nice(0) > 9, reason="nothing is much nicer")
+def test_a_process_in_the_background_keeps_no_slot_of_the_others() -> None:
+    program = f"""
+import os, sys
+from pathlib import Path
+from digitline.base import slots
+slots.FOLDER, slots.cores = Path({str(slots.FOLDER)!r}), lambda: 1
+with slots.core():
+    print("has one", flush=True)
+    sys.stdin.read()
+"""
+    words = ["nice", sys.executable, "-c", program]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert other.stdout.readline() == "has one\n"
+        with slots.core():
+            assert other.poll() is None
+        other.communicate()
+
+
+def test_a_folder_that_somebody_else_may_have_made_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "another").mkdir()
+    monkeypatch.setattr(slots, "FOLDER", tmp_path / "link")
+    (tmp_path / "link").symlink_to(tmp_path / "another")
+    with pytest.raises(InputError, match="link is not this user's own folder; remove it, or set TMPDIR"), slots.core():
+        pass

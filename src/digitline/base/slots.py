@@ -1,4 +1,7 @@
-"""A slot for each core, shared by all processes of one user, so that they compute on no more threads than cores."""
+"""A slot for each core, shared by all processes of one user, so that they compute on no more threads than cores.
+
+Processes of another niceness have slots of their own: one in the background would keep a slot for long.
+"""
 
 import fcntl
 import os
@@ -9,6 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
+
+from digitline.base.errors import InputError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,10 +35,23 @@ def places() -> list[int]:
     return list(own)[: cores()]
 
 
+def ours() -> Path:
+    """The folder that this user's processes share on this machine; InputError if somebody else has made it."""
+    FOLDER.mkdir(mode=0o700, exist_ok=True)
+    if FOLDER.lstat().st_uid != os.getuid() or FOLDER.is_symlink():
+        raise InputError(f"{FOLDER} is not this user's own folder; remove it, or set TMPDIR to another one")
+    return FOLDER
+
+
+def folder() -> Path:
+    """The folder of the slots for this process."""
+    return FOLDER / f"nice{os.nice(0)}"
+
+
 @contextmanager
 def core(count: int = 1) -> Iterator[None]:
     """Waits until so many cores are free, in the order of asking, and keeps them; a killed process frees its cores."""
-    with held(FOLDER / "next"):
+    with held(folder() / "next"):
         mine = [free() for _ in range(min(count, cores()))]
     try:
         yield
@@ -62,7 +80,7 @@ def free() -> int:
     """The open lock file of a core that nobody else had."""
     while True:
         for number in places():
-            file = opened(FOLDER / str(number))
+            file = opened(folder() / str(number))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return file
@@ -83,5 +101,5 @@ def held(path: Path) -> Iterator[None]:
 
 
 def opened(path: Path) -> int:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    ours().joinpath(path.parent.name).mkdir(mode=0o700, exist_ok=True)
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -110,8 +110,7 @@ def kept(digest: str, reference: list[Any]) -> Path:
 
     from digitline.base import files, slots
 
-    path = slots.FOLDER / digest
-    slots.FOLDER.mkdir(mode=0o700, exist_ok=True)
+    path = slots.ours() / digest
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
             files.write(path, ray.get(reference[0]).data)
