@@ -5,7 +5,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,14 @@ def run(stage: Work, *arguments: str, parallel: bool = False) -> None:
         parser.add_argument(argument)
     values = vars(parser.parse_args())
     end_with_dvc()
-    with nullcontext() if parallel else core():
-        end_well(partial(with_params, partial(with_ledger, stage)), **values)
+    work = stage if parallel else partial(on_one_core, stage)
+    end_well(partial(with_params, partial(with_ledger, work)), **values)
+
+
+def on_one_core(stage: Work, params: Params, **values: Any) -> None:
+    """Does a stage's work when a core is free for it."""
+    with core():
+        stage(params, **values)
 
 
 def addressable(folder: Path) -> None:
