@@ -54,11 +54,10 @@ def summary(folder: Path) -> str:
 
 
 def duration(folder: Path) -> str:
-    """How long all variants trained, one after the other, and on which machine."""
+    """How long digitline run took for all stages, and on which machine."""
     timings, machine = (files.read_json(folder / path.name) for path in (paths.REPORTED, paths.MACHINE))
-    longest = [max(timing["train_seconds"].values()) for timing in timings.values() if timing.get("train_seconds")]
-    minutes, where = f"{sum(longest) / 60:.0f} minutes", f"{machine['cores']} cores ({machine['processor']})"
-    return f"Training all variants took {minutes} on {where}."
+    minutes, where = timings["digitline run"]["seconds"] / 60, f"{machine['cores']} cores ({machine['processor']})"
+    return f"The pipeline took {minutes:.0f} minutes on {where}."
 
 
 def machines(folder: Path) -> str:
