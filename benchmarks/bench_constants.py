@@ -156,7 +156,7 @@ def breaks(written: Mapping[str, Any]) -> str:
         [f"{row['nodes']:,}", row["setup"], f"{row['training']:.0%}", f"{row['first']}, {row['busy']:.0%}"]
         for row in written["breaks"]
     ]
-    return table(["nodes", "changed, beside what stands above", "cores' time in training", "the busiest"], rows)
+    return table(["nodes", "changed, beside the rows above", "cores' time in training", "the busiest"], rows)
 
 
 TABLES = {"constants": constants, "breaks": breaks}

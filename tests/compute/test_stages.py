@@ -69,3 +69,13 @@ def test_a_stage_that_ignores_ctrl_c_is_killed(tmp_path: Path, monkeypatch: pyte
         stages.follow({"a": [], "c": []}, lambda name: shell(scripts[name]), tmp_path / "logs", {}, 2)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "number").read_text()), 0)
+
+
+def test_when_two_fail_at_once_one_is_named_and_the_third_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    wait = "echo $$ > {0}; until [ -s a ] && [ -s b ] && [ -s c ]; do sleep 0.02; done; "
+    scripts = {name: wait.format(name) + ("exit 1" if name != "c" else "sleep 60") for name in "abc"}
+    with pytest.raises(InputError, match=r"the stage [ab] failed"):
+        stages.follow(dict.fromkeys("abc", ()), lambda name: shell(scripts[name]), tmp_path / "logs", {}, 3)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "c").read_text()), 0)

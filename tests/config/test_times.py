@@ -3,7 +3,7 @@ import pytest
 from digitline.config import times
 
 
-@pytest.mark.parametrize("damage", ["", "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n", None])
+@pytest.mark.parametrize("damage", ["", "[]", "5", '{"fc": 3}', "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n", None])
 def test_missing_times_or_times_damaged_by_a_merge_are_no_reason_to_fail(tmp_path, monkeypatch, damage):
     monkeypatch.chdir(tmp_path)
     for name in ("models", "reports"):

@@ -16,7 +16,7 @@ Draw = Callable[[Path], str]  # of the folder that holds the reports
 def results(params: Params) -> None:
     """Writes the times, the machine and the tables of README and docs/."""
     files.write_json(paths.MACHINE, files.read_json(paths.MADE_ON))
-    files.write_json(paths.REPORTED, {name: times.known().get(name, {}) for name in params.rows})
+    files.write_json(paths.REPORTED, {name: times.known().get(name, {}) for name in [*params.rows, times.WHOLE]})
     for page, tables in PAGES.items():
         text = page.read_text()
         for name, (draw, folder) in tables.items():
@@ -54,10 +54,13 @@ def summary(folder: Path) -> str:
 
 
 def duration(folder: Path) -> str:
-    """How long digitline run took for all stages, and on which machine."""
+    """How long digitline run took for all stages, if it ran them, else the trainings; and on which machine."""
     timings, machine = (files.read_json(folder / path.name) for path in (paths.REPORTED, paths.MACHINE))
-    minutes, where = timings["digitline run"]["seconds"] / 60, f"{machine['cores']} cores ({machine['processor']})"
-    return f"The pipeline took {minutes:.0f} minutes on {where}."
+    where = f"{machine['cores']} cores ({machine['processor']})"
+    if seconds := timings.get(times.WHOLE, {}).get("seconds"):
+        return f"The pipeline took {seconds / 60:.0f} minutes on {where}."
+    longest = [max(timing["train_seconds"].values()) for timing in timings.values() if timing.get("train_seconds")]
+    return f"Training all variants took {sum(longest) / 60:.0f} minutes on {where}."
 
 
 def machines(folder: Path) -> str:

@@ -43,7 +43,7 @@ def side_by_side(
         return here(work, jobs, imports=imports, shards=shards, place=place, wanted=wanted)
     address = os.environ[VARIABLE]
     if not find_spec("ray"):
-        raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install digitline[cluster], or unset it")
+        raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install -e ".[cluster]" in the checkout, or unset it")
     reach(address)
     from digitline.compute import cluster
 
@@ -89,9 +89,9 @@ def on_cluster() -> bool:
 def reach(address: str) -> None:
     """InputError unless something listens at this HOST:PORT; Ray itself would try for a quarter of an hour."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdigit() or "/" in host:
+    if not host or not (port.isascii() and port.isdigit()) or "/" in host:
         raise InputError(f"{VARIABLE} is {address}, expected the head as HOST:PORT, such as 10.0.0.1:6379")
     try:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise InputError(f"no Ray cluster answers at {VARIABLE} {address} ({error}); is its head running?") from None

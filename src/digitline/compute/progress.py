@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, Self
@@ -40,13 +39,15 @@ class Progress:
 class Display:
     """Of several stages: a line for each that has ended, and one about those that run."""
 
-    def __init__(self, stages: int) -> None:
+    def __init__(self, stages: int, folder: Path) -> None:
         self.total = stages
+        self.path = folder / "display"  # relative, because a socket's path may have about a hundred letters
         self.texts: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "display"
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.unlink(missing_ok=True)
             self.socket = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             self.socket.bind(str(self.path))
             self.socket.settimeout(SECONDS)

@@ -34,7 +34,7 @@ def follow(
     ways = {name: length(chain, expected) for name, chain in chains(edges, expected).items()}
     order, waiting, seconds = TopologicalSorter(edges), list[str](), dict[str, float]()
     order.prepare()
-    with noted() as arrived, running() as stages, Display(len(edges)) as display:
+    with noted() as arrived, running() as stages, Display(len(edges), logs) as display:
         while order.is_active():
             if arrived:
                 raise KeyboardInterrupt
@@ -43,11 +43,12 @@ def follow(
                 name = waiting.pop(0)
                 stages[name] = begin(command(name), logs / f"{name}.log", display.path)
             display.listen(list(stages))
-            for name in [name for name, stage in stages.items() if stage.process.poll() is not None]:
-                stage = stages.pop(name)
-                seconds[name] = ended(name, stage)
-                display.ended(name, seconds[name], warnings(stage.log))
-                order.done(name)
+            for name, stage in list(stages.items()):
+                if stage.process.poll() is not None:
+                    del stages[name]
+                    seconds[name] = ended(name, stage)
+                    display.ended(name, seconds[name], warnings(stage.log))
+                    order.done(name)
     return seconds
 
 
@@ -101,10 +102,11 @@ def running() -> Iterator[Processes]:
     try:
         yield stages
     finally:
-        for stage in stages.values():
+        left = [stage for stage in stages.values() if stage.process.poll() is None]
+        for stage in left:
             os.killpg(stage.process.pid, signal.SIGINT)
         latest = time.monotonic() + GRACE
-        for stage in stages.values():
+        for stage in left:
             try:
                 stage.process.wait(max(0, latest - time.monotonic()))
             except subprocess.TimeoutExpired:  # a shell that starts a command in the background has it ignore Ctrl-C

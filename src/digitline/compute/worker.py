@@ -103,16 +103,17 @@ def records(packed: bytes, shared: Mapping[str, tuple[str, list[Any]]], own: Fil
             before = after
 
 
-def kept(digest: str, reference: list[Any]) -> Path:
+def kept(sha256: str, reference: list[Any]) -> Path:
     """The node's copy of a file of that SHA-256; the first job on the node fetches it."""
     import ray
     from filelock import FileLock
 
     from digitline.base import files, slots
+    from digitline.base.digest import digest
 
-    path = slots.ours() / digest
+    path = slots.ours() / sha256
     with FileLock(path.with_suffix(".lock")):
-        if not path.exists():
+        if not path.exists() or digest(path) != sha256:
             files.write(path, ray.get(reference[0]).data)
     return path
 

@@ -258,6 +258,8 @@ def searched(where: str, name: str, ways: dict[str, Any], variants: dict[str, Va
         return False
 
     found = ranges.flat(f"{where}.{name}", ways)
+    if fixed := {"start", "parent"} & {key.partition(".")[0] for key in found}:
+        raise InputError(f"{where}.{name}.{min(fixed)} has a range, expected none: it is the same in every trial")
     for key, one in found.items():
         for value in one if isinstance(one, list) else one[:2]:
             check_value(key, value)

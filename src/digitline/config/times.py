@@ -9,6 +9,8 @@ from digitline.base import files
 from digitline.base.errors import InputError
 from digitline.config import paths
 
+WHOLE = "digitline run"  # among the rows: its time for all stages
+
 
 def note(name: str, **figures: Any) -> None:
     """Saves times of a row."""
@@ -25,7 +27,7 @@ def known() -> dict[str, Any]:
 def read(path: Path) -> dict[str, Any]:
     """The times in a file; empty if it is missing or damaged: times are no reason to fail."""
     try:
-        found: dict[str, Any] = files.read_json(path) if path.exists() else {}
+        found: Any = files.read_json(path) if path.exists() else {}
     except InputError:
         return {}
-    return found
+    return {name: row for name, row in found.items() if isinstance(row, dict)} if isinstance(found, dict) else {}

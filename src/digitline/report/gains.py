@@ -81,4 +81,6 @@ def survival(of: Outcome) -> str:
     unit = "nats" if of.by == "nll" else "points"
     found = f"{gained(of.by, mean)} {unit} (95% interval {gained(of.by, low)} to {gained(of.by, high)})"
     survives = f"{mean / of.gain:.0%} of {gained(of.by, of.gain)} survives"
+    if low <= 0:
+        survives = "they do not show that it is one; more of them (--fresh) would tell"
     return f"with {len(of.fresh)} fresh seeds, in pairs, the gain is {found}: {survives}"
