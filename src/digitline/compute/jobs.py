@@ -43,7 +43,9 @@ def side_by_side(
         return here(work, jobs, imports=imports, shards=shards, place=place, wanted=wanted)
     address = os.environ[VARIABLE]
     if not find_spec("ray"):
-        raise InputError(f"{VARIABLE} is set but Ray is not installed: pip install -e ".[cluster]" in the checkout, or unset it")
+        raise InputError(
+            f"{VARIABLE} is set but Ray is not installed: pip install -e '.[cluster]' in the checkout, or unset it"
+        )
     reach(address)
     from digitline.compute import cluster
 
