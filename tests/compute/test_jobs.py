@@ -31,7 +31,7 @@ def test_without_an_address_jobs_run_here_and_ray_is_not_imported(monkeypatch: p
 def test_an_address_without_ray_names_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:6379")
     monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
-    with pytest.raises(InputError, match=r"pip install digitline\[cluster\]"):
+    with pytest.raises(InputError, match=r"pip install -e '.\[cluster\]'"):
         jobs.side_by_side(count, [1])
 
 
