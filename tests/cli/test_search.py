@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from mlflow import MlflowClient
 from ruamel.yaml import YAML
 
@@ -156,6 +157,8 @@ def test_after_a_kill_the_same_command_on_fewer_cores_goes_on_to_the_same_trials
         while not list(folder.glob(f"{paths.SEARCHES}/fc/*/trial 5.safetensors")) and run.poll() is None:
             time.sleep(0.01)
         run.send_signal(signal.SIGKILL)
+    with FileLock(folder / paths.SEARCHES / "fc.lock", timeout=20):  # until it has ended
+        pass
     assert 4 <= len(trials(folder)) < OPTIONS["trials"]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
     monkeypatch.setattr(processes, "cores", lambda: 1)

@@ -22,7 +22,7 @@ def test_a_stage_runs_after_those_that_it_waits_for_and_its_warnings_are_shown(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     script = "echo {0} >> order; echo words; echo warning: {0} is small >&2"
-    seconds = stages.follow(EDGES, lambda name: shell(script.format(name)), tmp_path / "logs", {"c": 1.0}, 2)
+    seconds = stages.follow(EDGES, lambda name: shell(script.format(name)), Path("logs"), {"c": 1.0}, 2)
     told = capsys.readouterr().out
     assert re.findall("warning: . is small", told) == [f"warning: {name} is small" for name in seconds]
     assert "words" not in told
@@ -38,7 +38,7 @@ def test_when_one_fails_its_words_are_shown_and_the_others_end(
     scripts = {"a": "trap 'echo interrupted > told; exit' INT; echo > begun; while :; do sleep 0.05; done"}
     scripts["c"] = "until [ -e begun ]; do sleep 0.05; done; echo why; exit 3"
     with pytest.raises(InputError, match="the stage c failed"):
-        stages.follow(EDGES, lambda name: shell(scripts.get(name, "echo > never")), tmp_path / "logs", {}, 2)
+        stages.follow(EDGES, lambda name: shell(scripts.get(name, "echo > never")), Path("logs"), {}, 2)
     assert "why" in capfd.readouterr().err
     assert (tmp_path / "told").read_text() == "interrupted\n"
     assert not (tmp_path / "never").exists()
@@ -66,7 +66,7 @@ def test_a_stage_that_ignores_ctrl_c_is_killed(tmp_path: Path, monkeypatch: pyte
     scripts = {"a": "trap '' INT; echo $$ > number; while :; do sleep 0.05; done"}
     scripts["c"] = "until [ -s number ]; do sleep 0.05; done; exit 3"
     with pytest.raises(InputError, match="the stage c failed"):
-        stages.follow({"a": [], "c": []}, lambda name: shell(scripts[name]), tmp_path / "logs", {}, 2)
+        stages.follow({"a": [], "c": []}, lambda name: shell(scripts[name]), Path("logs"), {}, 2)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "number").read_text()), 0)
 
@@ -76,6 +76,6 @@ def test_when_two_fail_at_once_one_is_named_and_the_third_ends(tmp_path: Path, m
     wait = "echo $$ > {0}; until [ -s a ] && [ -s b ] && [ -s c ]; do sleep 0.02; done; "
     scripts = {name: wait.format(name) + ("exit 1" if name != "c" else "sleep 60") for name in "abc"}
     with pytest.raises(InputError, match=r"the stage [ab] failed"):
-        stages.follow(dict.fromkeys("abc", ()), lambda name: shell(scripts[name]), tmp_path / "logs", {}, 3)
+        stages.follow(dict.fromkeys("abc", ()), lambda name: shell(scripts[name]), Path("logs"), {}, 3)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "c").read_text()), 0)

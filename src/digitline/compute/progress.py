@@ -50,6 +50,7 @@ class Display:
             self.path.unlink(missing_ok=True)
             self.socket = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
             self.socket.bind(str(self.path))
+            stack.callback(self.path.unlink, missing_ok=True)
             self.socket.settimeout(SECONDS)
             form = "{n} of {total} stages, {elapsed}{postfix}"
             self.bar: Any = stack.enter_context(
